@@ -1,0 +1,82 @@
+/** What can go wrong in a store, whichever it is. */
+import type { Hash } from '../hash.ts'
+
+/** The storage below the store failed; `cause` says how. */
+export class StoreError extends Error {
+  override readonly name: string = 'StoreError'
+  readonly code: string = 'ERR_STORE'
+}
+
+/** There is no room left. Nothing that was complete is affected; what was written of a partial blob stays. */
+export class StoreFullError extends StoreError {
+  override readonly name = 'StoreFullError'
+  override readonly code = 'ERR_STORE_FULL'
+}
+
+/** The store has been closed. */
+export class StoreClosedError extends StoreError {
+  override readonly name = 'StoreClosedError'
+  override readonly code = 'ERR_STORE_CLOSED'
+
+  constructor() {
+    super('the store has been closed')
+  }
+}
+
+/** The store does not hold the blob, or not all of it. */
+export class BlobNotFoundError extends StoreError {
+  override readonly name = 'BlobNotFoundError'
+  override readonly code = 'ERR_BLOB_NOT_FOUND'
+  readonly hash: Hash
+
+  constructor(hash: Hash, reason = 'is not in the store') {
+    super(`blob ${hash} ${reason}`)
+    this.hash = hash
+  }
+}
+
+/** Somebody claims a size for a blob whose size is known to be another one. */
+export class SizeMismatchError extends StoreError {
+  override readonly name = 'SizeMismatchError'
+  override readonly code = 'ERR_SIZE_MISMATCH'
+
+  constructor(hash: Hash, claimed: number, proven: number) {
+    super(`blob ${hash} has ${proven} bytes, not ${claimed}`)
+  }
+}
+
+/** The blob was deleted, or replaced by one of another size, while it was being written. */
+export class BlobDeletedError extends StoreError {
+  override readonly name = 'BlobDeletedError'
+  override readonly code = 'ERR_BLOB_DELETED'
+
+  constructor(hash: Hash) {
+    super(`blob ${hash} was deleted while it was being written`)
+  }
+}
+
+/** A file changed while it was being added. */
+export class FileChangedError extends StoreError {
+  override readonly name = 'FileChangedError'
+  override readonly code = 'ERR_FILE_CHANGED'
+
+  constructor(path: string) {
+    super(`${path} changed while it was being read; add it again when nothing writes to it`)
+  }
+}
+
+/** There is something already where a file was to be written. */
+export class TargetExistsError extends StoreError {
+  override readonly name = 'TargetExistsError'
+  override readonly code = 'ERR_TARGET_EXISTS'
+
+  constructor(path: string) {
+    super(`${path} exists already; choose another place or remove it first`)
+  }
+}
+
+/** A tag cannot have this name. */
+export class InvalidTagNameError extends StoreError {
+  override readonly name = 'InvalidTagNameError'
+  override readonly code = 'ERR_INVALID_TAG_NAME'
+}

@@ -1,0 +1,181 @@
+/**
+ * What a store of blobs is. `respond`, `receive`, the libp2p service and the CLI need nothing but this; every store keeps
+ * it, held to it by the suite in `compliance/`.
+ *
+ * A blob is *absent*, *partial* (some chunk groups are there, each proven against the hash) or *complete*. Nothing gets
+ * into a store unproven: either the store hashes the bytes itself (`add…`), or they come out of a `Decoder` (`writer`).
+ */
+import type { Verified } from '../bao/decoder.ts'
+import type { EncodeSource } from '../bao/encoder.ts'
+import type { ChunkRanges } from '../bao/ranges.ts'
+import type { Hash } from '../hash.ts'
+
+/** Whether a blob stands for itself or for the blobs whose hashes it lists. */
+export type BlobFormat = 'raw' | 'hash_seq'
+
+export interface HashAndFormat {
+  readonly hash: Hash
+  readonly format: BlobFormat
+}
+
+export interface AbsentStatus {
+  readonly state: 'absent'
+}
+
+export interface PartialStatus {
+  readonly state: 'partial'
+  /** Bytes, as claimed by who sent the first group. */
+  readonly size: number
+  /** Whether the last chunk is among the ranges, which proves the size. */
+  readonly isSizeProven: boolean
+  /** Chunks that are held: whole groups (the blob's last one may be short), never beyond the blob's end. */
+  readonly ranges: ChunkRanges
+}
+
+export interface CompleteStatus {
+  readonly state: 'complete'
+  /** Bytes. */
+  readonly size: number
+}
+
+export type BlobStatus = AbsentStatus | PartialStatus | CompleteStatus
+
+/** A blob that a store holds at least a part of. */
+export interface BlobInfo {
+  readonly hash: Hash
+  readonly status: PartialStatus | CompleteStatus
+}
+
+/** A name for a blob. What a tag names is meant to be kept. */
+export interface Tag extends HashAndFormat {
+  readonly name: string
+}
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface OpenOptions extends WaitOptions {
+  /** What will be read, so that a store far away can fetch it in few and large pieces. Reading more is allowed. */
+  readonly ranges?: ChunkRanges | undefined
+}
+
+export interface AddOptions extends WaitOptions {
+  /** Called with the number of bytes taken so far, at most once per MiB. */
+  readonly onProgress?: ((bytes: number) => void) | undefined
+}
+
+export interface AddResult {
+  readonly hash: Hash
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface ExportOptions extends WaitOptions {
+  /**
+   * `copy` (the default) leaves the blob in the store; `move` takes it out, by renaming the file where that is possible.
+   */
+  readonly mode?: 'copy' | 'move' | undefined
+  /** Called with the number of bytes written so far, at most once per MiB. */
+  readonly onProgress?: ((bytes: number) => void) | undefined
+}
+
+/**
+ * Random access to what was held of a blob when it was opened. What it returns is what is stored, not yet checked: read
+ * through `encode` or `readVerified`, which check. Goes on working when the blob is deleted meanwhile.
+ */
+export interface BlobReader extends EncodeSource, AsyncDisposable {
+  readonly hash: Hash
+  /** Gives up what it holds open. May be called again. */
+  close(): Promise<void>
+}
+
+/** Takes what a `Decoder` has proven of one blob. Several may be open for one blob; they share what they hold. */
+export interface BlobWriter extends AsyncDisposable {
+  readonly hash: Hash
+  /** Bytes, as claimed. */
+  readonly size: number
+
+  /**
+   * Keeps the whole chunk groups among the leaves, and the parents above them. Smaller leaves are dropped: a store keeps
+   * groups. When the promise resolves, the buffers are the caller's again and the groups are counted as held.
+   *
+   * @throws StoreFullError, StoreError
+   */
+  write(verified: Verified, options?: WaitOptions): Promise<void>
+
+  /**
+   * Ends writing. A blob that is whole by now becomes complete, in one step; else what was written is kept as partial and
+   * survives a restart. May be called again.
+   */
+  close(): Promise<PartialStatus | CompleteStatus | AbsentStatus>
+}
+
+/** Names for blobs. A name is 1 to 1024 bytes of UTF-8, without NUL. */
+export interface TagStore {
+  /** Sets or replaces a tag. The blob need not be there. @throws InvalidTagNameError */
+  set(name: string, value: HashAndFormat): Promise<void>
+  get(name: string): Promise<Tag | undefined>
+  /** In order of their names' UTF-8 bytes. */
+  list(options?: { readonly prefix?: string | undefined } & WaitOptions): AsyncIterable<Tag>
+  /** @returns whether there was one */
+  delete(name: string): Promise<boolean>
+}
+
+/**
+ * All methods throw StoreClosedError after `close`. The empty blob is always complete, in every store.
+ */
+export interface BlobStore extends AsyncDisposable {
+  /** What is held of a blob. */
+  status(hash: Hash, options?: WaitOptions): Promise<BlobStatus>
+
+  /** A reader of a partial or complete blob; undefined when it is absent. */
+  open(hash: Hash, options?: OpenOptions): Promise<BlobReader | undefined>
+
+  /**
+   * A writer for a blob that is arriving. What is held of it already stays.
+   *
+   * @param size bytes, as claimed by the sender
+   * @throws SizeMismatchError when the blob's size is proven to be another one. A partial blob of another, unproven size is
+   *   discarded.
+   */
+  writer(hash: Hash, size: number, options?: WaitOptions): Promise<BlobWriter>
+
+  /** Adds bytes at hand. They are copied. */
+  addBytes(bytes: Uint8Array, options?: AddOptions): Promise<AddResult>
+
+  /** Adds a stream of unknown length, in bounded memory. On failure nothing of it stays. */
+  addStream(source: AsyncIterable<Uint8Array>, options?: AddOptions): Promise<AddResult>
+
+  /**
+   * Adds a file. It is copied. On failure nothing of it stays.
+   *
+   * @throws FileChangedError when the file changes while it is read
+   */
+  addPath(path: string, options?: AddOptions): Promise<AddResult>
+
+  /**
+   * Writes a complete blob to a file, checking every byte. The file appears under its name when it is whole and on disk.
+   *
+   * @throws BlobNotFoundError when the blob is not complete, TargetExistsError when there is something at `target`,
+   *   CorruptSourceError when the stored bytes are wrong
+   */
+  exportPath(hash: Hash, target: string, options?: ExportOptions): Promise<void>
+
+  /** All blobs that are partial or complete, in no order. Blobs that come or go meanwhile may or may not be among them. */
+  list(options?: WaitOptions): AsyncIterable<BlobInfo>
+
+  /** Forgets a blob, also a partial one. Open readers go on; open writers fail. @returns whether there was anything */
+  delete(hash: Hash): Promise<boolean>
+
+  /**
+   * The blob's status now, and again whenever it has changed, until the signal aborts (which ends it without an error) or
+   * the consumer leaves. Changes that follow each other fast are reported as one.
+   */
+  observe(hash: Hash, options?: WaitOptions): AsyncIterable<BlobStatus>
+
+  readonly tags: TagStore
+
+  /** Ends writers and gives up all that is held open. May be called again. */
+  close(): Promise<void>
+}
