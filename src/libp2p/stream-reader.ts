@@ -1,0 +1,266 @@
+/**
+ * Reads a libp2p stream at the consumer's pace.
+ *
+ * Why not `for await (const bytes of stream)`: it queues without bound, and it never ends when the peer closed its
+ * side before the loop began. Why not `byteStream`: it aborts the stream once 4 MiB wait. This reader queues a
+ * little, then pauses the stream, so that the peer's window runs out and the peer has to wait.
+ */
+import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
+import { resetErrorOf, StreamIdleTimeoutError } from './stream-errors.ts'
+import { boundReadAhead } from './yamux-options.ts'
+
+/**
+ * Bytes queued before the stream is paused. Raising it costs memory per stream, lowering it costs a pause whenever
+ * the consumer is late for as long as that many bytes take to arrive.
+ */
+export const DEFAULT_MAX_BUFFERED_BYTES = 1024 * 1024
+
+/** The stream resumes when the queue is down to this part of its maximum: late enough to rest, early enough not to run dry. */
+const RESUME_BELOW = 1 / 4
+
+export interface StreamReaderOptions {
+  /** Ends the reading: the waiting `next()` is rejected with the signal's reason. */
+  readonly signal?: AbortSignal
+  /** Longest wait for the next byte in ms, counted only while the consumer waits. Without it, no limit. */
+  readonly idleTimeoutMs?: number
+  /**
+   * Queue size in bytes from which the stream is paused.
+   *
+   * @default 1_048_576
+   */
+  readonly maxBufferedBytes?: number
+}
+
+/** The bytes of a stream in order, in pieces as they arrived: never empty, never copied. */
+export interface StreamReader extends AsyncIterableIterator<Uint8Array, undefined, undefined> {
+  /** Bytes handed to the consumer so far. */
+  readonly bytesRead: number
+  /** Bytes waiting in the reader's own queue. The stream holds more in `readBufferLength`. */
+  readonly bufferedBytes: number
+  next(): Promise<IteratorResult<Uint8Array, undefined>>
+  /** Stops listening, drops what is queued and leaves the stream paused. The stream stays open: see `streamReader`. */
+  return(): Promise<IteratorResult<Uint8Array, undefined>>
+  [Symbol.asyncIterator](): StreamReader
+}
+
+/**
+ * Starts to listen at once: bytes and the peer's close that come before the first `next()` are not lost. Make the
+ * reader before the first await after getting the stream, and only one per stream: on a stream that is closed already
+ * a lost connection looks like the peer's clean close.
+ *
+ * Memory: at most one receive window waits in the stream, and one in the queue beside its own maximum, see
+ * `MAX_STREAM_WINDOW_BYTES`.
+ *
+ * Iterating ends when the peer has closed its side and every byte was handed over. Bytes that arrived before a failure
+ * are handed over before the failure is thrown, except after `signal`. Who stops early, by `break`, by an error or by
+ * the signal, still owns the stream and must `abort()` it (or, to go on writing, `closeRead()` it): until then the
+ * peer can fill one more window.
+ *
+ * @throws StreamResetError from `next()`: reset by the peer, aborted, or the connection was lost
+ * @throws StreamIdleTimeoutError from `next()`
+ */
+export function streamReader(stream: Stream, options: StreamReaderOptions = {}): StreamReader {
+  return new Reader(stream, options)
+}
+
+class Reader implements StreamReader {
+  bytesRead = 0
+  bufferedBytes = 0
+
+  readonly #stream: Stream
+  readonly #signal: AbortSignal | undefined
+  readonly #idleTimeoutMs: number | undefined
+  readonly #pauseAt: number
+  readonly #resumeAt: number
+  #queue: Uint8Array[] = []
+  #queueHead = 0
+  #resuming = false
+  /** The peer closed its side; the stream may still hold bytes. */
+  #remoteEnded: boolean
+  /** The peer closed its side and the stream has handed us its last byte: no later failure can take that back. */
+  #complete = false
+  #closeError: Error | undefined
+  /** What every `next()` throws from now on. */
+  #failure: { readonly error: unknown } | undefined
+  #stopped = false
+  #waiting: { readonly promise: Promise<void>; readonly wake: () => void } | undefined
+
+  constructor(stream: Stream, options: StreamReaderOptions) {
+    this.#stream = stream
+    this.#signal = options.signal
+    this.#idleTimeoutMs = options.idleTimeoutMs
+    this.#pauseAt = options.maxBufferedBytes ?? DEFAULT_MAX_BUFFERED_BYTES
+    this.#resumeAt = this.#pauseAt * RESUME_BELOW
+    // A reset or an abort marks the peer's side as closed too, without the peer having closed it.
+    const broken = stream.status === 'reset' || stream.status === 'aborted'
+    this.#remoteEnded = stream.remoteWriteStatus === 'closed' && !broken
+    this.#noteIfComplete()
+    if (this.#signal?.aborted === true) {
+      this.#onAbort()
+      return
+    }
+    boundReadAhead(stream)
+    stream.addEventListener('message', this.#onMessage)
+    stream.addEventListener('remoteCloseWrite', this.#onRemoteCloseWrite)
+    stream.addEventListener('end', this.#onEnd)
+    stream.addEventListener('close', this.#onClose)
+    this.#signal?.addEventListener('abort', this.#onAbort)
+  }
+
+  [Symbol.asyncIterator](): StreamReader {
+    return this
+  }
+
+  async next(): Promise<IteratorResult<Uint8Array, undefined>> {
+    for (;;) {
+      const piece = this.#take()
+      if (piece !== undefined) return { done: false, value: piece }
+      if (this.#isOver()) return { done: true, value: undefined }
+      await this.#arrival()
+    }
+  }
+
+  async return(): Promise<IteratorResult<Uint8Array, undefined>> {
+    this.#stop()
+    return { done: true, value: undefined }
+  }
+
+  #take(): Uint8Array | undefined {
+    if (this.bufferedBytes <= this.#resumeAt) this.#resume()
+    const piece = this.#queue[this.#queueHead]
+    if (piece === undefined) return undefined
+    this.#queueHead++
+    if (this.#queueHead === this.#queue.length) {
+      this.#queue = []
+      this.#queueHead = 0
+    }
+    this.bufferedBytes -= piece.length
+    this.bytesRead += piece.length
+    return piece
+  }
+
+  /** @throws what the stream failed with */
+  #isOver(): boolean {
+    if (this.#failure !== undefined) throw this.#failure.error
+    if (this.#stopped) return true
+    if (this.#complete) {
+      this.#stop()
+      return true
+    }
+    // Bytes that came before us are dispatched in a microtask of their own.
+    if (this.#stream.readBufferLength > 0 && this.#stream.readStatus === 'readable') return false
+    const error = resetErrorOf(this.#stream, 'read', this.bytesRead, this.#closeError)
+    if (error !== undefined) {
+      this.#fail(error)
+      throw error
+    }
+    // The owner called closeRead().
+    return this.#stream.readStatus === 'closing' || this.#stream.readStatus === 'closed'
+  }
+
+  /** Resolves when the state may have changed. */
+  #arrival(): Promise<void> {
+    if (this.#waiting === undefined) {
+      const idleTimeoutMs = this.#idleTimeoutMs
+      const timer =
+        idleTimeoutMs === undefined
+          ? undefined
+          : setTimeout(
+              () => this.#fail(new StreamIdleTimeoutError(idleTimeoutMs, 'read', this.bytesRead)),
+              idleTimeoutMs
+            )
+      let wake: () => void = () => undefined
+      const promise = new Promise<void>(resolve => {
+        wake = () => {
+          clearTimeout(timer)
+          this.#waiting = undefined
+          resolve()
+        }
+      })
+      this.#waiting = { promise, wake }
+    }
+    return this.#waiting.promise
+  }
+
+  readonly #onMessage = (event: StreamMessageEvent): void => {
+    for (const piece of event.data instanceof Uint8Array ? [event.data] : event.data) {
+      if (piece.length === 0) continue
+      this.#queue.push(piece)
+      this.bufferedBytes += piece.length
+    }
+    this.#noteIfComplete()
+    this.#pauseIfFull()
+    this.#waiting?.wake()
+  }
+
+  readonly #onRemoteCloseWrite = (): void => {
+    this.#remoteEnded = true
+    this.#noteIfComplete()
+    this.#waiting?.wake()
+  }
+
+  readonly #onEnd = (): void => {
+    this.#waiting?.wake()
+  }
+
+  readonly #onClose = (event: StreamCloseEvent): void => {
+    this.#closeError = event.error
+    this.#waiting?.wake()
+  }
+
+  readonly #onAbort = (): void => {
+    this.#fail(this.#signal?.reason)
+  }
+
+  #noteIfComplete(): void {
+    if (this.#remoteEnded && this.#stream.readBufferLength === 0) this.#complete = true
+  }
+
+  /**
+   * Not inside `resume()`: it dispatches what the stream held, and un-pauses the muxer after that, whatever a listener
+   * did meanwhile. The stream would look paused, and the peer would be told to go on.
+   */
+  #pauseIfFull(): void {
+    if (!this.#resuming && this.bufferedBytes >= this.#pauseAt && this.#stream.readStatus === 'readable') {
+      this.#stream.pause()
+    }
+  }
+
+  #resume(): void {
+    if (this.#stopped || this.#stream.readStatus !== 'paused') return
+    this.#resuming = true
+    try {
+      this.#stream.resume()
+    } catch (err) {
+      // It dispatches first and then tells the peer. Where there is no peer to tell any more, the bytes still count,
+      // and what became of the stream is reported behind them.
+      if (this.#stream.status === 'open') throw err
+    } finally {
+      this.#resuming = false
+    }
+    this.#pauseIfFull()
+  }
+
+  #fail(error: unknown): void {
+    this.#failure ??= { error }
+    this.#stop()
+  }
+
+  #stop(): void {
+    if (this.#stopped) return
+    this.#stopped = true
+    this.#stream.removeEventListener('message', this.#onMessage)
+    this.#stream.removeEventListener('remoteCloseWrite', this.#onRemoteCloseWrite)
+    this.#stream.removeEventListener('end', this.#onEnd)
+    this.#stream.removeEventListener('close', this.#onClose)
+    this.#signal?.removeEventListener('abort', this.#onAbort)
+    this.#queue = []
+    this.#queueHead = 0
+    this.bufferedBytes = 0
+    // A stream without listeners still grants the peer more, until its buffer overflows.
+    if (!this.#complete && this.#stream.status === 'open' && this.#stream.readStatus === 'readable') {
+      this.#stream.pause()
+    }
+    this.#waiting?.wake()
+  }
+}

@@ -1,0 +1,251 @@
+/**
+ * Writes to a libp2p stream at the peer's pace.
+ *
+ * Why not `if (!stream.send(bytes)) await stream.onDrain()`: its promise is made once, so from the second time on it
+ * does not wait and everything ends up in the stream's buffer. This writer waits for the `drain` event itself, and for
+ * as long as the stream says that it needs draining: a drain of the connection reaches every stream, also one whose own
+ * window is still used up.
+ */
+import type { Stream, StreamCloseEvent } from '@libp2p/interface'
+import {
+  resetErrorOf,
+  StreamBusyError,
+  StreamEndedError,
+  StreamIdleTimeoutError,
+  StreamNotReadError
+} from './stream-errors.ts'
+
+/**
+ * Bytes handed to the stream at a time, and so the most that waits in its write buffer.
+ *
+ * A piece with its yamux header has to fit into one noise message (65519 bytes): the connection signals a drain after
+ * each message, and a piece of several messages would be followed by the next one before it is gone, until the whole
+ * window of the peer, 16 MiB with many, lies in the connection's own buffer where nobody sees it.
+ */
+export const WRITE_PIECE_BYTES = 60 * 1024
+
+/** How long `end()` waits for the last bytes to be taken when no `idleTimeoutMs` is given, in ms. */
+export const DEFAULT_END_TIMEOUT_MS = 30_000
+
+export interface StreamWriterOptions {
+  /** Ends the writing: what waits is rejected with the signal's reason. */
+  readonly signal?: AbortSignal
+  /** Longest time in ms during which the peer takes nothing while we wait. Without it, no limit but that of `end()`. */
+  readonly idleTimeoutMs?: number
+}
+
+/**
+ * One call at a time: await each `write()`.
+ *
+ * After an error the stream is of no more use for writing; who owns it calls `abort()`.
+ */
+export interface StreamWriter {
+  /** Bytes given to the stream so far: sent, or in its write buffer. */
+  readonly bytesWritten: number
+  /**
+   * Resolves when the stream can take more. The bytes must not be modified afterwards: the connection may still refer
+   * to them.
+   *
+   * @throws StreamResetError reset by the peer, aborted, or the connection was lost
+   * @throws StreamNotReadError the peer closed its reading side
+   * @throws StreamIdleTimeoutError
+   * @throws StreamEndedError after `end()`
+   * @throws StreamBusyError another write is still waiting
+   */
+  write(bytes: Uint8Array): Promise<void>
+  /**
+   * Closes our side; the peer's side stays open. Resolves when the close was handed to the connection. The stream is
+   * aborted when that fails, as it could never be closed again. Once ended, does nothing.
+   *
+   * @throws StreamResetError, StreamIdleTimeoutError, StreamBusyError
+   */
+  end(): Promise<void>
+  /** Gives the stream up, both directions: the peer sees a reset. */
+  abort(err: Error): void
+}
+
+/** Make it before the first await after getting the stream, so that no failure is missed. */
+export function streamWriter(stream: Stream, options: StreamWriterOptions = {}): StreamWriter {
+  return new Writer(stream, options)
+}
+
+/**
+ * Writes all of `source`, then closes our side. Whatever fails, the source included, aborts the stream.
+ *
+ * @returns bytes written
+ * @throws what `source`, `StreamWriter.write` or `StreamWriter.end` throws
+ */
+export async function writeAll(
+  stream: Stream,
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  options: StreamWriterOptions = {}
+): Promise<number> {
+  const writer = streamWriter(stream, options)
+  try {
+    for await (const bytes of source) await writer.write(bytes)
+    await writer.end()
+  } catch (err) {
+    writer.abort(err instanceof Error ? err : new Error(String(err)))
+    throw err
+  }
+  return writer.bytesWritten
+}
+
+class Writer implements StreamWriter {
+  bytesWritten = 0
+
+  readonly #stream: Stream
+  readonly #signal: AbortSignal | undefined
+  readonly #idleTimeoutMs: number | undefined
+  #closeError: Error | undefined
+  #busy = false
+  #ended = false
+  #wake: (() => void) | undefined
+
+  constructor(stream: Stream, options: StreamWriterOptions) {
+    this.#stream = stream
+    this.#signal = options.signal
+    this.#idleTimeoutMs = options.idleTimeoutMs
+    stream.addEventListener('drain', this.#onChange)
+    // A peer that stops reading gets our buffer emptied: idle, but never a drain.
+    stream.addEventListener('idle', this.#onChange)
+    stream.addEventListener('close', this.#onClose)
+    this.#signal?.addEventListener('abort', this.#onChange)
+  }
+
+  async write(bytes: Uint8Array): Promise<void> {
+    this.#begin()
+    try {
+      this.#throwIfUnusable()
+      for (let at = 0; at < bytes.length; at += WRITE_PIECE_BYTES) {
+        this.#send(bytes.subarray(at, at + WRITE_PIECE_BYTES))
+        if (this.#stream.writableNeedsDrain) await this.#drained()
+      }
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  async end(): Promise<void> {
+    this.#begin()
+    try {
+      if (this.#ended) return
+      this.#throwIfUnusable()
+      this.#ended = true
+      await this.#closeWrite()
+    } finally {
+      this.#busy = false
+    }
+  }
+
+  abort(err: Error): void {
+    this.#stream.abort(err)
+    this.#release()
+  }
+
+  #begin(): void {
+    if (this.#busy) throw new StreamBusyError(this.bytesWritten)
+    this.#busy = true
+  }
+
+  #send(piece: Uint8Array): void {
+    try {
+      this.#stream.send(piece)
+    } catch (err) {
+      // The stream has aborted itself, or was closed: say that rather than what it tripped over.
+      this.#throwIfUnusable()
+      throw err
+    }
+    this.bytesWritten += piece.length
+  }
+
+  /** Resolves when the piece is out of the stream's buffer and the connection takes more. */
+  async #drained(): Promise<void> {
+    let left = this.#stream.writeBufferLength
+    let progressAt = performance.now()
+    while (this.#stream.writableNeedsDrain) {
+      await this.#change(progressAt)
+      this.#throwIfUnusable()
+      const now = performance.now()
+      if (this.#stream.writeBufferLength < left) {
+        left = this.#stream.writeBufferLength
+        progressAt = now
+      } else if (this.#idleTimeoutMs !== undefined && now - progressAt >= this.#idleTimeoutMs) {
+        throw new StreamIdleTimeoutError(this.#idleTimeoutMs, 'written', this.bytesWritten)
+      }
+    }
+  }
+
+  /** Resolves at the next event, and at the latest when the peer has taken nothing for the allowed time. */
+  #change(progressAt: number): Promise<void> {
+    return new Promise(resolve => {
+      const timer =
+        this.#idleTimeoutMs === undefined
+          ? undefined
+          : setTimeout(() => this.#wake?.(), progressAt + this.#idleTimeoutMs - performance.now())
+      this.#wake = () => {
+        clearTimeout(timer)
+        this.#wake = undefined
+        resolve()
+      }
+    })
+  }
+
+  /** `stream.close` waits for events that may never come, and a second call does nothing: so once, with a time limit. */
+  async #closeWrite(): Promise<void> {
+    const timeoutMs = this.#idleTimeoutMs ?? DEFAULT_END_TIMEOUT_MS
+    const giveUp = new AbortController()
+    const timer = setTimeout(
+      () => giveUp.abort(new StreamIdleTimeoutError(timeoutMs, 'written', this.bytesWritten)),
+      timeoutMs
+    )
+    const onAbort = () => giveUp.abort(this.#signal?.reason)
+    this.#signal?.addEventListener('abort', onAbort)
+    try {
+      await this.#stream.close({ signal: giveUp.signal })
+      this.#throwIfBroken()
+    } catch (err) {
+      this.#throwIfBroken()
+      const reason: unknown = giveUp.signal.aborted ? giveUp.signal.reason : err
+      this.#stream.abort(reason instanceof Error ? reason : new Error(String(reason)))
+      throw reason
+    } finally {
+      clearTimeout(timer)
+      this.#signal?.removeEventListener('abort', onAbort)
+      this.#release()
+    }
+  }
+
+  #throwIfUnusable(): void {
+    this.#signal?.throwIfAborted()
+    if (this.#ended) throw new StreamEndedError(this.bytesWritten)
+    const error = resetErrorOf(this.#stream, 'written', this.bytesWritten, this.#closeError)
+    if (error !== undefined) throw error
+    if (this.#stream.writeStatus !== 'writable') throw new StreamEndedError(this.bytesWritten)
+    if (this.#stream.remoteReadStatus !== 'readable') throw new StreamNotReadError(this.bytesWritten)
+  }
+
+  /** Unlike a closed stream, which is what `end()` is for. */
+  #throwIfBroken(): void {
+    if (this.#stream.status === 'closed') return
+    const error = resetErrorOf(this.#stream, 'written', this.bytesWritten, this.#closeError)
+    if (error !== undefined) throw error
+  }
+
+  readonly #onChange = (): void => {
+    this.#wake?.()
+  }
+
+  readonly #onClose = (event: StreamCloseEvent): void => {
+    this.#closeError = event.error
+    this.#release()
+  }
+
+  #release(): void {
+    this.#stream.removeEventListener('drain', this.#onChange)
+    this.#stream.removeEventListener('idle', this.#onChange)
+    this.#stream.removeEventListener('close', this.#onClose)
+    this.#signal?.removeEventListener('abort', this.#onChange)
+    this.#wake?.()
+  }
+}
