@@ -9,6 +9,7 @@
 export const HASH_BYTES = 32
 
 const HEX = /^[0-9a-f]{64}$/
+const NOT_BASE32 = /[^a-zA-Z2-7]/
 const BASE32_ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
 const BASE32_CHARS = 52
 
@@ -126,15 +127,17 @@ function bytesToBase32(bytes: Uint8Array): string {
 }
 
 function base32ToBytes(text: string): Uint8Array {
+  // Before lower-casing, which turns some characters outside the alphabet into ones inside.
+  const wrong = NOT_BASE32.exec(text)
+  if (wrong) {
+    throw new InvalidHashError(`"${text}" has 52 characters but "${wrong[0]}" is not a base32 digit`)
+  }
   const bytes = new Uint8Array(HASH_BYTES)
   let bits = 0
   let value = 0
   let length = 0
   for (const char of text.toLowerCase()) {
     const digit = BASE32_ALPHABET.indexOf(char)
-    if (digit < 0) {
-      throw new InvalidHashError(`"${text}" has 52 characters but "${char}" is not a base32 digit`)
-    }
     value = ((value << 5) | digit) & 0xfff
     bits += 5
     if (bits >= 8) {
