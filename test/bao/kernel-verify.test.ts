@@ -6,10 +6,12 @@ import {
   FLAG_ROOT,
   JOB_CHUNK_HIGH,
   JOB_CHUNK_LOW,
+  JOB_EXPECTED,
   JOB_FLAGS,
   JOB_LENGTH,
   JOB_OFFSET,
   JOB_WORDS,
+  MAX_INPUT_BYTES,
   MAX_JOBS
 } from '../../src/bao/kernel/index.ts'
 import {
@@ -175,6 +177,19 @@ describe.each(KERNELS)('kernel $name: verify', kernel => {
         verifyCall(kernel, withWord(full, bad, JOB_FLAGS, FLAG_ROOT | (bad % 2 ? FLAG_PARENT : 0)))
       ).toBe(bad)
     }
+  })
+
+  it('takes as much input as the contract allows', () => {
+    const node = leafNode(patternBytes(GROUP), 48n, false)
+    const call = callOfNodes([node])
+    const start = MAX_INPUT_BYTES - call.input.length
+    const input = new Uint8Array(MAX_INPUT_BYTES)
+    input.set(call.input, start)
+    const moved = { ...withWord(call, 0, JOB_OFFSET, start), input }
+    moved.jobs[JOB_EXPECTED]! += start
+    expect(verifyCall(kernel, moved)).toBe(1)
+    flip(input, input.length * 8 - 1)
+    expect(verifyCall(kernel, moved)).toBe(0)
   })
 
   it('holds a node to its place and to its role', () => {

@@ -15,7 +15,7 @@ const MEMORY_PAGES = 22
 
 const OPTIONS = [
   ...['--enable', 'simd'],
-  // -O2 and -O3 make the hot loop a sixth slower.
+  // -O2 and -O3 make the hot loop slower (assembly/hash8.ts).
   '-O1',
   '--noAssert',
   ...['--runtime', 'stub'],

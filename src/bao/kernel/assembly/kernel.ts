@@ -1,14 +1,14 @@
 /**
- * BLAKE3 chaining values with WebAssembly SIMD. Language: AssemblyScript; `../build.js` compiles it, `../wasm.ts` wraps it.
+ * The kernel's calls: what they read and write in memory, and how they divide trees and job tables into eights for
+ * `hash8`. Language: AssemblyScript; `../build.js` compiles it, `../wasm.ts` wraps it.
  *
- * Everything goes through one function, `hash8`: eight nodes at a time, as two sets (a, b) of four. A vector holds the
- * same word of four nodes, one per lane. Two sets, because the operations of one wait for each other; taking turns, the
- * two fill the processor's vector units. Why the code has this exact form (the loop over the rounds, the swizzles, the
- * order of the additions) is in bench/README.md: each was measured, and the compiler must run at -O1.
+ * Chunks and parents alike are gathered until eight can be hashed together; what is left over is hashed with idle lanes,
+ * which read and write bytes that nobody looks at.
  *
  * Memory is laid out by hand and never grows, so views of it stay attached. No argument is checked here: `../check.ts`
  * does that before.
  */
+import { CHUNK_END, CHUNK_START, HASH8_END, hash8, PARENT, ROOT } from './hash8';
 
 // Sizes in bytes, and counts; the same as in ../../constants.ts and ../kernel.ts.
 const BLOCK: u32 = 64;
@@ -25,12 +25,6 @@ const MAX_JOBS: u32 = 2048;
 const MAX_INPUT: u32 = 1024 * 1024 + 128 * 1024;
 const CARRY_BYTES: u32 = 64 * CV;
 
-// Flags of a compression (BLAKE3 specification, section 2.1).
-const CHUNK_START: u32 = 1;
-const CHUNK_END: u32 = 2;
-const PARENT: u32 = 4;
-const ROOT: u32 = 8;
-
 // A job: its bytes, and the offsets of its words in bytes.
 const JOB: u32 = 6 * 4;
 const JOB_FLAGS: usize = 0;
@@ -42,24 +36,16 @@ const JOB_EXPECTED: usize = 20;
 const FLAG_PARENT: u32 = 1;
 const FLAG_ROOT: u32 = 2;
 
-// Memory. The compiler puts its own static data (the permutation) between --memoryBase and SCHEDULE.
-/** 7 rounds x 16 u16: offset of each message word in WORDS_A and WORDS_B, in the order in which the round uses them. */
-const SCHEDULE: usize = 2048;
-/** Message words of the current block, one vector each: 16 of set a, then 16 of set b. */
-const WORDS_A: usize = 2560;
-const WORDS_B: usize = WORDS_A + 256;
-/** Chaining values between blocks, one vector per word: 8 of set a, then 8 of set b. */
-const STATE_A: usize = WORDS_B + 256;
-const STATE_B: usize = STATE_A + 128;
+// Memory, behind that of hash8.
 /** The last chunk, if it is short, padded with zeros. */
-const TAIL: usize = 4096;
+const TAIL: usize = HASH8_END;
 /** Job numbers (u32) of the parents in STAGED, and of the leaves that wait for `checkLeaves`. */
 const STAGED_JOBS: usize = TAIL + CHUNK;
 const LEAF_JOBS: usize = STAGED_JOBS + LANES * 4;
 /** Up to eight pairs that lay scattered in the input. */
-const STAGED: usize = 6144;
+const STAGED: usize = LEAF_JOBS + RUN_GROUPS * 4;
 /** Chaining values of one level of the tree. Behind the last one is room for what idle lanes read and write. */
-const CVS: usize = 8192;
+const CVS: usize = STAGED + LANES * PAIR;
 /** Results of `subtree`, in pre-order. */
 export const PAIRS: usize = CVS + RUN_CHUNKS * CV + LANES * PAIR;
 export const JOBS: usize = PAIRS + RUN_GROUPS * PAIR;
@@ -74,21 +60,7 @@ export const RESULT: usize = CVS;
 /** Where `parent` finds its pair. */
 export const PARENT_PAIR: usize = STAGED;
 
-const PERMUTATION = memory.data<u8>([2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]);
-
 if (END > (<usize>memory.size() << 16)) unreachable();
-writeSchedule();
-
-function writeSchedule(): void {
-  for (let i: usize = 0; i < 16; i++) {
-    store<u16>(SCHEDULE + 2 * i, <u16>(16 * i));
-  }
-  for (let row = SCHEDULE; row < SCHEDULE + 6 * 32; row += 32) {
-    for (let i: usize = 0; i < 16; i++) {
-      store<u16>(row + 32 + 2 * i, load<u16>(row + 2 * <usize>load<u8>(PERMUTATION + i)));
-    }
-  }
-}
 
 /**
  * Checks the jobs at JOBS against CARRY and INPUT.
@@ -274,337 +246,4 @@ function writePairs(count: u32, level: u32, groups: u32): void {
     }
     memory.copy(PAIRS + place * PAIR, CVS + i * PAIR, PAIR);
   }
-}
-
-/**
- * Hashes eight nodes of `blocks` whole blocks each, `stride` bytes apart, into the eight chaining values at `target`.
- *
- * @param lastBytes bytes that count in the last block
- * @param counterLow counter of the first node; that of each further one is `counterStep` larger
- * @param firstFlags flags of the first block only
- * @param lastFlags flags of the last block only
- * @param flags flags of every block
- */
-function hash8(
-  source: usize, stride: usize, blocks: u32, lastBytes: u32,
-  counterLow: u32, counterHigh: u32, counterStep: u32,
-  firstFlags: u32, lastFlags: u32, flags: u32,
-  target: usize
-): void {
-  // Masks in locals: as constants at each use they would be loaded each time.
-  const by16 = i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
-  const by8 = i8x16(1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12);
-
-  // A lane whose low word is below that of lane 0 has passed 2^32: its mask is -1, subtracting it carries.
-  const low = i32x4.splat(counterLow);
-  const high = i32x4.splat(counterHigh);
-  const step = i32x4.splat(counterStep);
-  const lowA = i32x4.add(low, i32x4.mul(step, i32x4(0, 1, 2, 3)));
-  const lowB = i32x4.add(low, i32x4.mul(step, i32x4(4, 5, 6, 7)));
-  const highA = i32x4.sub(high, i32x4.lt_u(lowA, low));
-  const highB = i32x4.sub(high, i32x4.lt_u(lowB, low));
-
-  const iv0 = i32x4.splat(0x6a09e667);
-  const iv1 = i32x4.splat(0xbb67ae85);
-  const iv2 = i32x4.splat(0x3c6ef372);
-  const iv3 = i32x4.splat(0xa54ff53a);
-  storeState(iv0, 0);
-  storeState(iv1, 16);
-  storeState(iv2, 32);
-  storeState(iv3, 48);
-  storeState(i32x4.splat(0x510e527f), 64);
-  storeState(i32x4.splat(0x9b05688c), 80);
-  storeState(i32x4.splat(0x1f83d9ab), 96);
-  storeState(i32x4.splat(0x5be0cd19), 112);
-
-  const last = blocks - 1;
-  for (let block: u32 = 0; block < blocks; block++) {
-    transposeBlock(source, stride, WORDS_A);
-    transposeBlock(source + 4 * stride, stride, WORDS_B);
-    source += BLOCK;
-
-    let blockFlags = flags;
-    let bytes = BLOCK;
-    if (block == 0) blockFlags |= firstFlags;
-    if (block == last) {
-      blockFlags |= lastFlags;
-      bytes = lastBytes;
-    }
-
-    let a0 = v128.load(STATE_A, 0);
-    let b0 = v128.load(STATE_B, 0);
-    let a1 = v128.load(STATE_A, 16);
-    let b1 = v128.load(STATE_B, 16);
-    let a2 = v128.load(STATE_A, 32);
-    let b2 = v128.load(STATE_B, 32);
-    let a3 = v128.load(STATE_A, 48);
-    let b3 = v128.load(STATE_B, 48);
-    let a4 = v128.load(STATE_A, 64);
-    let b4 = v128.load(STATE_B, 64);
-    let a5 = v128.load(STATE_A, 80);
-    let b5 = v128.load(STATE_B, 80);
-    let a6 = v128.load(STATE_A, 96);
-    let b6 = v128.load(STATE_B, 96);
-    let a7 = v128.load(STATE_A, 112);
-    let b7 = v128.load(STATE_B, 112);
-    let a8 = iv0;
-    let b8 = iv0;
-    let a9 = iv1;
-    let b9 = iv1;
-    let a10 = iv2;
-    let b10 = iv2;
-    let a11 = iv3;
-    let b11 = iv3;
-    let a12 = lowA;
-    let b12 = lowB;
-    let a13 = highA;
-    let b13 = highB;
-    let a14 = i32x4.splat(bytes);
-    let b14 = a14;
-    let a15 = i32x4.splat(blockFlags);
-    let b15 = a15;
-
-    for (let row = SCHEDULE; row < SCHEDULE + 7 * 32; row += 32) {
-      let word: usize;
-
-      word = load<u16>(row, 0);
-      a0 = add3(a0, v128.load(word, WORDS_A), a4);
-      b0 = add3(b0, v128.load(word, WORDS_B), b4);
-      a12 = i8x16.swizzle(v128.xor(a12, a0), by16);
-      b12 = i8x16.swizzle(v128.xor(b12, b0), by16);
-      a8 = i32x4.add(a8, a12);
-      b8 = i32x4.add(b8, b12);
-      a4 = rotate12(v128.xor(a4, a8));
-      b4 = rotate12(v128.xor(b4, b8));
-      word = load<u16>(row, 2);
-      a0 = add3(a0, v128.load(word, WORDS_A), a4);
-      b0 = add3(b0, v128.load(word, WORDS_B), b4);
-      a12 = i8x16.swizzle(v128.xor(a12, a0), by8);
-      b12 = i8x16.swizzle(v128.xor(b12, b0), by8);
-      a8 = i32x4.add(a8, a12);
-      b8 = i32x4.add(b8, b12);
-      a4 = rotate7(v128.xor(a4, a8));
-      b4 = rotate7(v128.xor(b4, b8));
-
-      word = load<u16>(row, 4);
-      a1 = add3(a1, v128.load(word, WORDS_A), a5);
-      b1 = add3(b1, v128.load(word, WORDS_B), b5);
-      a13 = i8x16.swizzle(v128.xor(a13, a1), by16);
-      b13 = i8x16.swizzle(v128.xor(b13, b1), by16);
-      a9 = i32x4.add(a9, a13);
-      b9 = i32x4.add(b9, b13);
-      a5 = rotate12(v128.xor(a5, a9));
-      b5 = rotate12(v128.xor(b5, b9));
-      word = load<u16>(row, 6);
-      a1 = add3(a1, v128.load(word, WORDS_A), a5);
-      b1 = add3(b1, v128.load(word, WORDS_B), b5);
-      a13 = i8x16.swizzle(v128.xor(a13, a1), by8);
-      b13 = i8x16.swizzle(v128.xor(b13, b1), by8);
-      a9 = i32x4.add(a9, a13);
-      b9 = i32x4.add(b9, b13);
-      a5 = rotate7(v128.xor(a5, a9));
-      b5 = rotate7(v128.xor(b5, b9));
-
-      word = load<u16>(row, 8);
-      a2 = add3(a2, v128.load(word, WORDS_A), a6);
-      b2 = add3(b2, v128.load(word, WORDS_B), b6);
-      a14 = i8x16.swizzle(v128.xor(a14, a2), by16);
-      b14 = i8x16.swizzle(v128.xor(b14, b2), by16);
-      a10 = i32x4.add(a10, a14);
-      b10 = i32x4.add(b10, b14);
-      a6 = rotate12(v128.xor(a6, a10));
-      b6 = rotate12(v128.xor(b6, b10));
-      word = load<u16>(row, 10);
-      a2 = add3(a2, v128.load(word, WORDS_A), a6);
-      b2 = add3(b2, v128.load(word, WORDS_B), b6);
-      a14 = i8x16.swizzle(v128.xor(a14, a2), by8);
-      b14 = i8x16.swizzle(v128.xor(b14, b2), by8);
-      a10 = i32x4.add(a10, a14);
-      b10 = i32x4.add(b10, b14);
-      a6 = rotate7(v128.xor(a6, a10));
-      b6 = rotate7(v128.xor(b6, b10));
-
-      word = load<u16>(row, 12);
-      a3 = add3(a3, v128.load(word, WORDS_A), a7);
-      b3 = add3(b3, v128.load(word, WORDS_B), b7);
-      a15 = i8x16.swizzle(v128.xor(a15, a3), by16);
-      b15 = i8x16.swizzle(v128.xor(b15, b3), by16);
-      a11 = i32x4.add(a11, a15);
-      b11 = i32x4.add(b11, b15);
-      a7 = rotate12(v128.xor(a7, a11));
-      b7 = rotate12(v128.xor(b7, b11));
-      word = load<u16>(row, 14);
-      a3 = add3(a3, v128.load(word, WORDS_A), a7);
-      b3 = add3(b3, v128.load(word, WORDS_B), b7);
-      a15 = i8x16.swizzle(v128.xor(a15, a3), by8);
-      b15 = i8x16.swizzle(v128.xor(b15, b3), by8);
-      a11 = i32x4.add(a11, a15);
-      b11 = i32x4.add(b11, b15);
-      a7 = rotate7(v128.xor(a7, a11));
-      b7 = rotate7(v128.xor(b7, b11));
-
-      word = load<u16>(row, 16);
-      a0 = add3(a0, v128.load(word, WORDS_A), a5);
-      b0 = add3(b0, v128.load(word, WORDS_B), b5);
-      a15 = i8x16.swizzle(v128.xor(a15, a0), by16);
-      b15 = i8x16.swizzle(v128.xor(b15, b0), by16);
-      a10 = i32x4.add(a10, a15);
-      b10 = i32x4.add(b10, b15);
-      a5 = rotate12(v128.xor(a5, a10));
-      b5 = rotate12(v128.xor(b5, b10));
-      word = load<u16>(row, 18);
-      a0 = add3(a0, v128.load(word, WORDS_A), a5);
-      b0 = add3(b0, v128.load(word, WORDS_B), b5);
-      a15 = i8x16.swizzle(v128.xor(a15, a0), by8);
-      b15 = i8x16.swizzle(v128.xor(b15, b0), by8);
-      a10 = i32x4.add(a10, a15);
-      b10 = i32x4.add(b10, b15);
-      a5 = rotate7(v128.xor(a5, a10));
-      b5 = rotate7(v128.xor(b5, b10));
-
-      word = load<u16>(row, 20);
-      a1 = add3(a1, v128.load(word, WORDS_A), a6);
-      b1 = add3(b1, v128.load(word, WORDS_B), b6);
-      a12 = i8x16.swizzle(v128.xor(a12, a1), by16);
-      b12 = i8x16.swizzle(v128.xor(b12, b1), by16);
-      a11 = i32x4.add(a11, a12);
-      b11 = i32x4.add(b11, b12);
-      a6 = rotate12(v128.xor(a6, a11));
-      b6 = rotate12(v128.xor(b6, b11));
-      word = load<u16>(row, 22);
-      a1 = add3(a1, v128.load(word, WORDS_A), a6);
-      b1 = add3(b1, v128.load(word, WORDS_B), b6);
-      a12 = i8x16.swizzle(v128.xor(a12, a1), by8);
-      b12 = i8x16.swizzle(v128.xor(b12, b1), by8);
-      a11 = i32x4.add(a11, a12);
-      b11 = i32x4.add(b11, b12);
-      a6 = rotate7(v128.xor(a6, a11));
-      b6 = rotate7(v128.xor(b6, b11));
-
-      word = load<u16>(row, 24);
-      a2 = add3(a2, v128.load(word, WORDS_A), a7);
-      b2 = add3(b2, v128.load(word, WORDS_B), b7);
-      a13 = i8x16.swizzle(v128.xor(a13, a2), by16);
-      b13 = i8x16.swizzle(v128.xor(b13, b2), by16);
-      a8 = i32x4.add(a8, a13);
-      b8 = i32x4.add(b8, b13);
-      a7 = rotate12(v128.xor(a7, a8));
-      b7 = rotate12(v128.xor(b7, b8));
-      word = load<u16>(row, 26);
-      a2 = add3(a2, v128.load(word, WORDS_A), a7);
-      b2 = add3(b2, v128.load(word, WORDS_B), b7);
-      a13 = i8x16.swizzle(v128.xor(a13, a2), by8);
-      b13 = i8x16.swizzle(v128.xor(b13, b2), by8);
-      a8 = i32x4.add(a8, a13);
-      b8 = i32x4.add(b8, b13);
-      a7 = rotate7(v128.xor(a7, a8));
-      b7 = rotate7(v128.xor(b7, b8));
-
-      word = load<u16>(row, 28);
-      a3 = add3(a3, v128.load(word, WORDS_A), a4);
-      b3 = add3(b3, v128.load(word, WORDS_B), b4);
-      a14 = i8x16.swizzle(v128.xor(a14, a3), by16);
-      b14 = i8x16.swizzle(v128.xor(b14, b3), by16);
-      a9 = i32x4.add(a9, a14);
-      b9 = i32x4.add(b9, b14);
-      a4 = rotate12(v128.xor(a4, a9));
-      b4 = rotate12(v128.xor(b4, b9));
-      word = load<u16>(row, 30);
-      a3 = add3(a3, v128.load(word, WORDS_A), a4);
-      b3 = add3(b3, v128.load(word, WORDS_B), b4);
-      a14 = i8x16.swizzle(v128.xor(a14, a3), by8);
-      b14 = i8x16.swizzle(v128.xor(b14, b3), by8);
-      a9 = i32x4.add(a9, a14);
-      b9 = i32x4.add(b9, b14);
-      a4 = rotate7(v128.xor(a4, a9));
-      b4 = rotate7(v128.xor(b4, b9));
-    }
-
-    v128.store(STATE_A, v128.xor(a0, a8), 0);
-    v128.store(STATE_B, v128.xor(b0, b8), 0);
-    v128.store(STATE_A, v128.xor(a1, a9), 16);
-    v128.store(STATE_B, v128.xor(b1, b9), 16);
-    v128.store(STATE_A, v128.xor(a2, a10), 32);
-    v128.store(STATE_B, v128.xor(b2, b10), 32);
-    v128.store(STATE_A, v128.xor(a3, a11), 48);
-    v128.store(STATE_B, v128.xor(b3, b11), 48);
-    v128.store(STATE_A, v128.xor(a4, a12), 64);
-    v128.store(STATE_B, v128.xor(b4, b12), 64);
-    v128.store(STATE_A, v128.xor(a5, a13), 80);
-    v128.store(STATE_B, v128.xor(b5, b13), 80);
-    v128.store(STATE_A, v128.xor(a6, a14), 96);
-    v128.store(STATE_B, v128.xor(b6, b14), 96);
-    v128.store(STATE_A, v128.xor(a7, a15), 112);
-    v128.store(STATE_B, v128.xor(b7, b15), 112);
-  }
-  transposeState(STATE_A, target);
-  transposeState(STATE_B, target + 4 * CV);
-}
-
-// @ts-ignore: decorator
-@inline
-function storeState(word: v128, offset: usize): void {
-  v128.store(STATE_A + offset, word);
-  v128.store(STATE_B + offset, word);
-}
-
-// @ts-ignore: decorator
-@inline
-function add3(x: v128, word: v128, y: v128): v128 {
-  // In this order the load can start before the slower y is there.
-  return i32x4.add(i32x4.add(x, word), y);
-}
-
-// @ts-ignore: decorator
-@inline
-function rotate12(x: v128): v128 {
-  return v128.or(i32x4.shr_u(x, 12), i32x4.shl(x, 20));
-}
-
-// @ts-ignore: decorator
-@inline
-function rotate7(x: v128): v128 {
-  return v128.or(i32x4.shr_u(x, 7), i32x4.shl(x, 25));
-}
-
-/** Four blocks, `stride` bytes apart, to 16 vectors of one message word each. */
-// @ts-ignore: decorator
-@inline
-function transposeBlock(source: usize, stride: usize, target: usize): void {
-  transpose4(source, stride, target);
-  transpose4(source + 16, stride, target + 64);
-  transpose4(source + 32, stride, target + 128);
-  transpose4(source + 48, stride, target + 192);
-}
-
-/** Eight vectors of one state word each to four chaining values. */
-// @ts-ignore: decorator
-@inline
-function transposeState(source: usize, target: usize): void {
-  transposeTo(source, 16, target, CV);
-  transposeTo(source + 64, 16, target + 16, CV);
-}
-
-// @ts-ignore: decorator
-@inline
-function transpose4(source: usize, stride: usize, target: usize): void {
-  transposeTo(source, stride, target, 16);
-}
-
-/** A matrix of 4 x 4 words, rows `stride` bytes apart, mirrored at its diagonal. */
-// @ts-ignore: decorator
-@inline
-function transposeTo(source: usize, stride: usize, target: usize, targetStride: usize): void {
-  const row0 = v128.load(source);
-  const row1 = v128.load(source + stride);
-  const row2 = v128.load(source + 2 * stride);
-  const row3 = v128.load(source + 3 * stride);
-  const low01 = v128.shuffle<i32>(row0, row1, 0, 4, 1, 5);
-  const high01 = v128.shuffle<i32>(row0, row1, 2, 6, 3, 7);
-  const low23 = v128.shuffle<i32>(row2, row3, 0, 4, 1, 5);
-  const high23 = v128.shuffle<i32>(row2, row3, 2, 6, 3, 7);
-  v128.store(target, v128.shuffle<i64>(low01, low23, 0, 2));
-  v128.store(target + targetStride, v128.shuffle<i64>(low01, low23, 1, 3));
-  v128.store(target + 2 * targetStride, v128.shuffle<i64>(high01, high23, 0, 2));
-  v128.store(target + 3 * targetStride, v128.shuffle<i64>(high01, high23, 1, 3));
 }
