@@ -1,0 +1,110 @@
+/**
+ * Names in a collection come from a stranger. Here they are checked before they become files, by rules that hold on every
+ * system, so that what is refused does not depend on where it arrives.
+ *
+ * Not refused are `< > " | ? *`: Windows makes no files with them, but takes them for nothing else either.
+ */
+import { MAX_NAME_BYTES, MAX_SEGMENT_BYTES } from './constants.ts'
+
+/** A name cannot be used for a file. */
+export class UnsafeNameError extends Error {
+  override readonly name = 'UnsafeNameError'
+  readonly code = 'ERR_UNSAFE_NAME'
+  /** The name, as it came. */
+  readonly unsafeName: string
+  readonly reason: string
+
+  constructor(unsafeName: string, reason: string) {
+    super(`the name ${JSON.stringify(unsafeName)} cannot be used for a file: ${reason}`)
+    this.unsafeName = unsafeName
+    this.reason = reason
+  }
+}
+
+const CONTROL = /\p{Cc}/u
+const SURROGATE = /\p{Surrogate}/u
+const DRIVE = /^[a-z]:/i
+/** Devices of Windows, which are opened whatever the directory and the extension. */
+const DEVICE = /^(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\.|$)/i
+
+/**
+ * Splits a name into directories and file.
+ *
+ * @returns at least one segment, none of which leads out of the directory it is used in
+ * @throws UnsafeNameError
+ */
+export function checkName(name: string): string[] {
+  const reason = whyNot(name)
+  if (reason !== undefined) {
+    throw new UnsafeNameError(name, reason)
+  }
+  const segments = name.split('/')
+  for (const segment of segments) {
+    const segmentReason = whyNotSegment(segment)
+    if (segmentReason !== undefined) {
+      throw new UnsafeNameError(name, segmentReason)
+    }
+  }
+  return segments
+}
+
+/**
+ * Checks names that are to become files side by side: each by itself, and no two the same file, nor one the directory of
+ * another, also where the file system ignores case or the way accents are composed.
+ *
+ * @returns the segments of each name, in the order given
+ * @throws UnsafeNameError naming the first that is unsafe, or one of two that are in each other's way
+ */
+export function checkNames(names: readonly string[]): string[][] {
+  const segments = names.map(checkName)
+  // Since "/" is replaced by what sorts before all else, whatever is below a name follows right behind it.
+  const sorted = names
+    .map(name => ({ name, key: fold(name).replaceAll('/', '\0') }))
+    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
+  for (const [i, { name, key }] of sorted.entries()) {
+    const next = sorted[i + 1]
+    if (next?.key === key) {
+      const how = next.name === name ? 'it occurs twice' : `some systems do not tell it from ${quote(name)}`
+      throw new UnsafeNameError(next.name, how)
+    }
+    if (next?.key.startsWith(`${key}\0`)) {
+      throw new UnsafeNameError(name, `it is a file here, and a directory in ${quote(next.name)}`)
+    }
+  }
+  return segments
+}
+
+function whyNot(name: string): string | undefined {
+  if (name === '') return 'it is empty'
+  if (utf8Length(name) > MAX_NAME_BYTES) return `it has more than ${MAX_NAME_BYTES} bytes`
+  if (CONTROL.test(name)) return 'it has a control character'
+  if (SURROGATE.test(name)) return 'it has half a surrogate pair'
+  if (name.startsWith('/')) return 'it is an absolute path'
+  if (DRIVE.test(name)) return 'it names a drive'
+  if (name.includes('\\')) return 'it has a backslash, which separates directories on Windows'
+  if (name.includes(':')) return 'it has a colon, which means a drive or a stream on Windows'
+  return undefined
+}
+
+function whyNotSegment(segment: string): string | undefined {
+  if (segment === '') return 'it has an empty part'
+  if (segment === '.' || segment === '..') return `it has the part "${segment}"`
+  if (/[. ]$/.test(segment))
+    return `the part ${quote(segment)} ends with a dot or a space, which Windows drops`
+  if (DEVICE.test(segment)) return `the part ${quote(segment)} is a device on Windows`
+  if (utf8Length(segment) > MAX_SEGMENT_BYTES) return `it has a part of more than ${MAX_SEGMENT_BYTES} bytes`
+  return undefined
+}
+
+/** Equal for names which some file system takes for the same. */
+function fold(name: string): string {
+  return name.normalize('NFD').toLowerCase().toUpperCase().normalize('NFC')
+}
+
+function quote(name: string): string {
+  return JSON.stringify(name)
+}
+
+function utf8Length(text: string): number {
+  return new TextEncoder().encode(text).length
+}
