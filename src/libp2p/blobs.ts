@@ -1,0 +1,264 @@
+/** The service: what `index.ts` promises. */
+import type { Logger, Startable } from '@libp2p/interface'
+import { TypedEventEmitter } from 'main-event'
+import { TruncatedEncodingError } from '../bao/errors.ts'
+import { ChunkRanges } from '../bao/ranges.ts'
+import type { Hash } from '../hash.ts'
+import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../protocol/constants.ts'
+import { NotAvailableError } from '../protocol/errors.ts'
+import { receiveObserved } from '../protocol/observe.ts'
+import type { ObserveItem } from '../protocol/observe-item.ts'
+import { RangesSeq } from '../protocol/ranges-seq.ts'
+import { type BlobSink, type ReceivedBlob, type ReceiveSink, receive } from '../protocol/receive.ts'
+import type { GetRequest } from '../protocol/request.ts'
+import { Channel } from './channel.ts'
+import { Fetch, type FetchResult } from './fetch.ts'
+import { type FetchManyResult, fetchMany } from './fetch-many.ts'
+import { Getter } from './getter.ts'
+import type {
+  Blobs,
+  BlobsComponents,
+  BlobsEvents,
+  BlobsInit,
+  FetchOptions,
+  PeerOptions,
+  RemoteStatus,
+  StreamOptions
+} from './index.ts'
+import { type BlobsLimits, withDefaults } from './limits.ts'
+import { Provider } from './provider.ts'
+import { nameOf, type ProviderAddress, type ProviderList, providersOf } from './provider-address.ts'
+
+/** No provider could give the blob. `errors` has the reason of each, in the order they were asked. */
+export class AllProvidersFailedError extends AggregateError {
+  override readonly name = 'AllProvidersFailedError'
+  readonly code = 'ERR_ALL_PROVIDERS_FAILED'
+
+  constructor(hash: Hash, failures: readonly { provider: ProviderAddress; error: unknown }[]) {
+    const reasons = failures.map(({ provider, error }) => `${nameOf(provider)}: ${messageOf(error)}`)
+    super(
+      failures.map(({ error }) => error),
+      `no provider could give blob ${hash}: ${reasons.join('; ')}`
+    )
+  }
+}
+
+const PROTOCOLS = [BLOBS_PROTOCOL, IROH_PROTOCOL]
+
+export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blobs, Startable {
+  readonly [Symbol.toStringTag] = 'libp2p-blobs'
+  readonly #components: BlobsComponents
+  readonly #init: BlobsInit
+  readonly #limits: BlobsLimits
+  readonly #log: Logger
+  readonly #getter: Getter
+  #provider: Provider | undefined
+
+  constructor(components: BlobsComponents, init: BlobsInit) {
+    super()
+    this.#components = components
+    this.#init = init
+    this.#limits = withDefaults(init.limits)
+    this.#log = components.logger.forComponent('libp2p:blobs')
+    this.#getter = new Getter(components.connectionManager, this.#limits, this.#log)
+  }
+
+  isStarted(): boolean {
+    return this.#provider !== undefined
+  }
+
+  async start(): Promise<void> {
+    if (this.#provider !== undefined) return
+    const provider = new Provider({
+      store: this.#init.store,
+      limits: this.#limits,
+      log: this.#log,
+      acceptPush: this.#init.acceptPush ?? false,
+      authorize: this.#init.authorize,
+      onServed: served => this.safeDispatchEvent('request', { detail: served })
+    })
+    this.#provider = provider
+    for (const protocol of PROTOCOLS) {
+      await this.#components.registrar.handle(
+        protocol,
+        (stream, connection) => provider.handle(stream, connection),
+        {
+          maxInboundStreams: this.#limits.maxStreamsPerConnection,
+          maxOutboundStreams: this.#limits.maxStreams,
+          runOnLimitedConnection: this.#init.runOnLimitedConnection ?? false
+        }
+      )
+    }
+  }
+
+  async stop(): Promise<void> {
+    const provider = this.#provider
+    if (provider === undefined) return
+    this.#provider = undefined
+    for (const protocol of PROTOCOLS) await this.#components.registrar.unhandle(protocol)
+    await provider.stop()
+  }
+
+  async fetch(hash: Hash, options: FetchOptions): Promise<FetchResult> {
+    const failures: { provider: ProviderAddress; error: unknown }[] = []
+    let receivedBefore = 0
+    for (const provider of providersOf(options.from)) {
+      let received = 0
+      const fetch = new Fetch(this.#getter, this.#init.store, {
+        hash,
+        provider,
+        format: options.format ?? 'raw',
+        ranges: options.ranges ?? ChunkRanges.all,
+        askSizes: options.askSizes ?? false,
+        maxBlobBytes: this.#limits.maxBlobBytes,
+        signal: options.signal,
+        onProgress: progress => {
+          received = progress.received
+          options.onProgress?.({
+            ...progress,
+            received: receivedBefore + received,
+            had: progress.had - receivedBefore
+          })
+        }
+      })
+      const startedAt = performance.now()
+      try {
+        const last = await fetch.run()
+        const result = { ...last, received: receivedBefore + last.received, had: last.had - receivedBefore }
+        this.safeDispatchEvent('fetched', { detail: { ...result, ms: performance.now() - startedAt } })
+        return result
+      } catch (error) {
+        options.signal?.throwIfAborted()
+        this.#log('fetching %s from %s failed: %e', hash, nameOf(provider), error)
+        failures.push({ provider, error })
+        receivedBefore += received
+      }
+    }
+    throw failures.length === 1 ? failures[0]!.error : new AllProvidersFailedError(hash, failures)
+  }
+
+  async fetchMany(hashes: readonly Hash[], options: PeerOptions): Promise<FetchManyResult> {
+    const { maxBlobBytes } = this.#limits
+    const [provider] = providersOf(options.from)
+    return fetchMany(this.#getter, this.#init.store, hashes, {
+      provider: provider!,
+      maxBlobBytes,
+      signal: options.signal,
+      fetch: hash => this.fetch(hash, { from: options.from, signal: options.signal })
+    })
+  }
+
+  async *stream(hash: Hash, options: StreamOptions): AsyncGenerator<Uint8Array, void, undefined> {
+    const start = options.offset ?? 0
+    const end = options.length === undefined ? Number.POSITIVE_INFINITY : start + options.length
+    if (!(Number.isSafeInteger(start) && start >= 0 && end >= start)) {
+      throw new RangeError(
+        `stream: offset ${options.offset} and length ${options.length} must be whole numbers from 0`
+      )
+    }
+    if (end === start) return
+    const ranges = ChunkRanges.ofBytes(start, Number.isFinite(end) ? end : undefined)
+    const leaving = new AbortController()
+    const signal = AbortSignal.any([leaving.signal, ...(options.signal ? [options.signal] : [])])
+    const channel = new Channel<Uint8Array[]>()
+    const sink: BlobSink = {
+      // A request beyond the end brings the last chunk, and a chunk may begin before the first byte wanted: cut both.
+      write: ({ leaves }) =>
+        channel.push(
+          leaves.map(({ offset, bytes }) =>
+            bytes.slice(Math.max(0, start - offset), Math.max(0, end - offset))
+          )
+        ),
+      close: async () => undefined
+    }
+    const request: GetRequest = { type: 'get', hash, ranges: RangesSeq.blob(ranges) }
+    const pump = this.#receive(options.from, request, async () => sink, signal).then(
+      () => channel.end(),
+      error => channel.fail(error)
+    )
+    try {
+      for await (const pieces of channel) {
+        for (const piece of pieces) {
+          if (piece.length > 0) yield piece
+        }
+      }
+    } finally {
+      leaving.abort(new Error('the consumer has left'))
+      await pump
+    }
+  }
+
+  async *observe(hash: Hash, options: PeerOptions): AsyncGenerator<ObserveItem, void, undefined> {
+    const leaving = new AbortController()
+    const signal = AbortSignal.any([leaving.signal, ...(options.signal ? [options.signal] : [])])
+    const channel = new Channel<ObserveItem>()
+    const pump = this.#getter
+      .ask(
+        providersOf(options.from)[0]!,
+        { type: 'observe', hash, ranges: ChunkRanges.all },
+        async ({ response, hasStatus }) => {
+          for await (const item of receiveObserved(hash, response, { hasStatus })) await channel.push(item)
+        },
+        { signal, isQuiet: true }
+      )
+      .then(
+        () => channel.end(),
+        error => channel.fail(error)
+      )
+    try {
+      yield* channel
+    } finally {
+      leaving.abort(new Error('the observer has left'))
+      await pump
+    }
+  }
+
+  async status(hash: Hash, options: PeerOptions): Promise<RemoteStatus> {
+    let claimed = 0
+    const open = async ({ size }: ReceivedBlob): Promise<BlobSink> => {
+      claimed = size
+      return { write: async () => undefined, close: async () => undefined }
+    }
+    try {
+      await this.#receive(
+        options.from,
+        { type: 'get', hash, ranges: RangesSeq.verifiedSize },
+        open,
+        options.signal
+      )
+    } catch (error) {
+      if (error instanceof NotAvailableError) return { state: 'absent' }
+      if (error instanceof TruncatedEncodingError)
+        return { state: 'available', size: claimed, isSizeProven: false }
+      throw error
+    }
+    return { state: 'available', size: claimed, isSizeProven: true }
+  }
+
+  /** From the first provider: what is not kept in the store cannot be gone on with elsewhere. */
+  async #receive(
+    from: ProviderList,
+    request: GetRequest,
+    open: ReceiveSink['open'],
+    signal: AbortSignal | undefined
+  ): Promise<void> {
+    const sink: ReceiveSink = {
+      open,
+      links: root => Promise.reject(new Error(`blob ${root} is not asked for with its children`))
+    }
+    const { maxBlobBytes } = this.#limits
+    await this.#getter.ask(
+      providersOf(from)[0]!,
+      request,
+      async ({ response, hasStatus }) => {
+        const progress = receive(request, response, sink, { hasStatus, maxBlobBytes })
+        for await (const _ of progress) signal?.throwIfAborted()
+      },
+      { signal }
+    )
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,43 @@
+/** Limits of the service, each the default of the option that is named after it. Times in ms. */
+
+/**
+ * Requests of one peer that are answered at the same time. Raising it lets one peer take more of the node; lowering it
+ * makes getters of many small blobs wait.
+ */
+export const MAX_STREAMS_PER_PEER = 64
+
+/** Requests that are answered at the same time in all. Each costs about 1.5 MiB while it is being answered. */
+export const MAX_STREAMS = 512
+
+/**
+ * Streams that libp2p lets one connection open before it resets further ones by itself. Above `MAX_STREAMS_PER_PEER`, so
+ * that a peer that asks for a little too much is told to come back later.
+ */
+export const MAX_STREAMS_PER_CONNECTION = 256
+
+/** How long a peer that is turned away because of these limits is told to wait. */
+export const RETRY_AFTER_MS = 500
+
+/** How often a getter that was told to wait asks again. */
+export const MAX_BUSY_RETRIES = 20
+
+/** Longest wait between two such tries, whatever the provider says. */
+export const MAX_RETRY_AFTER_MS = 5_000
+
+/** Within this time a request must have come, and the peer must have closed its side. */
+export const REQUEST_TIMEOUT_MS = 30_000
+
+/** Longest time during which no byte is taken, or sent, by the peer. Lowering it drops peers on bad links. */
+export const IDLE_TIMEOUT_MS = 60_000
+
+/** Longest time that one stream may take in all: a day, in which 1 TiB passes at 12 MiB/s. */
+export const STREAM_TIMEOUT_MS = 24 * 60 * 60 * 1000
+
+/** How long a getter waits for a connection and a stream. */
+export const DIAL_TIMEOUT_MS = 15_000
+
+/** How long a finished stream may stay half open until it is reset. */
+export const CLOSE_GRACE_MS = 2_000
+
+/** Children of a hash sequence that are looked up in the store, and asked for, at a time. */
+export const CHILDREN_PER_REQUEST = 8_192

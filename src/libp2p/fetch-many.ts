@@ -1,0 +1,105 @@
+/** Fetches a list of blobs, as many as possible in one request. */
+import { ChunkRanges } from '../bao/ranges.ts'
+import type { Hash } from '../hash.ts'
+import { NotAvailableError } from '../protocol/errors.ts'
+import { missingRanges } from '../protocol/missing.ts'
+import { RangesSeq } from '../protocol/ranges-seq.ts'
+import { receive } from '../protocol/receive.ts'
+import { storeSink } from '../protocol/store-sink.ts'
+import type { BlobStore } from '../store/index.ts'
+import { CHILDREN_PER_REQUEST } from './constants.ts'
+import type { Getter } from './getter.ts'
+import type { ProviderAddress } from './provider-address.ts'
+
+export interface FetchManyResult {
+  /** Blobs that are whole in the store now, each once. */
+  readonly fetched: readonly Hash[]
+  /** Blobs that the provider does not have. */
+  readonly notAvailable: readonly Hash[]
+  /** Bytes that came in. */
+  readonly received: number
+}
+
+export interface FetchManyJob {
+  readonly provider: ProviderAddress
+  readonly maxBlobBytes: number
+  readonly signal?: AbortSignal | undefined
+  /** Fetches one blob by itself. */
+  readonly fetch: (hash: Hash) => Promise<{ received: number }>
+}
+
+interface Wanted {
+  readonly hash: Hash
+  readonly ranges: ChunkRanges
+}
+
+/** The GetMany request is younger than the protocol: where it is not known, blobs are fetched one by one. */
+export async function fetchMany(
+  getter: Getter,
+  store: BlobStore,
+  hashes: readonly Hash[],
+  job: FetchManyJob
+): Promise<FetchManyResult> {
+  const fetched: Hash[] = []
+  const notAvailable: Hash[] = []
+  let received = 0
+  const each = [...new Map(hashes.map(hash => [hash.toString(), hash])).values()]
+  for (let first = 0; first < each.length; first += CHILDREN_PER_REQUEST) {
+    let wanted: Wanted[] = []
+    for (const hash of each.slice(first, first + CHILDREN_PER_REQUEST)) {
+      const { ranges } = missingRanges(await store.status(hash, job), ChunkRanges.all)
+      if (ranges.isEmpty) fetched.push(hash)
+      else wanted.push({ hash, ranges })
+    }
+    while (wanted.length > 0) {
+      const { done, bytes } = await getMany(getter, store, wanted, job)
+      received += bytes
+      fetched.push(...wanted.slice(0, done).map(({ hash }) => hash))
+      const stopped = wanted[done]
+      wanted = wanted.slice(done + 1)
+      if (stopped === undefined) continue
+      try {
+        received += (await job.fetch(stopped.hash)).received
+        fetched.push(stopped.hash)
+      } catch (error) {
+        if (!(error instanceof NotAvailableError)) throw error
+        notAvailable.push(stopped.hash)
+      }
+    }
+  }
+  return { fetched, notAvailable, received }
+}
+
+/** @returns how many of the first blobs came whole, before one was not there */
+async function getMany(
+  getter: Getter,
+  store: BlobStore,
+  wanted: readonly Wanted[],
+  { provider, maxBlobBytes, signal }: FetchManyJob
+): Promise<{ done: number; bytes: number }> {
+  let done = 0
+  let bytes = 0
+  const request = {
+    type: 'get_many',
+    hashes: wanted.map(({ hash }) => hash),
+    ranges: RangesSeq.fromList(wanted.map(({ ranges }) => ranges))
+  } as const
+  try {
+    await getter.ask(
+      provider,
+      request,
+      async ({ response, hasStatus }) => {
+        const sink = storeSink(store, { signal })
+        for await (const blob of receive(request, response, sink, { hasStatus, maxBlobBytes })) {
+          if (!blob.isDone) continue
+          done = blob.index + 1
+          bytes += blob.received
+        }
+      },
+      { signal }
+    )
+  } catch (error) {
+    if (!(error instanceof NotAvailableError)) throw error
+  }
+  return { done, bytes }
+}

@@ -1,0 +1,133 @@
+/** Sends requests to providers, and carries their responses. */
+import type { Logger, Stream } from '@libp2p/interface'
+import type { ConnectionManager } from '@libp2p/interface-internal'
+import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../protocol/constants.ts'
+import { RefusedError } from '../protocol/errors.ts'
+import { encodeRequest, type Request } from '../protocol/request.ts'
+import { closeStream } from './close-stream.ts'
+import { MAX_BUSY_RETRIES, MAX_RETRY_AFTER_MS } from './constants.ts'
+import type { BlobsLimits } from './limits.ts'
+import { nameOf, type ProviderAddress } from './provider-address.ts'
+import { streamReader } from './stream-reader.ts'
+import { type StreamWriter, streamWriter } from './stream-writer.ts'
+
+/** No connection, or no stream, to the provider could be had. */
+export class ProviderUnreachableError extends Error {
+  override readonly name = 'ProviderUnreachableError'
+  readonly code = 'ERR_PROVIDER_UNREACHABLE'
+
+  constructor(provider: ProviderAddress, cause: unknown) {
+    super(`${nameOf(provider)} cannot be reached: ${cause instanceof Error ? cause.message : cause}`, {
+      cause
+    })
+  }
+}
+
+/** A response, on its way. */
+export interface Exchange {
+  readonly response: AsyncIterable<Uint8Array>
+  /** Whether the response begins with a status. */
+  readonly hasStatus: boolean
+  /** For what follows the request: a push's data. Our side is closed already when the request has none. */
+  readonly writer: StreamWriter
+}
+
+export interface AskOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Whether the response may rest for any time, as that to an Observe does. */
+  readonly isQuiet?: boolean | undefined
+}
+
+export class Getter {
+  readonly #connectionManager: ConnectionManager
+  readonly #limits: BlobsLimits
+  readonly #log: Logger
+
+  constructor(connectionManager: ConnectionManager, limits: BlobsLimits, log: Logger) {
+    this.#connectionManager = connectionManager
+    this.#limits = limits
+    this.#log = log
+  }
+
+  /**
+   * Asks a provider, and lets `use` read the response; the stream is closed when it returns, reset when it throws.
+   *
+   * A provider that is busy is asked again later, as often as `MAX_BUSY_RETRIES` says; `use` is then called anew.
+   *
+   * @throws ProviderUnreachableError, what the stream throws, what `use` throws
+   */
+  async ask<T>(
+    provider: ProviderAddress,
+    request: Request,
+    use: (exchange: Exchange) => Promise<T>,
+    options: AskOptions = {}
+  ): Promise<T> {
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await this.#askOnce(provider, request, use, options)
+      } catch (error) {
+        if (!(error instanceof RefusedError) || error.status.type !== 'busy' || attempt >= MAX_BUSY_RETRIES)
+          throw error
+        this.#log('%s is busy, asking again in %d ms', nameOf(provider), error.status.retryAfterMs)
+        await pause(Math.min(error.status.retryAfterMs, MAX_RETRY_AFTER_MS), options.signal)
+      }
+    }
+  }
+
+  async #askOnce<T>(
+    provider: ProviderAddress,
+    request: Request,
+    use: (exchange: Exchange) => Promise<T>,
+    { signal, isQuiet }: AskOptions
+  ): Promise<T> {
+    const bytes = encodeRequest(request)
+    const stream = await this.#open(provider, signal)
+    const { idleTimeoutMs } = this.#limits
+    const abort = signal && { signal }
+    const response = streamReader(stream, isQuiet ? { ...abort } : { ...abort, idleTimeoutMs })
+    const writer = streamWriter(stream, { ...abort, idleTimeoutMs })
+    try {
+      await writer.write(bytes)
+      if (request.type !== 'push') await writer.end()
+      const result = await use({ response, hasStatus: stream.protocol === BLOBS_PROTOCOL, writer })
+      await writer.end()
+      // The result does not wait for the peer's farewell.
+      closeStream(stream).catch(error => this.#log('closing a stream failed: %e', error))
+      return result
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : new Error(String(error)))
+      throw error
+    }
+  }
+
+  async #open(provider: ProviderAddress, signal: AbortSignal | undefined): Promise<Stream> {
+    const timeout = AbortSignal.timeout(this.#limits.dialTimeoutMs)
+    try {
+      return await this.#connectionManager.openStream(provider, [BLOBS_PROTOCOL, IROH_PROTOCOL], {
+        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+        maxOutboundStreams: this.#limits.maxStreams
+      })
+    } catch (error) {
+      signal?.throwIfAborted()
+      if (timeout.aborted) {
+        throw new ProviderUnreachableError(provider, `no answer within ${this.#limits.dialTimeoutMs} ms`)
+      }
+      throw new ProviderUnreachableError(provider, error)
+    }
+  }
+}
+
+function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      clearTimeout(timer)
+      reject(signal?.reason)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener('abort', onAbort)
+      resolve()
+    }, ms)
+    if (signal?.aborted) onAbort()
+    else signal?.addEventListener('abort', onAbort, { once: true })
+  })
+}

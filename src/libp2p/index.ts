@@ -1,0 +1,185 @@
+/**
+ * The blobs service for a libp2p node: serves what is in a store, and fetches into it.
+ *
+ * @packageDocumentation
+ *
+ * @example Two nodes
+ *
+ * ```ts
+ * import { noise } from '@chainsafe/libp2p-noise'
+ * import { yamux } from '@chainsafe/libp2p-yamux'
+ * import { tcp } from '@libp2p/tcp'
+ * import { createLibp2p } from 'libp2p'
+ * import { blobs, MemoryStore, YAMUX_OPTIONS } from 'libp2p-blobs'
+ *
+ * const start = (store: MemoryStore) =>
+ *   createLibp2p({
+ *     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+ *     transports: [tcp()],
+ *     connectionEncrypters: [noise()],
+ *     streamMuxers: [yamux(YAMUX_OPTIONS)],
+ *     services: { blobs: blobs({ store }) }
+ *   })
+ *
+ * const library = new MemoryStore()
+ * const { hash } = await library.addBytes(new TextEncoder().encode('hello'))
+ * const provider = await start(library)
+ * const getter = await start(new MemoryStore())
+ *
+ * const { size } = await getter.services.blobs.fetch(hash, { from: provider.getMultiaddrs() })
+ * console.log(size) // 5
+ * ```
+ */
+import type { ComponentLogger, PeerId, TypedEventTarget } from '@libp2p/interface'
+import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import type { ChunkRanges } from '../bao/ranges.ts'
+import type { Hash } from '../hash.ts'
+import type { ObserveItem } from '../protocol/observe-item.ts'
+import type { Request } from '../protocol/request.ts'
+import type { BlobFormat, BlobStore } from '../store/index.ts'
+import { BlobsService } from './blobs.ts'
+import type { FetchProgress, FetchResult } from './fetch.ts'
+import type { FetchManyResult } from './fetch-many.ts'
+import type { BlobsLimits } from './limits.ts'
+import type { ServedRequest } from './provider.ts'
+import type { ProviderList } from './provider-address.ts'
+
+export interface BlobsInit {
+  /** What is served, and where fetched blobs go. It is not closed with the node. */
+  readonly store: BlobStore
+  /**
+   * Decides whether a request is answered, before the store is looked at.
+   *
+   * @default every request is answered, but for pushes, which `acceptPush` allows
+   */
+  readonly authorize?: (asked: { peer: PeerId; request: Request }) => boolean | Promise<boolean>
+  /**
+   * Whether peers may push blobs into the store.
+   *
+   * @default false
+   */
+  readonly acceptPush?: boolean
+  /** Limits other than the defaults. */
+  readonly limits?: Partial<BlobsLimits>
+  /**
+   * Whether to serve over connections of limited time or data, such as through a relay.
+   *
+   * @default false
+   */
+  readonly runOnLimitedConnection?: boolean
+}
+
+/** What the service needs of a libp2p node. */
+export interface BlobsComponents {
+  readonly connectionManager: ConnectionManager
+  readonly registrar: Registrar
+  readonly logger: ComponentLogger
+}
+
+export interface PeerOptions {
+  /** Whom to ask. Of several peers {@link Blobs.fetch} asks one after the other; the other methods ask the first. */
+  readonly from: ProviderList
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface FetchOptions extends PeerOptions {
+  /**
+   * `hash_seq` fetches the blobs that the blob links to as well.
+   *
+   * @default 'raw'
+   */
+  readonly format?: BlobFormat | undefined
+  /**
+   * Chunks wanted of a raw blob, widened to whole groups of 16.
+   *
+   * @default all
+   */
+  readonly ranges?: ChunkRanges | undefined
+  /**
+   * Whether to ask for the sizes of a hash sequence's children first, so that progress has a total. Costs one round trip and
+   * at most 1 KiB and a few hashes per child.
+   *
+   * @default false
+   */
+  readonly askSizes?: boolean | undefined
+  readonly onProgress?: ((progress: FetchProgress) => void) | undefined
+}
+
+export interface StreamOptions extends PeerOptions {
+  /**
+   * First byte wanted.
+   *
+   * @default 0
+   */
+  readonly offset?: number | undefined
+  /**
+   * Number of bytes wanted. Fewer come when the blob ends before.
+   *
+   * @default up to the end
+   */
+  readonly length?: number | undefined
+}
+
+/** What a peer says of a blob. */
+export type RemoteStatus =
+  | { readonly state: 'absent' }
+  | {
+      readonly state: 'available'
+      /** Bytes. */
+      readonly size: number
+      /** Whether the peer has proven the size, by the blob's last chunk. A peer that holds only a part may not be able to. */
+      readonly isSizeProven: boolean
+    }
+
+export interface BlobsEvents {
+  /** A request has been answered, or could not be. */
+  request: CustomEvent<ServedRequest>
+  /** A fetch has been completed. */
+  fetched: CustomEvent<FetchResult & { readonly ms: number }>
+}
+
+export interface Blobs extends TypedEventTarget<BlobsEvents> {
+  /**
+   * Fetches a blob into the store: asks for what the store lacks, checks it while it arrives. Of several providers the next
+   * is asked for the rest when one fails.
+   *
+   * @throws NotAvailableError, ProviderUnreachableError, HashMismatchError, TruncatedEncodingError, RefusedError,
+   *   StreamResetError, StreamIdleTimeoutError, StoreError; AllProvidersFailedError when several were asked. What had been
+   *   proven by then stays in the store as a partial blob.
+   */
+  fetch(hash: Hash, options: FetchOptions): Promise<FetchResult>
+
+  /** Fetches a list of blobs, in one request where the provider can. */
+  fetchMany(hashes: readonly Hash[], options: PeerOptions): Promise<FetchManyResult>
+
+  /**
+   * The bytes of a blob, or of a part of it, as they arrive and are proven. Nothing is stored. Stop iterating to stop the
+   * transfer.
+   */
+  stream(hash: Hash, options: StreamOptions): AsyncGenerator<Uint8Array, void, undefined>
+
+  /** What a peer holds of a blob, now and whenever it changes, until the signal aborts or the loop is left. */
+  observe(hash: Hash, options: PeerOptions): AsyncGenerator<ObserveItem, void, undefined>
+
+  /** Whether a peer has a blob, and how large it is. */
+  status(hash: Hash, options: PeerOptions): Promise<RemoteStatus>
+}
+
+/**
+ * The service, in the shape of libp2p's own: `createLibp2p({ services: { blobs: blobs({ store }) } })`.
+ *
+ * @throws InvalidLimitError when the node is created with a limit that is none
+ */
+export function blobs(init: BlobsInit): (components: BlobsComponents) => Blobs {
+  return components => new BlobsService(components, init)
+}
+
+export { AllProvidersFailedError } from './blobs.ts'
+export type { FetchProgress, FetchResult } from './fetch.ts'
+export type { FetchManyResult } from './fetch-many.ts'
+export { ProviderUnreachableError } from './getter.ts'
+export { type BlobsLimits, DEFAULT_LIMITS, InvalidLimitError } from './limits.ts'
+export { RequestTimeoutError, type ServedRequest } from './provider.ts'
+export type { ProviderAddress, ProviderList } from './provider-address.ts'
+export * from './stream-errors.ts'
+export { YAMUX_OPTIONS } from './yamux-options.ts'

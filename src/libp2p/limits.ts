@@ -1,0 +1,97 @@
+/** The limits a service keeps, and their defaults. */
+import { MAX_BLOB_BYTES } from '../bao/constants.ts'
+import * as defaults from './constants.ts'
+
+/** Times in ms. What raising and lowering each costs is told in `constants.ts`. */
+export interface BlobsLimits {
+  /**
+   * Requests of one peer that are answered at the same time. A further one is told to come back later.
+   *
+   * @default 64
+   */
+  readonly maxStreamsPerPeer: number
+  /**
+   * Requests that are answered at the same time in all.
+   *
+   * @default 512
+   */
+  readonly maxStreams: number
+  /**
+   * Streams that libp2p lets one connection open before it resets further ones.
+   *
+   * @default 256
+   */
+  readonly maxStreamsPerConnection: number
+  /**
+   * How long a peer that is turned away is told to wait.
+   *
+   * @default 500
+   */
+  readonly retryAfterMs: number
+  /**
+   * Within this time a request must have come in full.
+   *
+   * @default 30_000
+   */
+  readonly requestTimeoutMs: number
+  /**
+   * Longest time during which the peer takes, or sends, no byte.
+   *
+   * @default 60_000
+   */
+  readonly idleTimeoutMs: number
+  /**
+   * Longest time that one stream may take in all.
+   *
+   * @default 86_400_000
+   */
+  readonly streamTimeoutMs: number
+  /**
+   * How long to wait for a connection and a stream to a provider.
+   *
+   * @default 15_000
+   */
+  readonly dialTimeoutMs: number
+  /**
+   * Most bytes that a blob may claim to have, fetched or pushed.
+   *
+   * @default 9_007_199_254_740_991
+   */
+  readonly maxBlobBytes: number
+}
+
+export const DEFAULT_LIMITS: BlobsLimits = {
+  maxStreamsPerPeer: defaults.MAX_STREAMS_PER_PEER,
+  maxStreams: defaults.MAX_STREAMS,
+  maxStreamsPerConnection: defaults.MAX_STREAMS_PER_CONNECTION,
+  retryAfterMs: defaults.RETRY_AFTER_MS,
+  requestTimeoutMs: defaults.REQUEST_TIMEOUT_MS,
+  idleTimeoutMs: defaults.IDLE_TIMEOUT_MS,
+  streamTimeoutMs: defaults.STREAM_TIMEOUT_MS,
+  dialTimeoutMs: defaults.DIAL_TIMEOUT_MS,
+  maxBlobBytes: MAX_BLOB_BYTES
+}
+
+/** A limit is no positive whole number, or has a name that is none of ours. */
+export class InvalidLimitError extends Error {
+  override readonly name = 'InvalidLimitError'
+  readonly code = 'ERR_INVALID_LIMIT'
+}
+
+/**
+ * The limits given, and the defaults of those that are not.
+ *
+ * @throws InvalidLimitError
+ */
+export function withDefaults(limits: Partial<BlobsLimits> = {}): BlobsLimits {
+  const known = Object.keys(DEFAULT_LIMITS)
+  for (const [name, value] of Object.entries(limits)) {
+    if (!known.includes(name)) {
+      throw new InvalidLimitError(`there is no limit "${name}"; there are ${known.join(', ')}`)
+    }
+    if (!Number.isSafeInteger(value) || value <= 0) {
+      throw new InvalidLimitError(`${name} is ${value}: it must be a positive whole number`)
+    }
+  }
+  return { ...DEFAULT_LIMITS, ...limits }
+}

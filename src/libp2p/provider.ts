@@ -1,0 +1,144 @@
+/** Answers the requests that come in on libp2p streams. */
+import type { Connection, Logger, PeerId, Stream } from '@libp2p/interface'
+import { BLOBS_PROTOCOL } from '../protocol/constants.ts'
+import type { Request } from '../protocol/request.ts'
+import { respond } from '../protocol/respond.ts'
+import { encodeStatus } from '../protocol/status.ts'
+import type { BlobStore } from '../store/index.ts'
+import { closeStream } from './close-stream.ts'
+import type { BlobsLimits } from './limits.ts'
+import { StreamLimits } from './stream-limits.ts'
+import { streamReader } from './stream-reader.ts'
+import { streamWriter } from './stream-writer.ts'
+
+/** A request that was answered, or could not be. */
+export interface ServedRequest {
+  readonly peer: PeerId
+  readonly protocol: string
+  /** Undefined when the request could not be read. */
+  readonly request: Request | undefined
+  /** Bytes sent. */
+  readonly bytes: number
+  /** From the opening of the stream to its end, in ms. */
+  readonly ms: number
+  /** Why the answer is not all that was asked for. */
+  readonly error: unknown
+}
+
+export interface ProviderInit {
+  readonly store: BlobStore
+  readonly limits: BlobsLimits
+  readonly log: Logger
+  readonly acceptPush: boolean
+  readonly authorize?: ((asked: { peer: PeerId; request: Request }) => boolean | Promise<boolean>) | undefined
+  readonly onServed: (served: ServedRequest) => void
+}
+
+/** The peer took too long to send its request, or to take the response. */
+export class RequestTimeoutError extends Error {
+  override readonly name = 'RequestTimeoutError'
+  readonly code = 'ERR_REQUEST_TIMEOUT'
+}
+
+export class Provider {
+  readonly #init: ProviderInit
+  readonly #streams: StreamLimits
+  readonly #stopping = new AbortController()
+  readonly #serving = new Set<Promise<void>>()
+
+  constructor(init: ProviderInit) {
+    this.#init = init
+    this.#streams = new StreamLimits(init.limits.maxStreamsPerPeer, init.limits.maxStreams)
+  }
+
+  /** Handles one inbound stream. Never rejects: what goes wrong concerns this stream only. */
+  async handle(stream: Stream, connection: Connection): Promise<void> {
+    const leave = this.#streams.enter(connection.remotePeer.toString())
+    const serving = (leave === undefined ? this.#refuse(stream) : this.#serve(stream, connection)).finally(
+      () => {
+        leave?.()
+        this.#serving.delete(serving)
+      }
+    )
+    this.#serving.add(serving)
+    await serving
+  }
+
+  /** Resets all streams and waits until they are done. */
+  async stop(): Promise<void> {
+    this.#stopping.abort(new Error('the node is stopping'))
+    await Promise.all(this.#serving)
+  }
+
+  async #refuse(stream: Stream): Promise<void> {
+    const { limits, log } = this.#init
+    if (stream.protocol !== BLOBS_PROTOCOL) {
+      stream.abort(new Error('too many requests at the same time'))
+      return
+    }
+    const writer = streamWriter(stream, {
+      idleTimeoutMs: limits.requestTimeoutMs,
+      signal: this.#stopping.signal
+    })
+    try {
+      await writer.write(encodeStatus({ type: 'busy', retryAfterMs: limits.retryAfterMs }))
+      await writer.end()
+      await closeStream(stream)
+    } catch (error) {
+      log('could not tell a peer to wait: %e', error)
+      writer.abort(toError(error))
+    }
+  }
+
+  async #serve(stream: Stream, connection: Connection): Promise<void> {
+    const { store, limits, log, acceptPush, authorize, onServed } = this.#init
+    const peer = connection.remotePeer
+    const startedAt = performance.now()
+    const timeouts = new AbortController()
+    const requestTimer = abortAfter(timeouts, limits.requestTimeoutMs, 'the request did not come within')
+    const streamTimer = abortAfter(timeouts, limits.streamTimeoutMs, 'the stream was open for')
+    const gone = new AbortController()
+    stream.addEventListener('close', () => gone.abort(new Error('the stream was closed')), { once: true })
+    const signal = AbortSignal.any([timeouts.signal, gone.signal, this.#stopping.signal])
+    const reader = streamReader(stream, { signal, idleTimeoutMs: limits.idleTimeoutMs })
+    const writer = streamWriter(stream, { signal, idleTimeoutMs: limits.idleTimeoutMs })
+    let request: Request | undefined
+    let failure: unknown
+    try {
+      const response = respond(reader, store, {
+        signal,
+        hasStatus: stream.protocol === BLOBS_PROTOCOL,
+        acceptPush,
+        maxBlobBytes: limits.maxBlobBytes,
+        authorize: authorize && (request => authorize({ peer, request })),
+        onRequest: received => {
+          request = received
+          clearTimeout(requestTimer)
+        },
+        onFailure: error => {
+          failure = error
+        }
+      })
+      for await (const piece of response) await writer.write(piece)
+      await writer.end()
+      await closeStream(stream)
+    } catch (error) {
+      failure ??= error
+      writer.abort(toError(error))
+    } finally {
+      clearTimeout(requestTimer)
+      clearTimeout(streamTimer)
+    }
+    if (failure !== undefined) log('a request of %p was not answered in full: %e', peer, failure)
+    const ms = performance.now() - startedAt
+    onServed({ peer, protocol: stream.protocol, request, bytes: writer.bytesWritten, ms, error: failure })
+  }
+}
+
+function abortAfter(controller: AbortController, ms: number, text: string): NodeJS.Timeout | number {
+  return setTimeout(() => controller.abort(new RequestTimeoutError(`${text} ${ms} ms`)), ms)
+}
+
+function toError(error: unknown): Error {
+  return error instanceof Error ? error : new Error(String(error))
+}

@@ -1,0 +1,63 @@
+/** What a getter can meet, other than wrong bytes (`HashMismatchError`) and bytes that stop (`TruncatedEncodingError`). */
+import type { Hash } from '../hash.ts'
+import type { BusyStatus, FailureStatus } from './status.ts'
+
+/** The provider does not have the blob. */
+export class NotAvailableError extends Error {
+  override readonly name = 'NotAvailableError'
+  readonly code = 'ERR_NOT_AVAILABLE'
+  readonly hash: Hash
+  /** Index of the blob in the request. */
+  readonly index: number
+
+  constructor(hash: Hash, index: number) {
+    super(`the provider does not have blob ${hash}`)
+    this.hash = hash
+    this.index = index
+  }
+}
+
+/** The provider refused the request, and said why. */
+export class RefusedError extends Error {
+  override readonly name = 'RefusedError'
+  readonly code = 'ERR_REFUSED'
+  readonly status: FailureStatus | BusyStatus
+
+  constructor(status: FailureStatus | BusyStatus) {
+    const wait = status.type === 'busy' ? `, ask again in ${status.retryAfterMs} ms` : ''
+    const message = status.message === undefined ? '' : `: ${printable(status.message)}`
+    super(`the provider refused: ${status.type.replace('_', ' ')}${wait}${message}`)
+    this.status = status
+  }
+}
+
+/** The size that the provider claims is more than we are willing, or able, to take. */
+export class BlobTooLargeError extends Error {
+  override readonly name = 'BlobTooLargeError'
+  readonly code = 'ERR_BLOB_TOO_LARGE'
+
+  constructor(hash: Hash, size: bigint, limit: number) {
+    super(`the provider claims that blob ${hash} has ${size} bytes; the limit is ${limit}`)
+  }
+}
+
+/** The blob that should list others does not, or is not there to be looked at. */
+export class NotAHashSequenceError extends Error {
+  override readonly name = 'NotAHashSequenceError'
+  readonly code = 'ERR_NOT_A_HASH_SEQUENCE'
+
+  constructor(hash: Hash, reason: string) {
+    super(`blob ${hash} cannot be read as a hash sequence: ${reason}`)
+  }
+}
+
+/** A request was refused; thrown at the provider where the stream cannot say why. */
+export class PermissionDeniedError extends Error {
+  override readonly name = 'PermissionDeniedError'
+  readonly code = 'ERR_PERMISSION_DENIED'
+}
+
+/** Text of another peer, fit for a terminal: its control characters could do anything there. */
+function printable(text: string): string {
+  return text.replace(/\p{C}/gu, '?')
+}

@@ -1,0 +1,347 @@
+/**
+ * The getter's side of a Get or GetMany: reads a response, checks it while it arrives, and gives what is proven to a sink.
+ *
+ * Knows nothing of libp2p: any stream of bytes can carry a response.
+ */
+import { CHUNK_BYTES, MAX_BLOB_BYTES } from '../bao/constants.ts'
+import { Decoder, type Piece, type Verified } from '../bao/decoder.ts'
+import { TruncatedEncodingError } from '../bao/errors.ts'
+import { chunkCount, selectChunks } from '../bao/geometry.ts'
+import type { ChunkRanges } from '../bao/ranges.ts'
+import type { Hash } from '../hash.ts'
+import { ByteReader } from './byte-reader.ts'
+import { BlobTooLargeError, NotAvailableError } from './errors.ts'
+import { readStatus } from './read-status.ts'
+import { ReceiveBuffers } from './receive-buffers.ts'
+import type { GetManyRequest, GetRequest, PushRequest } from './request.ts'
+
+/** One blob of a response. */
+export interface ReceivedBlob {
+  /** Its index in the request. */
+  readonly index: number
+  readonly hash: Hash
+  /** Bytes, as the provider claims; proven when the last chunk has been. */
+  readonly size: number
+  /** The chunks that were asked for. */
+  readonly ranges: ChunkRanges
+}
+
+/** Takes the proven bytes of one blob. A `BlobWriter` is one. */
+export interface BlobSink {
+  /** The bytes may be overwritten once the promise has resolved. Further calls do not wait for it. */
+  write(verified: Verified): Promise<void>
+  /** All calls of `write` are done. Also called when the response fails: what was written is good. */
+  close(): Promise<unknown>
+}
+
+/** The links of a hash sequence, as far as the sink knows them. `Links` are such. */
+export interface LinkSource {
+  readonly count: number
+  link(i: number): Promise<Hash>
+  close(): Promise<void>
+}
+
+/** Where a response goes. `storeSink` makes one of a store. */
+export interface ReceiveSink {
+  /** A blob begins. */
+  open(blob: ReceivedBlob): Promise<BlobSink>
+  /** The children of the root, which has been received, or not asked for. */
+  links(root: Hash): Promise<LinkSource>
+}
+
+export interface ReceiveOptions {
+  /** Whether the response begins with a status, as on `/libp2p-blobs/1.0.0`. Default: no, as on `/iroh-bytes/4`. */
+  readonly hasStatus?: boolean | undefined
+  /** Most bytes that a blob may claim to have. Default 2^53 - 1. */
+  readonly maxBlobBytes?: number | undefined
+  /** Bytes of the response that are here already. */
+  readonly first?: Uint8Array | undefined
+}
+
+/** How far a response has come. */
+export interface ReceiveProgress extends ReceivedBlob {
+  /** Bytes of this blob that have been proven and handed to the sink. */
+  readonly received: number
+  /** Whether all that was asked for of this blob is there. */
+  readonly isDone: boolean
+}
+
+/** The size in front of each blob: u64, little-endian. */
+const HEADER_BYTES = 8
+
+/** What is proven is handed on at least this often, in ms, while bytes arrive. */
+const HAND_ON_MS = 250
+
+/** Bytes to gather before the kernel is called, if as many are to come: below, its calls cost more than its work. */
+const GATHER_BYTES = 64 * 1024
+
+/** Blobs whose closing may be under way at the same time: for many small blobs, closing is most of the work. */
+const MAX_CLOSING = 32
+
+/**
+ * Reads the response to `request`. Yields how far it has come, whenever bytes have been proven and at the end of each blob.
+ *
+ * When it throws, all that was proven before has reached the sink and the sink's blobs are closed.
+ *
+ * @throws NotAvailableError when the response ends where a blob should begin
+ * @throws TruncatedEncodingError when it ends within a blob
+ * @throws HashMismatchError when a byte is wrong
+ * @throws BlobTooLargeError when a blob claims more than `maxBlobBytes`
+ * @throws RefusedError when the status says so
+ * @throws whatever the response or the sink throws
+ */
+export async function* receive(
+  request: GetRequest | GetManyRequest | PushRequest,
+  response: AsyncIterable<Uint8Array>,
+  sink: ReceiveSink,
+  options: ReceiveOptions = {}
+): AsyncGenerator<ReceiveProgress, void, undefined> {
+  const reader = new ByteReader(response, options.first)
+  const receiver = new Receiver(reader, sink, options.maxBlobBytes ?? MAX_BLOB_BYTES)
+  try {
+    if (options.hasStatus) await readStatus(reader, firstWanted(request))
+    if (request.type === 'get_many') {
+      for (const [from, to, ranges] of request.ranges) {
+        const end = Math.min(to ?? request.hashes.length, request.hashes.length)
+        for (let i = from; i < end; i++) yield* receiver.blob(i, request.hashes[i]!, ranges)
+      }
+    } else {
+      yield* receiveSequence(request, receiver, sink)
+    }
+    await receiver.finish()
+  } finally {
+    await receiver.settle()
+    await reader.stop()
+  }
+}
+
+/** The blob that a response begins with; what `not found` is about. */
+function firstWanted(
+  request: GetRequest | GetManyRequest | PushRequest
+): { hash: Hash; index: number } | undefined {
+  const [first] = request.ranges
+  if (first === undefined) return undefined
+  const [index] = first
+  const hash = request.type === 'get_many' ? request.hashes[index] : request.hash
+  return hash && { hash, index }
+}
+
+async function* receiveSequence(
+  request: GetRequest | PushRequest,
+  receiver: Receiver,
+  sink: ReceiveSink
+): AsyncGenerator<ReceiveProgress, void, undefined> {
+  let links: LinkSource | undefined
+  try {
+    for (const [from, to, ranges] of request.ranges) {
+      let i = from
+      if (i === 0) {
+        yield* receiver.blob(i++, request.hash, ranges)
+        if (i === to) continue
+      }
+      if (links === undefined) {
+        await receiver.finish()
+        links = await sink.links(request.hash)
+      }
+      const end = Math.min(to ?? Number.POSITIVE_INFINITY, links.count + 1)
+      for (; i < end; i++) yield* receiver.blob(i, await links.link(i - 1), ranges)
+    }
+  } finally {
+    await links?.close()
+  }
+}
+
+/** Receives one blob after the other out of one stream. */
+class Receiver {
+  readonly #reader: ByteReader
+  readonly #sink: ReceiveSink
+  readonly #maxBlobBytes: number
+  readonly #buffers = new ReceiveBuffers()
+  #buffer = new Uint8Array(0)
+  /** What has arrived and is not decoded lies in the buffer from `start` to `end`. */
+  #start = 0
+  #end = 0
+  /** How the stream failed, once it has. */
+  #streamError: { readonly error: unknown } | undefined
+  readonly #closing = new Set<Promise<void>>()
+  #closeError: { readonly error: unknown } | undefined
+
+  constructor(reader: ByteReader, sink: ReceiveSink, maxBlobBytes: number) {
+    this.#reader = reader
+    this.#sink = sink
+    this.#maxBlobBytes = maxBlobBytes
+  }
+
+  async *blob(
+    index: number,
+    hash: Hash,
+    ranges: ChunkRanges
+  ): AsyncGenerator<ReceiveProgress, void, undefined> {
+    const size = await this.#readSize(index, hash)
+    const blob: ReceivedBlob = { index, hash, size, ranges }
+    const target = await this.#sink.open(blob)
+    const writes: Promise<void>[] = []
+    try {
+      const decoder = new Decoder(hash, size, ranges)
+      const proven = new Proven()
+      let left = selectedBytes(size, ranges)
+      let received = 0
+      let handedOnAt = Date.now()
+      const handOn = (): void => {
+        if (proven.isEmpty) return
+        received += proven.bytes
+        const write = target.write(proven.take())
+        writes.push(write)
+        this.#buffers.hold(write)
+        handedOnAt = Date.now()
+      }
+
+      while (!decoder.isDone) {
+        const wanted = Math.max(decoder.need, Math.min(GATHER_BYTES, left))
+        if (this.#start + wanted > this.#buffer.length) {
+          handOn()
+          if (received > 0) yield { ...blob, received, isDone: false }
+          await this.#nextBuffer()
+        }
+        await this.#gather(wanted)
+        const verified = decoder.decode(this.#buffer.subarray(this.#start, this.#end))
+        this.#start += verified.consumed
+        left -= proven.add(verified)
+        const failure = this.#failure(decoder, verified)
+        if (failure !== undefined) {
+          handOn()
+          throw failure.error
+        }
+        if (!decoder.isDone && Date.now() - handedOnAt >= HAND_ON_MS) {
+          handOn()
+          yield { ...blob, received, isDone: false }
+        }
+      }
+      handOn()
+      yield { ...blob, received, isDone: true }
+    } finally {
+      this.#close(target, writes)
+    }
+    if (this.#closing.size >= MAX_CLOSING) await Promise.race(this.#closing)
+    this.#throwIfFailed()
+  }
+
+  /** Waits until all that was received is written and closed. @throws the first failure among them */
+  async finish(): Promise<void> {
+    await this.settle()
+    this.#throwIfFailed()
+  }
+
+  /** Waits until nothing is under way any more, be it well or badly. */
+  async settle(): Promise<void> {
+    await this.#buffers.settle()
+    await Promise.all(this.#closing)
+  }
+
+  async #readSize(index: number, hash: Hash): Promise<number> {
+    if (this.#start + HEADER_BYTES > this.#buffer.length) await this.#nextBuffer()
+    await this.#gather(HEADER_BYTES)
+    if (this.#end - this.#start < HEADER_BYTES) {
+      throw this.#streamError?.error ?? new NotAvailableError(hash, index)
+    }
+    const header = new DataView(this.#buffer.buffer, this.#buffer.byteOffset + this.#start, HEADER_BYTES)
+    const size = header.getBigUint64(0, true)
+    const limit = Math.min(this.#maxBlobBytes, MAX_BLOB_BYTES)
+    if (size > BigInt(limit)) throw new BlobTooLargeError(hash, size, limit)
+    this.#start += HEADER_BYTES
+    return Number(size)
+  }
+
+  /** Waits until `wanted` bytes are in the buffer, or the stream has ended or failed. */
+  async #gather(wanted: number): Promise<void> {
+    if (this.#end - this.#start >= wanted || this.#streamError !== undefined) return
+    try {
+      const least = wanted - (this.#end - this.#start)
+      this.#end += await this.#reader.readInto(this.#buffer.subarray(this.#end), least)
+    } catch (error) {
+      this.#streamError = { error }
+    }
+  }
+
+  /** Why the blob cannot go on, if it cannot. Called after all that has arrived was decoded. */
+  #failure(decoder: Decoder, { consumed, error }: Verified): { readonly error: unknown } | undefined {
+    if (error !== undefined) return { error }
+    const isStuck = !decoder.isDone && consumed === 0 && this.#end - this.#start < decoder.need
+    return isStuck
+      ? (this.#streamError ?? { error: new TruncatedEncodingError(decoder.position) })
+      : undefined
+  }
+
+  /** Goes on in the next buffer, taking along what is not decoded yet. */
+  async #nextBuffer(): Promise<void> {
+    const rest = this.#buffer.subarray(this.#start, this.#end)
+    const next = await this.#buffers.next()
+    next.set(rest)
+    this.#buffer = next
+    this.#start = 0
+    this.#end = rest.length
+  }
+
+  #close(target: BlobSink, writes: readonly Promise<void>[]): void {
+    const closing = Promise.allSettled(writes)
+      .then(() => target.close())
+      .then(
+        () => undefined,
+        error => {
+          this.#closeError ??= { error }
+        }
+      )
+      .finally(() => this.#closing.delete(closing))
+    this.#closing.add(closing)
+  }
+
+  #throwIfFailed(): void {
+    this.#buffers.throwIfFailed()
+    if (this.#closeError !== undefined) throw this.#closeError.error
+  }
+}
+
+/** Gathers what several calls of the decoder have proven into one. */
+class Proven {
+  #leaves: Piece[] = []
+  #parents: Piece[] = []
+  #consumed = 0
+  bytes = 0
+
+  /** An empty blob has a leaf without bytes: it counts. */
+  get isEmpty(): boolean {
+    return this.#leaves.length === 0 && this.#parents.length === 0
+  }
+
+  /** @returns the bytes of data that were added */
+  add({ consumed, leaves, parents }: Verified): number {
+    let bytes = 0
+    for (const leaf of leaves) {
+      bytes += leaf.bytes.length
+      this.#leaves.push(leaf)
+    }
+    this.#parents.push(...parents)
+    this.#consumed += consumed
+    this.bytes += bytes
+    return bytes
+  }
+
+  take(): Verified {
+    const taken = { consumed: this.#consumed, leaves: this.#leaves, parents: this.#parents }
+    this.#leaves = []
+    this.#parents = []
+    this.#consumed = 0
+    this.bytes = 0
+    return taken
+  }
+}
+
+/** Bytes of data that ranges select. */
+function selectedBytes(size: number, ranges: ChunkRanges): number {
+  const boundaries = selectChunks(ranges, chunkCount(size))
+  let bytes = 0
+  for (let i = 0; i < boundaries.length; i += 2) {
+    bytes += Math.min(boundaries[i + 1]! * CHUNK_BYTES, size) - boundaries[i]! * CHUNK_BYTES
+  }
+  return bytes
+}

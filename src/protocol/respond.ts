@@ -1,0 +1,278 @@
+/**
+ * The provider's side: reads a request and yields the response.
+ *
+ * Knows nothing of libp2p: any stream of bytes can carry it. Memory is a few pieces of at most 256 KiB per response,
+ * whatever is asked for.
+ */
+import { type EncodeOptions, encode } from '../bao/encoder.ts'
+import { MissingChunksError } from '../bao/errors.ts'
+import type { ChunkRanges } from '../bao/ranges.ts'
+import type { Hash } from '../hash.ts'
+import type { BlobReader, BlobStore } from '../store/index.ts'
+import { NotAHashSequenceError, NotAvailableError, PermissionDeniedError } from './errors.ts'
+import { Links } from './links.ts'
+import { observeItems } from './observe.ts'
+import { receive } from './receive.ts'
+import {
+  type GetManyRequest,
+  type GetRequest,
+  MalformedRequestError,
+  type PushRequest,
+  type Request
+} from './request.ts'
+import { type CollectedRequest, RequestCollector } from './request-collector.ts'
+import { encodeStatus, type Status } from './status.ts'
+import { storeSink } from './store-sink.ts'
+
+/** A blob that a response goes on to. */
+export interface RespondedBlob {
+  /** Its index in the request. */
+  readonly index: number
+  readonly hash: Hash
+  /** Bytes. */
+  readonly size: number
+}
+
+export interface RespondOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Whether the response begins with a status, as on `/libp2p-blobs/1.0.0`. Default: no, as on `/iroh-bytes/4`. */
+  readonly hasStatus?: boolean | undefined
+  /** Whether pushes are taken. Default: no. */
+  readonly acceptPush?: boolean | undefined
+  /** Most bytes that a pushed blob may claim to have. Default 2^53 - 1. */
+  readonly maxBlobBytes?: number | undefined
+  /** Decides whether a request is answered, before the store is looked at. Default: every request is. */
+  readonly authorize?: ((request: Request) => boolean | Promise<boolean>) | undefined
+  /** Told of the request, once it has been read. */
+  readonly onRequest?: ((request: Request) => void) | undefined
+  /** Told of each blob when its first byte is about to be sent. */
+  readonly onBlob?: ((blob: RespondedBlob) => void) | undefined
+  /** Told why a response ended early, or with a status that is not ok. */
+  readonly onFailure?: ((error: unknown) => void) | undefined
+  readonly encode?: Pick<EncodeOptions, 'batchBytes' | 'kernel'> | undefined
+}
+
+/** Small pieces of a response are put together until they are as large as this, in bytes. */
+const GATHER_BYTES = 64 * 1024
+
+/**
+ * Answers one request.
+ *
+ * A response that ends early says: this is all that is held. With a status, a request of which nothing can be answered gets
+ * one that says why. What goes wrong after the first byte of data is thrown, and the stream should then be reset; what was
+ * yielded before is good all the same.
+ *
+ * @param source the bytes of the stream; it ends when the getter has closed its side
+ * @throws PermissionDeniedError when a request without status is refused
+ * @throws CorruptSourceError, StoreError when the store fails after data has been sent, or where there is no status
+ */
+export async function* respond(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  store: BlobStore,
+  options: RespondOptions = {}
+): AsyncGenerator<Uint8Array, void, undefined> {
+  let hasBegun = false
+  try {
+    for await (const piece of answer(source, store, options)) {
+      if (!hasBegun && options.hasStatus) yield encodeStatus({ type: 'ok' })
+      hasBegun = true
+      yield piece
+    }
+    if (!hasBegun && options.hasStatus) yield encodeStatus({ type: 'ok' })
+  } catch (error) {
+    options.onFailure?.(error)
+    if (endsCleanly(error, hasBegun)) return
+    if (hasBegun || !options.hasStatus || options.signal?.aborted) throw error
+    yield encodeStatus(statusOf(error))
+  }
+
+  /** Data that is not held ends a response; so does, where no status can tell more, all that is the getter's fault. */
+  function endsCleanly(error: unknown, hasBegun: boolean): boolean {
+    if (error instanceof MissingChunksError || error instanceof NotAvailableError)
+      return hasBegun || !options.hasStatus
+    const isRequestsFault = error instanceof MalformedRequestError || error instanceof NotAHashSequenceError
+    return isRequestsFault && !options.hasStatus
+  }
+}
+
+function statusOf(error: unknown): Status {
+  if (error instanceof NotAvailableError || error instanceof MissingChunksError) return { type: 'not_found' }
+  if (error instanceof PermissionDeniedError) return { type: 'permission_denied', message: error.message }
+  if (error instanceof MalformedRequestError || error instanceof NotAHashSequenceError) {
+    return { type: 'bad_request', message: error.message }
+  }
+  // What went wrong in here is the operator's business, not the peer's.
+  return { type: 'internal' }
+}
+
+async function* answer(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  store: BlobStore,
+  options: RespondOptions
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const pieces = iterate(source)
+  try {
+    const { request, rest } = await collectRequest(pieces)
+    options.onRequest?.(request)
+    yield* answerRequest(request, pieces, rest, store, options)
+  } finally {
+    await pieces.return(undefined)
+  }
+}
+
+async function* answerRequest(
+  request: Request,
+  pieces: AsyncGenerator<Uint8Array>,
+  rest: Uint8Array,
+  store: BlobStore,
+  options: RespondOptions
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (request.type === 'push' && !options.acceptPush) {
+    throw new PermissionDeniedError('this node takes no pushes')
+  }
+  if (options.authorize !== undefined && !(await options.authorize(request))) {
+    throw new PermissionDeniedError('this node does not answer this request')
+  }
+  switch (request.type) {
+    case 'get':
+      return yield* gather(answerGet(request, store, options))
+    case 'get_many':
+      return yield* gather(answerGetMany(request, store, options))
+    case 'observe':
+      return yield* observeItems(store, request.hash, options)
+    case 'push':
+      return takePush(request, pieces, rest, store, options)
+  }
+}
+
+async function* iterate(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+): AsyncGenerator<Uint8Array> {
+  yield* source
+}
+
+/** Leaves `pieces` where the request ends. */
+async function collectRequest(pieces: AsyncGenerator<Uint8Array>): Promise<CollectedRequest> {
+  const collector = new RequestCollector()
+  for (;;) {
+    const { done, value } = await pieces.next()
+    if (done) return { request: collector.finish(), rest: new Uint8Array(0) }
+    const collected = collector.push(value)
+    if (collected !== undefined) return collected
+  }
+}
+
+async function* answerGet(
+  request: GetRequest,
+  store: BlobStore,
+  options: RespondOptions
+): AsyncGenerator<Uint8Array, void, undefined> {
+  if (request.ranges.isEmpty) return
+  await using root = await openBlob(store, request.hash, 0, options, request.ranges.at(0))
+  if (request.ranges.isBlobOnly) {
+    yield* encodeBlob(root, 0, request.ranges.at(0), options)
+    return
+  }
+  // What is no hash sequence is not answered at all, not even its root: so does the original.
+  const links = Links.of(root, options)
+  for (const [from, to, ranges] of request.ranges) {
+    const end = Math.min(to ?? Number.POSITIVE_INFINITY, links.count + 1)
+    for (let i = from; i < end; i++) {
+      if (i === 0) {
+        yield* encodeBlob(root, 0, ranges, options)
+      } else {
+        await using child = await openBlob(store, await links.link(i - 1), i, options, ranges)
+        yield* encodeBlob(child, i, ranges, options)
+      }
+    }
+  }
+}
+
+async function* answerGetMany(
+  request: GetManyRequest,
+  store: BlobStore,
+  options: RespondOptions
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for (const [from, to, ranges] of request.ranges) {
+    const end = Math.min(to ?? request.hashes.length, request.hashes.length)
+    for (let i = from; i < end; i++) {
+      await using blob = await openBlob(store, request.hashes[i]!, i, options, ranges)
+      yield* encodeBlob(blob, i, ranges, options)
+    }
+  }
+}
+
+async function openBlob(
+  store: BlobStore,
+  hash: Hash,
+  index: number,
+  { signal }: RespondOptions,
+  ranges: ChunkRanges
+): Promise<BlobReader> {
+  const blob = await store.open(hash, { signal, ranges })
+  if (blob === undefined) throw new NotAvailableError(hash, index)
+  return blob
+}
+
+async function* encodeBlob(
+  blob: BlobReader,
+  index: number,
+  ranges: ChunkRanges,
+  { signal, encode: encodeOptions, onBlob }: RespondOptions
+): AsyncGenerator<Uint8Array, void, undefined> {
+  onBlob?.({ index, hash: blob.hash, size: blob.size })
+  const header = new Uint8Array(8)
+  new DataView(header.buffer).setBigUint64(0, BigInt(blob.size), true)
+  yield header
+  yield* encode(blob.hash, blob, ranges, { ...encodeOptions, signal })
+}
+
+async function takePush(
+  request: PushRequest,
+  pieces: AsyncGenerator<Uint8Array>,
+  first: Uint8Array,
+  store: BlobStore,
+  { signal, maxBlobBytes }: RespondOptions
+): Promise<void> {
+  const progress = receive(request, pieces, storeSink(store, { signal }), { first, maxBlobBytes })
+  for await (const _ of progress) signal?.throwIfAborted()
+}
+
+/** Puts small pieces together, so that ten thousand small blobs are not ten thousand messages. */
+async function* gather(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
+  let small: Uint8Array[] = []
+  let length = 0
+  const take = (): Uint8Array => {
+    const taken = small.length === 1 ? small[0]! : concat(small, length)
+    small = []
+    length = 0
+    return taken
+  }
+  try {
+    for await (const piece of pieces) {
+      const isLarge = piece.length >= GATHER_BYTES
+      if (length > 0 && (isLarge || length + piece.length > GATHER_BYTES)) yield take()
+      if (isLarge) {
+        yield piece
+      } else {
+        small.push(piece)
+        length += piece.length
+      }
+    }
+  } catch (error) {
+    // What came before the failure is good, and the getter's to keep.
+    if (length > 0) yield take()
+    throw error
+  }
+  if (length > 0) yield take()
+}
+
+function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
