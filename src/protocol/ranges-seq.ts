@@ -106,7 +106,7 @@ export class RangesSeq {
    * form never looks at the content of the blob.
    */
   get isBlobOnly(): boolean {
-    return this.entries.length === 2 && this.entries[0]!.from === 0 && this.end === 1
+    return this.entries.length === 2 && this.end === 1
   }
 
   /** The stretches of equal, non-empty ranges as `[from, to)`; the last `to` is undefined when the sequence is open. */
