@@ -76,7 +76,7 @@ export function checkNames(names: readonly string[]): string[][] {
 
 function whyNot(name: string): string | undefined {
   if (name === '') return 'it is empty'
-  if (utf8Length(name) > MAX_NAME_BYTES) return `it has more than ${MAX_NAME_BYTES} bytes`
+  if (isLonger(name, MAX_NAME_BYTES)) return `it has more than ${MAX_NAME_BYTES} bytes`
   if (CONTROL.test(name)) return 'it has a control character'
   if (SURROGATE.test(name)) return 'it has half a surrogate pair'
   if (name.startsWith('/')) return 'it is an absolute path'
@@ -92,7 +92,7 @@ function whyNotSegment(segment: string): string | undefined {
   if (/[. ]$/.test(segment))
     return `the part ${quote(segment)} ends with a dot or a space, which Windows drops`
   if (DEVICE.test(segment)) return `the part ${quote(segment)} is a device on Windows`
-  if (utf8Length(segment) > MAX_SEGMENT_BYTES) return `it has a part of more than ${MAX_SEGMENT_BYTES} bytes`
+  if (isLonger(segment, MAX_SEGMENT_BYTES)) return `it has a part of more than ${MAX_SEGMENT_BYTES} bytes`
   return undefined
 }
 
@@ -105,6 +105,7 @@ function quote(name: string): string {
   return JSON.stringify(name)
 }
 
-function utf8Length(text: string): number {
-  return new TextEncoder().encode(text).length
+/** Whether a text has more than `max` bytes of UTF-8, of which a UTF-16 unit takes three at most. */
+function isLonger(text: string, max: number): boolean {
+  return text.length * 3 > max && new TextEncoder().encode(text).length > max
 }
