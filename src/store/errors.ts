@@ -23,6 +23,16 @@ export class StoreClosedError extends StoreError {
   }
 }
 
+/** A reader or a writer is used after it was closed. */
+export class HandleClosedError extends StoreError {
+  override readonly name = 'HandleClosedError'
+  override readonly code = 'ERR_HANDLE_CLOSED'
+
+  constructor(kind: 'reader' | 'writer', hash: Hash) {
+    super(`this ${kind} of blob ${hash} has been closed`)
+  }
+}
+
 /** The store does not hold the blob, or not all of it. */
 export class BlobNotFoundError extends StoreError {
   override readonly name = 'BlobNotFoundError'
@@ -52,6 +62,19 @@ export class BlobDeletedError extends StoreError {
 
   constructor(hash: Hash) {
     super(`blob ${hash} was deleted while it was being written`)
+  }
+}
+
+/** What is stored under a hash has another hash. It is not served; adding or fetching the blob again replaces it. */
+export class BlobDamagedError extends StoreError {
+  override readonly name = 'BlobDamagedError'
+  override readonly code = 'ERR_BLOB_DAMAGED'
+  readonly hash: Hash
+
+  /** @param found what is wrong with which file */
+  constructor(hash: Hash, found: string) {
+    super(`blob ${hash} is damaged: ${found}; add or fetch it again to replace it`)
+    this.hash = hash
   }
 }
 

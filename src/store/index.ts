@@ -100,7 +100,11 @@ export interface BlobWriter extends AsyncDisposable {
    * Keeps the whole chunk groups among the leaves, and the parents above them. Smaller leaves are dropped: a store keeps
    * groups. When the promise resolves, the buffers are the caller's again and the groups are counted as held.
    *
+   * Once a write has failed or was aborted, the writer takes no more: later groups may hang on parents that were lost.
+   *
    * @throws StoreFullError, StoreError
+   * @throws BlobDeletedError when what this writer has written was deleted or discarded meanwhile
+   * @throws SizeMismatchError when another size has been proven meanwhile
    */
   write(verified: Verified, options?: WaitOptions): Promise<void>
 
@@ -108,7 +112,7 @@ export interface BlobWriter extends AsyncDisposable {
    * Ends writing. A blob that is whole by now becomes complete, in one step; else what was written is kept as partial and
    * survives a restart. May be called again.
    */
-  close(): Promise<PartialStatus | CompleteStatus | AbsentStatus>
+  close(): Promise<BlobStatus>
 }
 
 /** Names for blobs. A name is 1 to 1024 bytes of UTF-8, without NUL. */
@@ -123,7 +127,8 @@ export interface TagStore {
 }
 
 /**
- * All methods throw StoreClosedError after `close`. The empty blob is always complete, in every store.
+ * All methods throw StoreClosedError after `close`, and the signal's reason when theirs aborts. The empty blob is always
+ * complete, in every store.
  */
 export interface BlobStore extends AsyncDisposable {
   /** What is held of a blob. */
@@ -137,7 +142,7 @@ export interface BlobStore extends AsyncDisposable {
    *
    * @param size bytes, as claimed by the sender
    * @throws SizeMismatchError when the blob's size is proven to be another one. A partial blob of another, unproven size is
-   *   discarded.
+   *   discarded, but not before something is written: whoever merely claims a size destroys nothing.
    */
   writer(hash: Hash, size: number, options?: WaitOptions): Promise<BlobWriter>
 
@@ -162,10 +167,17 @@ export interface BlobStore extends AsyncDisposable {
    */
   exportPath(hash: Hash, target: string, options?: ExportOptions): Promise<void>
 
-  /** All blobs that are partial or complete, in no order. Blobs that come or go meanwhile may or may not be among them. */
+  /**
+   * All blobs that are partial or complete, each once, in no order. Blobs that come or go meanwhile may or may not be among
+   * them. The empty blob, which takes no room, is not.
+   */
   list(options?: WaitOptions): AsyncIterable<BlobInfo>
 
-  /** Forgets a blob, also a partial one. Open readers go on; open writers fail. @returns whether there was anything */
+  /**
+   * Forgets a blob, also a partial one. Open readers go on; open writers whose work this was fail.
+   *
+   * @returns whether there was anything; never for the empty blob
+   */
   delete(hash: Hash): Promise<boolean>
 
   /**

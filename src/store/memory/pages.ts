@@ -1,0 +1,82 @@
+/** Bytes with holes, in memory. */
+import { RUN_BYTES } from '../../bao/constants.ts'
+
+/** Bytes per page. */
+export const PAGE_BYTES = RUN_BYTES
+
+/** Room for a number of bytes, of which only the pages that are written to take memory. */
+export class Pages {
+  readonly #pages = new Map<number, Uint8Array>()
+  #size: number
+
+  /** @param size bytes; Infinity when it is not known yet, see {@link end} */
+  constructor(size: number) {
+    this.#size = size
+  }
+
+  /** Bytes. */
+  get size(): number {
+    return this.#size
+  }
+
+  /** Fixes the size of what has been written from the start on, and gives back what its last page has too much. */
+  end(size: number): void {
+    this.#size = size
+    const page = Math.floor(size / PAGE_BYTES)
+    const last = this.#pages.get(page)
+    if (last !== undefined) this.#pages.set(page, last.slice(0, size - page * PAGE_BYTES))
+  }
+
+  /** Memory in bytes that writing `length` bytes at `offset` would take in addition. */
+  cost(offset: number, length: number): number {
+    let bytes = 0
+    for (const page of pagesOf(offset, length)) {
+      if (!this.#pages.has(page)) bytes += this.#pageBytes(page)
+    }
+    return bytes
+  }
+
+  /** Memory in bytes that is taken. */
+  get allocated(): number {
+    let bytes = 0
+    for (const page of this.#pages.values()) bytes += page.length
+    return bytes
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    for (const page of pagesOf(offset, bytes.length)) {
+      let target = this.#pages.get(page)
+      if (target === undefined) {
+        target = new Uint8Array(this.#pageBytes(page))
+        this.#pages.set(page, target)
+      }
+      const start = page * PAGE_BYTES
+      const from = Math.max(offset, start)
+      target.set(bytes.subarray(from - offset, start + PAGE_BYTES - offset), from - start)
+    }
+  }
+
+  /** Fills `target` from `offset` on; zeros where nothing was written. @throws RangeError beyond the end */
+  read(offset: number, target: Uint8Array): void {
+    if (offset < 0 || offset + target.length > this.#size) {
+      throw new RangeError(`cannot read ${target.length} bytes at ${offset}: there are ${this.#size}`)
+    }
+    for (const page of pagesOf(offset, target.length)) {
+      const start = page * PAGE_BYTES
+      const from = Math.max(offset, start)
+      const to = Math.min(offset + target.length, start + PAGE_BYTES)
+      const source = this.#pages.get(page)
+      if (source === undefined) target.fill(0, from - offset, to - offset)
+      else target.set(source.subarray(from - start, to - start), from - offset)
+    }
+  }
+
+  #pageBytes(page: number): number {
+    return Math.min(PAGE_BYTES, this.#size - page * PAGE_BYTES)
+  }
+}
+
+function* pagesOf(offset: number, length: number): Generator<number, void, undefined> {
+  const end = Math.ceil((offset + length) / PAGE_BYTES)
+  for (let page = Math.floor(offset / PAGE_BYTES); length > 0 && page < end; page++) yield page
+}

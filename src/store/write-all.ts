@@ -1,0 +1,41 @@
+/** Writing to files without leaving anything out. */
+import type { FileHandle } from 'node:fs/promises'
+
+/** Most buffers in one call: the system's own limit (IOV_MAX) is 1024. */
+const MAX_BUFFERS = 512
+
+/** Writes all of `pieces`, one behind the other, from `offset` on. The system may take less at once than it is given. */
+export async function writeAll(
+  file: FileHandle,
+  pieces: readonly Uint8Array[],
+  offset: number
+): Promise<void> {
+  let rest = pieces
+  let at = offset
+  while (rest.length > 0) {
+    const batch = rest.slice(0, MAX_BUFFERS)
+    const { bytesWritten } = await file.writev(batch, at)
+    at += bytesWritten
+    rest = [...dropBytes(batch, bytesWritten), ...rest.slice(MAX_BUFFERS)]
+  }
+}
+
+function dropBytes(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  let left = bytes
+  let i = 0
+  while (i < pieces.length && left >= pieces[i]!.length) left -= pieces[i++]!.length
+  const rest = pieces.slice(i)
+  if (left > 0) rest[0] = rest[0]!.subarray(left)
+  return rest
+}
+
+/** Fills all of `target` from `offset` on. @returns whether the file was long enough */
+export async function readAll(file: FileHandle, target: Uint8Array, offset: number): Promise<boolean> {
+  let filled = 0
+  while (filled < target.length) {
+    const { bytesRead } = await file.read(target, filled, target.length - filled, offset + filled)
+    if (bytesRead === 0) return false
+    filled += bytesRead
+  }
+  return true
+}
