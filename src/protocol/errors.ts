@@ -57,6 +57,16 @@ export class PermissionDeniedError extends Error {
   readonly code = 'ERR_PERMISSION_DENIED'
 }
 
+/** What a peer pushes is not what its request announced. What was good of it is kept. */
+export class BadPushError extends Error {
+  override readonly name = 'BadPushError'
+  readonly code = 'ERR_BAD_PUSH'
+
+  constructor(cause: Error) {
+    super(`the push is no good: ${cause.message}`, { cause })
+  }
+}
+
 /** Text of another peer, fit for a terminal: its control characters could do anything there. */
 function printable(text: string): string {
   return text.replace(/\p{C}/gu, '?')

@@ -5,11 +5,18 @@
  * whatever is asked for.
  */
 import { type EncodeOptions, encode } from '../bao/encoder.ts'
-import { MissingChunksError } from '../bao/errors.ts'
+import { HashMismatchError, MissingChunksError, TruncatedEncodingError } from '../bao/errors.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
+import { SizeMismatchError } from '../store/errors.ts'
 import type { BlobReader, BlobStore } from '../store/index.ts'
-import { NotAHashSequenceError, NotAvailableError, PermissionDeniedError } from './errors.ts'
+import {
+  BadPushError,
+  BlobTooLargeError,
+  NotAHashSequenceError,
+  NotAvailableError,
+  PermissionDeniedError
+} from './errors.ts'
 import { Links } from './links.ts'
 import { observeItems } from './observe.ts'
 import { receive } from './receive.ts'
@@ -98,7 +105,11 @@ export async function* respond(
 function statusOf(error: unknown): Status {
   if (error instanceof NotAvailableError || error instanceof MissingChunksError) return { type: 'not_found' }
   if (error instanceof PermissionDeniedError) return { type: 'permission_denied', message: error.message }
-  if (error instanceof MalformedRequestError || error instanceof NotAHashSequenceError) {
+  if (
+    error instanceof MalformedRequestError ||
+    error instanceof NotAHashSequenceError ||
+    error instanceof BadPushError
+  ) {
     return { type: 'bad_request', message: error.message }
   }
   // What went wrong in here is the operator's business, not the peer's.
@@ -220,11 +231,15 @@ async function* encodeBlob(
   ranges: ChunkRanges,
   { signal, encode: encodeOptions, onBlob }: RespondOptions
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  const pieces = encode(blob.hash, blob, ranges, { ...encodeOptions, signal })
+  // A blob of which nothing can be sent has no size either: then its end tells more, or the status does.
+  const { value: first } = await pieces.next()
   onBlob?.({ index, hash: blob.hash, size: blob.size })
   const header = new Uint8Array(8)
   new DataView(header.buffer).setBigUint64(0, BigInt(blob.size), true)
   yield header
-  yield* encode(blob.hash, blob, ranges, { ...encodeOptions, signal })
+  if (first !== undefined) yield first
+  yield* pieces
 }
 
 async function takePush(
@@ -235,8 +250,22 @@ async function takePush(
   { signal, maxBlobBytes }: RespondOptions
 ): Promise<void> {
   const progress = receive(request, pieces, storeSink(store, { signal }), { first, maxBlobBytes })
-  for await (const _ of progress) signal?.throwIfAborted()
+  try {
+    for await (const _ of progress) signal?.throwIfAborted()
+  } catch (error) {
+    if (PUSHERS_FAULTS.some(fault => error instanceof fault)) throw new BadPushError(error as Error)
+    throw error
+  }
 }
+
+const PUSHERS_FAULTS = [
+  HashMismatchError,
+  TruncatedEncodingError,
+  NotAvailableError,
+  BlobTooLargeError,
+  NotAHashSequenceError,
+  SizeMismatchError
+]
 
 /** Puts small pieces together, so that ten thousand small blobs are not ten thousand messages. */
 async function* gather(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {

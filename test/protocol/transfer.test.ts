@@ -311,7 +311,7 @@ describe('a Push', () => {
     const answer = Buffer.concat(
       await Array.fromAsync(respond([request!, wrong], to, { acceptPush: true, hasStatus: true }))
     )
-    expect(answer[0]).not.toBe(0)
+    expect(answer[0]).toBe(4)
     expect((await to.status(hash)).state).toBe('partial')
   })
 })
@@ -357,7 +357,7 @@ describe('statuses', () => {
     expect(error.message).toContain('33 bytes')
   })
 
-  it('a damaged store fails the stream, behind all that is good', async () => {
+  it('a damaged store is an internal error if nothing is good, else it fails the stream behind what is', async () => {
     const data = randomData(2 * 1024 * 1024)
     const { hash, outboard } = hashBytes(data)
     const store = (damage: number): BlobStore => {
@@ -391,6 +391,9 @@ describe('statuses', () => {
     ).rejects.toThrow(CorruptSourceError)
     expect(failures[0]).toBeInstanceOf(CorruptSourceError)
     expect((await to.status(hash)).state).toBe('partial')
+
+    const error = await statusOf(encodeRequest(get(hash)), {}, store(5))
+    expect(error.status).toEqual({ type: 'internal' })
   })
 
   it('names the wait when busy, and makes a message fit for a terminal', () => {
