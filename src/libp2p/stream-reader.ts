@@ -63,6 +63,10 @@ export function streamReader(stream: Stream, options: StreamReaderOptions = {}):
   return new Reader(stream, options)
 }
 
+/** After what has arrived by now was read; in a browser, a millisecond later. */
+const nextTurn: (run: () => void) => void =
+  typeof setImmediate === 'function' ? setImmediate : run => setTimeout(run, 0)
+
 class Reader implements StreamReader {
   bytesRead = 0
   bufferedBytes = 0
@@ -75,6 +79,7 @@ class Reader implements StreamReader {
   #queue: Uint8Array[] = []
   #queueHead = 0
   #resuming = false
+  #resumeScheduled = false
   /** The peer closed its side; the stream may still hold bytes. */
   #remoteEnded: boolean
   /** The peer closed its side and the stream has handed us its last byte: no later failure can take that back. */
@@ -126,7 +131,6 @@ class Reader implements StreamReader {
   }
 
   #take(): Uint8Array | undefined {
-    if (this.bufferedBytes <= this.#resumeAt) this.#resume()
     const piece = this.#queue[this.#queueHead]
     if (piece === undefined) return undefined
     this.#queueHead++
@@ -136,6 +140,7 @@ class Reader implements StreamReader {
     }
     this.bufferedBytes -= piece.length
     this.bytesRead += piece.length
+    this.#resumeSoon()
     return piece
   }
 
@@ -147,8 +152,8 @@ class Reader implements StreamReader {
       this.#stop()
       return true
     }
-    // Bytes that came before us are dispatched in a microtask of their own.
-    if (this.#stream.readBufferLength > 0 && this.#stream.readStatus === 'readable') return false
+    // What the stream still holds comes first: it is dispatched in a moment, by `#resumeSoon` or because we listen now.
+    if (this.#stream.readBufferLength > 0) return false
     const error = resetErrorOf(this.#stream, 'read', this.bytesRead, this.#closeError)
     if (error !== undefined) {
       this.#fail(error)
@@ -189,7 +194,9 @@ class Reader implements StreamReader {
       this.bufferedBytes += piece.length
     }
     this.#noteIfComplete()
-    this.#pauseIfFull()
+    // `resume()` dispatches what the stream held, and un-pauses the muxer after that, whatever a listener did meanwhile:
+    // the stream would look paused, and the peer would be told to go on.
+    if (!this.#resuming) this.#pause()
     this.#waiting?.wake()
   }
 
@@ -217,28 +224,38 @@ class Reader implements StreamReader {
   }
 
   /**
-   * Not inside `resume()`: it dispatches what the stream held, and un-pauses the muxer after that, whatever a listener
-   * did meanwhile. The stream would look paused, and the peer would be told to go on.
+   * A stream that is not paused answers every frame with a grant for the next, each a message of its own through the
+   * whole connection. So the stream is paused from one turn of the event loop to the next, and answers a turn at once.
    */
-  #pauseIfFull(): void {
-    if (!this.#resuming && this.bufferedBytes >= this.#pauseAt && this.#stream.readStatus === 'readable') {
-      this.#stream.pause()
-    }
+  #pause(): void {
+    if (this.#stream.readStatus === 'readable') this.#stream.pause()
+    this.#resumeSoon()
+  }
+
+  #resumeSoon(): void {
+    if (this.#resumeScheduled || this.bufferedBytes > this.#resumeAt || this.#stream.readStatus !== 'paused')
+      return
+    this.#resumeScheduled = true
+    nextTurn(() => {
+      this.#resumeScheduled = false
+      this.#resume()
+    })
   }
 
   #resume(): void {
-    if (this.#stopped || this.#stream.readStatus !== 'paused') return
+    if (this.#stopped || this.bufferedBytes > this.#resumeAt || this.#stream.readStatus !== 'paused') return
+    const held = this.#stream.readBufferLength
     this.#resuming = true
     try {
       this.#stream.resume()
     } catch (err) {
       // It dispatches first and then tells the peer. Where there is no peer to tell any more, the bytes still count,
       // and what became of the stream is reported behind them.
-      if (this.#stream.status === 'open') throw err
+      if (this.#stream.status === 'open') this.#fail(err)
     } finally {
       this.#resuming = false
     }
-    this.#pauseIfFull()
+    if (held > 0) this.#pause()
   }
 
   #fail(error: unknown): void {

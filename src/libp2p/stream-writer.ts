@@ -18,9 +18,9 @@ import {
 /**
  * Bytes handed to the stream at a time, and so the most that waits in its write buffer.
  *
- * A piece with its yamux header has to fit into one noise message (65519 bytes): the connection signals a drain after
- * each message, and a piece of several messages would be followed by the next one before it is gone, until the whole
- * window of the peer, 16 MiB with many, lies in the connection's own buffer where nobody sees it.
+ * A drain says that the socket is empty, not what the connection has queued behind it, so the piece is also about what
+ * is queued there unseen: 0.12 MiB at 60 KiB, 1 MiB at 1 MiB, at the same speed. 60 KiB with its yamux header still
+ * fits into one noise message (65519 bytes); lower costs CPU, a fifth more at 32 KiB.
  */
 export const WRITE_PIECE_BYTES = 60 * 1024
 
