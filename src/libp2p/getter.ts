@@ -1,5 +1,5 @@
 /** Sends requests to providers, and carries their responses. */
-import type { Logger, Stream } from '@libp2p/interface'
+import type { Connection, Logger, Stream } from '@libp2p/interface'
 import type { ConnectionManager } from '@libp2p/interface-internal'
 import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../protocol/constants.ts'
 import { RefusedError } from '../protocol/errors.ts'
@@ -42,6 +42,11 @@ export class Getter {
   readonly #connectionManager: ConnectionManager
   readonly #limits: BlobsLimits
   readonly #log: Logger
+  /**
+   * A libp2p node closes a connection on which more than ten streams arrive before it has set the connection up. So the
+   * first stream goes alone: once it is negotiated, the other side is ready.
+   */
+  readonly #firstStreams = new WeakMap<Connection, Promise<void>>()
 
   constructor(connectionManager: ConnectionManager, limits: BlobsLimits, log: Logger) {
     this.#connectionManager = connectionManager
@@ -102,11 +107,24 @@ export class Getter {
 
   async #open(provider: ProviderAddress, signal: AbortSignal | undefined): Promise<Stream> {
     const timeout = AbortSignal.timeout(this.#limits.dialTimeoutMs)
+    const options = {
+      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+      maxOutboundStreams: this.#limits.maxStreams,
+      runOnLimitedConnection: true
+    }
     try {
-      return await this.#connectionManager.openStream(provider, [BLOBS_PROTOCOL, IROH_PROTOCOL], {
-        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-        maxOutboundStreams: this.#limits.maxStreams
-      })
+      const connection = await this.#connectionManager.openConnection(provider, options)
+      const first = this.#firstStreams.get(connection)
+      if (first !== undefined) await first
+      const opening = connection.newStream([BLOBS_PROTOCOL, IROH_PROTOCOL], options)
+      if (first === undefined) {
+        const isOpen = opening.then(
+          () => undefined,
+          () => undefined
+        )
+        this.#firstStreams.set(connection, isOpen)
+      }
+      return await opening
     } catch (error) {
       signal?.throwIfAborted()
       if (timeout.aborted) {

@@ -360,9 +360,11 @@ describe('statuses', () => {
   it('a damaged store is an internal error if nothing is good, else it fails the stream behind what is', async () => {
     const data = randomData(2 * 1024 * 1024)
     const { hash, outboard } = hashBytes(data)
-    const store = (damage: number): BlobStore => {
+    const store = (damaged: 'data' | 'outboard'): BlobStore => {
       const bad = Uint8Array.from(data)
-      bad[damage]! ^= 1
+      const badOutboard = Uint8Array.from(outboard)
+      if (damaged === 'data') bad[1_500_000]! ^= 1
+      else badOutboard[0]! ^= 1
       const from = (bytes: Uint8Array) => async (offset: number, target: Uint8Array) => {
         target.set(bytes.subarray(offset, offset + target.length))
       }
@@ -373,7 +375,7 @@ describe('statuses', () => {
                 hash,
                 size: data.length,
                 readData: from(bad),
-                readOutboard: from(outboard),
+                readOutboard: from(badOutboard),
                 close: async () => undefined,
                 [Symbol.asyncDispose]: async () => undefined
               })
@@ -381,7 +383,7 @@ describe('statuses', () => {
       })
     }
     const failures: unknown[] = []
-    const response = respond([encodeRequest(get(hash))], store(1_500_000), {
+    const response = respond([encodeRequest(get(hash))], store('data'), {
       hasStatus: true,
       onFailure: error => failures.push(error)
     })
@@ -392,7 +394,7 @@ describe('statuses', () => {
     expect(failures[0]).toBeInstanceOf(CorruptSourceError)
     expect((await to.status(hash)).state).toBe('partial')
 
-    const error = await statusOf(encodeRequest(get(hash)), {}, store(5))
+    const error = await statusOf(encodeRequest(get(hash)), {}, store('outboard'))
     expect(error.status).toEqual({ type: 'internal' })
   })
 
