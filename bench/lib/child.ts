@@ -1,0 +1,42 @@
+/** A benchmark's halves, each a process of its own that reports by messages. */
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { resourceUsage } from 'node:process'
+
+/** What one process spent. */
+export interface ProcessCost {
+  /** User and system time since the start that was given, in seconds. */
+  readonly cpuSeconds: number
+  /** Largest resident set of the whole process, in MiB. */
+  readonly peakRssMib: number
+}
+
+export function costSince(start: NodeJS.CpuUsage): ProcessCost {
+  const { user, system } = process.cpuUsage(start)
+  return { cpuSeconds: (user + system) / 1e6, peakRssMib: resourceUsage().maxRSS / 1024 }
+}
+
+/** @param execArgv options of Node for the child, such as `--cpu-prof` */
+export function startChild(
+  script: string,
+  args: readonly string[],
+  execArgv: readonly string[] = []
+): ChildProcess {
+  return fork(script, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [...execArgv] })
+}
+
+/** The next message of a child, which must not exit before it. */
+export async function messageFrom<T>(child: ChildProcess): Promise<T> {
+  const gone = new AbortController()
+  try {
+    const [message] = await Promise.race([
+      once(child, 'message', { signal: gone.signal }),
+      once(child, 'exit', { signal: gone.signal }).then(([code]) => {
+        throw new Error(`the process ended early, with code ${code}`)
+      })
+    ])
+    return message
+  } finally {
+    gone.abort()
+  }
+}
