@@ -1,6 +1,6 @@
 /** Several writers of one blob at once. */
 import assert from 'node:assert/strict'
-import { GROUP_BYTES, RUN_BYTES } from '../../bao/constants.ts'
+import { GROUP_BYTES, PAIR_BYTES, RUN_BYTES } from '../../bao/constants.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import { assertComplete, assertLists, assertPartial, assertStatus, partial, receive } from './checks.ts'
 import { groups, proven, sample } from './samples.ts'
@@ -29,6 +29,16 @@ export function writersTests({ describe, test }: Suite): void {
       await assertComplete(store, blob)
       await assertLists(store, [blob])
     })
+
+    for (const parents of [1, 2, 3, 4, 5, 6]) {
+      test(`lose no parents that come with groups that are held already (${parents})`, async store => {
+        const blob = sample(40 * GROUP_BYTES)
+        await receive(store, blob, groups(0, 8))
+        // Pieces that end with a group that is held and parents of groups that are not.
+        await receive(store, blob, ChunkRanges.all, { stepBytes: GROUP_BYTES + parents * PAIR_BYTES })
+        await assertComplete(store, blob)
+      })
+    }
 
     test('may all write all of it', async store => {
       const blob = sample(2 * RUN_BYTES + 5)

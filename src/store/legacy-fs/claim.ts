@@ -1,0 +1,149 @@
+/**
+ * The `.ranges` file: what of a partial blob may be believed.
+ *
+ * ```text
+ * 8 bytes    "blobrng" and the version, 1
+ * 32 bytes   hash of the blob
+ * u64        size in bytes, as claimed (numbers are little-endian)
+ * u64, u64   inode numbers of .data.part and .obao4.part
+ * u64, u64   their lengths when the claim was made: who finds them shorter believes nothing
+ * u64        number of boundaries, then so many u64: the chunks that are held
+ * 32 bytes   BLAKE3 of all that comes before
+ * ```
+ *
+ * The file is replaced as a whole, and only after the bytes it speaks of are on disk. Whether the size is proven follows
+ * from the ranges. The inode numbers tie the claim to the two files: when another process has begun the blob anew, or the
+ * folder was copied by something that knows nothing of us, the claim is about other files, and says nothing.
+ */
+import { open, readFile, rename, rm } from 'node:fs/promises'
+import { chunkCount } from '../../bao/geometry.ts'
+import { hashBytes } from '../../bao/outboard.ts'
+import { ChunkRanges } from '../../bao/ranges.ts'
+import { HASH_BYTES, type Hash } from '../../hash.ts'
+import { isNotFound } from '../fs-errors.ts'
+import type { FsContext } from './context.ts'
+import type { Layout } from './layout.ts'
+
+const MAGIC = new Uint8Array([...new TextEncoder().encode('blobrng'), 1])
+const WORD_BYTES = 8
+const FIELDS = 6
+const HEADER_BYTES = MAGIC.length + HASH_BYTES + FIELDS * WORD_BYTES
+
+/** The two files that a partial blob's bytes are in, by their inode numbers. */
+export interface Identity {
+  readonly data: bigint
+  readonly outboard: bigint
+}
+
+/** Lengths in bytes of the same two files. */
+export interface Lengths {
+  readonly data: bigint
+  readonly outboard: bigint
+}
+
+export interface Claim {
+  readonly identity: Identity
+  readonly lengths: Lengths
+  /** Bytes. */
+  readonly size: number
+  readonly ranges: ChunkRanges
+}
+
+export function isSameIdentity(a: Identity, b: Identity): boolean {
+  return a.data === b.data && a.outboard === b.outboard
+}
+
+export function encodeClaim(hash: Hash, { identity, lengths, size, ranges }: Claim): Uint8Array {
+  const { boundaries } = ranges
+  const bytes = new Uint8Array(HEADER_BYTES + boundaries.length * WORD_BYTES + HASH_BYTES)
+  const view = new DataView(bytes.buffer)
+  bytes.set(MAGIC)
+  bytes.set(hash.bytes, MAGIC.length)
+  const words = [
+    BigInt(size),
+    identity.data,
+    identity.outboard,
+    lengths.data,
+    lengths.outboard,
+    BigInt(boundaries.length),
+    ...boundaries
+  ]
+  words.forEach((word, i) => {
+    view.setBigUint64(MAGIC.length + HASH_BYTES + i * WORD_BYTES, word, true)
+  })
+  const end = bytes.length - HASH_BYTES
+  bytes.set(hashBytes(bytes.subarray(0, end)).hash.bytes, end)
+  return bytes
+}
+
+/** @returns undefined when the file is torn, of another version, or about another blob */
+export function decodeClaim(hash: Hash, bytes: Uint8Array): Claim | undefined {
+  const end = bytes.length - HASH_BYTES
+  if (end < HEADER_BYTES || (end - HEADER_BYTES) % WORD_BYTES !== 0) return undefined
+  if (!startsWith(bytes, MAGIC) || !startsWith(bytes.subarray(MAGIC.length), hash.bytes)) return undefined
+  if (!startsWith(bytes.subarray(end), hashBytes(bytes.subarray(0, end)).hash.bytes)) return undefined
+  const view = new DataView(bytes.buffer, bytes.byteOffset, end)
+  const word = (i: number) => view.getBigUint64(MAGIC.length + HASH_BYTES + i * WORD_BYTES, true)
+  const count = (end - HEADER_BYTES) / WORD_BYTES
+  const size = Number(word(0))
+  if (word(FIELDS - 1) !== BigInt(count) || !Number.isSafeInteger(size)) return undefined
+  const ranges = ChunkRanges.fromBoundaries(Array.from({ length: count }, (_, i) => word(FIELDS + i)))
+  return {
+    size,
+    identity: { data: word(1), outboard: word(2) },
+    lengths: { data: word(3), outboard: word(4) },
+    ranges: within(ranges, size)
+  }
+}
+
+function within(ranges: ChunkRanges, size: number): ChunkRanges {
+  return ranges.intersect(ChunkRanges.range(0, chunkCount(size)))
+}
+
+function startsWith(bytes: Uint8Array, start: Uint8Array): boolean {
+  return start.every((byte, i) => bytes[i] === byte)
+}
+
+/** Whether a claim is about these files, and they are as long as they were. */
+export function isAbout(claim: Claim, identity: Identity, lengths: Lengths): boolean {
+  const isCut = lengths.data < claim.lengths.data || lengths.outboard < claim.lengths.outboard
+  return isSameIdentity(claim.identity, identity) && !isCut
+}
+
+/** The claim that is on disk, if it can be read. Nobody has compared it with the files yet. */
+export async function readClaim(layout: Layout, hash: Hash): Promise<Claim | undefined> {
+  try {
+    return decodeClaim(hash, await readFile(layout.ranges(hash)))
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
+}
+
+/**
+ * Replaces the claim on disk.
+ *
+ * @param isSynced whether to wait until it is on disk
+ */
+export async function writeClaim(
+  { layout, temp, dataSync }: FsContext,
+  hash: Hash,
+  claim: Claim,
+  isSynced: boolean
+): Promise<void> {
+  const path = temp.newPath()
+  try {
+    const file = await open(path, 'wx')
+    try {
+      await file.writeFile(encodeClaim(hash, claim))
+      if (isSynced) await file.datasync()
+    } finally {
+      await file.close()
+    }
+    await rename(path, layout.ranges(hash))
+  } catch (error) {
+    await rm(path, { force: true })
+    throw error
+  }
+  if (isSynced) await dataSync.sync()
+}

@@ -1,0 +1,17 @@
+/** What all parts of one open store share. */
+import type { KeyedMutex } from '../mutex.ts'
+import type { FolderSync } from './folder-sync.ts'
+import type { Layout } from './layout.ts'
+import type { TempFolder } from './temp.ts'
+
+export interface FsContext {
+  readonly layout: Layout
+  readonly temp: TempFolder
+  /** Whether to wait until what is written is on disk. */
+  readonly isSynced: boolean
+  readonly dataSync: FolderSync
+  /** Held, by a blob's hash, by whoever makes, removes or renames its files. Says nothing to other processes. */
+  readonly mutex: KeyedMutex
+  /** Tells the user, once, of something that is not as it should be. */
+  readonly notice: (text: string) => void
+}

@@ -1,0 +1,83 @@
+/** What the files of a blob say. Asked anew every time: another process may have changed them. */
+import { outboardBytes } from '../../bao/geometry.ts'
+import { EMPTY_HASH, type Hash } from '../../hash.ts'
+import { type Claim, type Identity, isAbout, type Lengths, readClaim } from './claim.ts'
+import type { Layout } from './layout.ts'
+import { fileStats, statIfThere } from './stats.ts'
+
+export interface FoundComplete {
+  readonly state: 'complete'
+  /** Bytes. */
+  readonly size: number
+  /** Whether the outboard is there and has the length it must have. If not, it has to be computed from the data. */
+  readonly hasOutboard: boolean
+  /** Differs when the data file has been replaced or written to. */
+  readonly version: string
+}
+
+export interface FoundPartial {
+  readonly state: 'partial'
+  readonly claim: Claim
+}
+
+export type Found = FoundComplete | FoundPartial | { readonly state: 'absent' }
+
+const ABSENT = { state: 'absent' } as const
+
+/**
+ * What is there of a blob.
+ *
+ * The blob may be completed by another process between two looks; then its partial files are gone, but `.data` is there at
+ * the latest when they are not. Hence the second look.
+ */
+export async function find(layout: Layout, hash: Hash): Promise<Found> {
+  return (
+    (await findComplete(layout, hash)) ??
+    (await findPartial(layout, hash)) ??
+    (await findComplete(layout, hash)) ??
+    ABSENT
+  )
+}
+
+/** The complete blob, if there is a `.data` that nobody calls partial. */
+export async function findComplete(layout: Layout, hash: Hash): Promise<FoundComplete | undefined> {
+  const [stats, ...markers] = await Promise.all([
+    fileStats(layout.data(hash)),
+    ...layout.foreignMarkers(hash).map(statIfThere)
+  ])
+  if (stats === undefined || markers.some(marker => marker !== undefined)) return undefined
+  const size = Number(stats.size)
+  // A file of nothing is not a blob of this hash, whoever put it there.
+  if (size === 0 && !hash.equals(EMPTY_HASH)) return undefined
+  const wanted = outboardBytes(size)
+  const hasOutboard = wanted === 0 || Number((await fileStats(layout.outboard(hash)))?.size) === wanted
+  return { state: 'complete', size, hasOutboard, version: `${stats.ino}-${stats.size}-${stats.mtimeNs}` }
+}
+
+/** The partial blob, if it has a claim that is about the files that are there. */
+export async function findPartial(layout: Layout, hash: Hash): Promise<FoundPartial | undefined> {
+  const [claim, files] = await Promise.all([readClaim(layout, hash), findPartialFiles(layout, hash)])
+  if (claim === undefined || files === undefined || !isAbout(claim, files.identity, files.lengths))
+    return undefined
+  return { state: 'partial', claim }
+}
+
+export interface PartialFilesFound {
+  readonly identity: Identity
+  readonly lengths: Lengths
+}
+
+/** The two files of a partial blob. Between the two renames that complete it, the outboard has its final name already. */
+export async function findPartialFiles(layout: Layout, hash: Hash): Promise<PartialFilesFound | undefined> {
+  const [data, part, whole] = await Promise.all([
+    fileStats(layout.partialData(hash)),
+    fileStats(layout.partialOutboard(hash)),
+    fileStats(layout.outboard(hash))
+  ])
+  const outboard = part ?? whole
+  if (data === undefined || outboard === undefined) return undefined
+  return {
+    identity: { data: data.ino, outboard: outboard.ino },
+    lengths: { data: data.size, outboard: outboard.size }
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Takes a blob that is being added: hashes it, and writes it to temporary files at the same time.
+ *
+ * The last block is held back, so that a blob of one block is written in one go, and not at all when it turns out that the
+ * store has it already.
+ */
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { groupCount } from '../../bao/geometry.ts'
+import { type HashedBlob, OutboardBuilder } from '../../bao/outboard.ts'
+import { writeAll } from '../write-all.ts'
+import type { FsContext } from './context.ts'
+import { OutboardSpool } from './outboard-spool.ts'
+
+/** Blocks that are being written while the next is hashed. */
+const WRITES_IN_FLIGHT = 3
+
+/** Temporary files that hold a whole blob, on disk. */
+export interface IngestedFiles {
+  readonly data: string
+  /** None for a blob of one chunk group. */
+  readonly outboard: string | undefined
+}
+
+export class Ingest {
+  readonly #context: FsContext
+  readonly #path: string
+  readonly #outboardPath: string
+  readonly #spool: OutboardSpool
+  readonly #builder: OutboardBuilder
+  readonly #writes = new Set<Promise<void>>()
+  #file: FileHandle | undefined
+  #last: Uint8Array | undefined
+  #written = 0
+  #blob: HashedBlob | undefined
+
+  constructor(context: FsContext) {
+    this.#context = context
+    this.#path = context.temp.newPath()
+    this.#outboardPath = context.temp.newPath()
+    this.#spool = new OutboardSpool(context.temp.newPath())
+    this.#builder = new OutboardBuilder(this.#spool.add)
+  }
+
+  /** Takes the next block, which is not to be touched any more. */
+  async push(block: Uint8Array): Promise<void> {
+    if (this.#last !== undefined) await this.#startWrite(this.#last)
+    this.#last = block
+    this.#builder.push(block)
+    await this.#spool.relieve()
+  }
+
+  /** Waits until nothing is being written, and gives up the file for now: others may need the handle. */
+  async park(): Promise<void> {
+    await Promise.all(this.#writes)
+    await this.#file?.close()
+    this.#file = undefined
+  }
+
+  /** Ends the blob. What has not been written yet need not be, when the store has this blob. */
+  finish(): HashedBlob {
+    this.#blob ??= this.#builder.finish()
+    return this.#blob
+  }
+
+  /** Writes the rest, and waits until all of it is on disk. */
+  async files(): Promise<IngestedFiles> {
+    const blob = this.finish()
+    if (this.#last !== undefined) await this.#startWrite(this.#last)
+    this.#last = undefined
+    const hasOutboard = groupCount(blob.size) > 1
+    await Promise.all([
+      this.#completeData(),
+      hasOutboard ? this.#spool.write(this.#outboardPath, blob, this.#context.isSynced) : undefined
+    ])
+    return { data: this.#path, outboard: hasOutboard ? this.#outboardPath : undefined }
+  }
+
+  /** Removes all temporary files that are still there. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#writes)
+    await this.#file?.close()
+    this.#file = undefined
+    await this.#spool.close()
+    await rm(this.#path, { force: true })
+    await rm(this.#outboardPath, { force: true })
+  }
+
+  async #completeData(): Promise<void> {
+    await Promise.all(this.#writes)
+    const file = await this.#open()
+    if (this.#context.isSynced) await file.datasync()
+    await this.park()
+  }
+
+  async #startWrite(block: Uint8Array): Promise<void> {
+    while (this.#writes.size >= WRITES_IN_FLIGHT) await Promise.race(this.#writes)
+    const file = await this.#open()
+    const offset = this.#written
+    this.#written += block.length
+    const write = writeAll(file, [block], offset)
+    this.#writes.add(write)
+    // A failed write stays among them, and is met by whoever waits next.
+    write.then(
+      () => this.#writes.delete(write),
+      () => undefined
+    )
+  }
+
+  async #open(): Promise<FileHandle> {
+    this.#file ??= await open(this.#path, this.#written === 0 ? 'wx' : 'r+')
+    return this.#file
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Which file is what.
+ *
+ * | file | |
+ * |---|---|
+ * | `data/<hash>.data` | a complete blob; its presence is what makes the blob complete |
+ * | `data/<hash>.obao4` | its outboard in pre-order, without a size; none for blobs of one chunk group |
+ * | `data/<hash>.data.part`, `data/<hash>.obao4.part` | a partial blob, everything at its final offset |
+ * | `data/<hash>.ranges` | which chunks of the partial blob may be believed |
+ * | `data/<hash>.sizes4`, `data/<hash>.bitfield` | not ours: iroh-blobs says that `.data` and `.obao4` are partial |
+ * | `tags/<hash of the name>.tag` | a tag |
+ * | `temp/…` | what is being written |
+ *
+ * Hashes are written as 64 hex digits, so that letter case does not matter.
+ */
+import { join } from 'node:path'
+import { Hash } from '../../hash.ts'
+
+/** Ends of names by which iroh-blobs marks partial blobs. */
+const FOREIGN_MARKERS = ['.sizes4', '.bitfield']
+
+const NAME = /^([0-9a-f]{64})(\.[a-z0-9.]+)$/
+
+export class Layout {
+  readonly root: string
+  readonly dataFolder: string
+  readonly tagFolder: string
+  readonly tempFolder: string
+
+  constructor(root: string) {
+    this.root = root
+    this.dataFolder = join(root, 'data')
+    this.tagFolder = join(root, 'tags')
+    this.tempFolder = join(root, 'temp')
+  }
+
+  data(hash: Hash): string {
+    return join(this.dataFolder, `${hash}.data`)
+  }
+
+  outboard(hash: Hash): string {
+    return join(this.dataFolder, `${hash}.obao4`)
+  }
+
+  partialData(hash: Hash): string {
+    return join(this.dataFolder, `${hash}.data.part`)
+  }
+
+  partialOutboard(hash: Hash): string {
+    return join(this.dataFolder, `${hash}.obao4.part`)
+  }
+
+  ranges(hash: Hash): string {
+    return join(this.dataFolder, `${hash}.ranges`)
+  }
+
+  foreignMarkers(hash: Hash): string[] {
+    return FOREIGN_MARKERS.map(end => join(this.dataFolder, `${hash}${end}`))
+  }
+}
+
+/** What the name of a file in `data/` says; undefined for files that are none of ours. */
+export function parseName(name: string): { hash: Hash; kind: 'data' | 'partial' | 'other' } | undefined {
+  const [, hex, end] = NAME.exec(name) ?? []
+  if (hex === undefined) return undefined
+  return {
+    hash: Hash.parse(hex),
+    kind: end === '.data' ? 'data' : end === '.data.part' ? 'partial' : 'other'
+  }
+}

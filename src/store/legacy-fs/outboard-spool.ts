@@ -1,0 +1,114 @@
+/** Keeps the outboards of runs while a blob streams by, and writes them in their final order when its size is known. */
+import { open, rm } from 'node:fs/promises'
+import { PAIR_BYTES, RUN_GROUPS } from '../../bao/constants.ts'
+import { groupCount, runOutboardOffset } from '../../bao/geometry.ts'
+import type { HashedBlob, RunOutboard } from '../../bao/outboard.ts'
+import { StoreError } from '../errors.ts'
+import { readAll, writeAll } from '../write-all.ts'
+
+/** Bytes of outboard that are kept in memory, enough for 260 MiB of data; beyond, they go to a temporary file. */
+const KEPT_BYTES = 1024 * 1024
+
+/** Bytes of outboard of a full run. Only the last run can have fewer. */
+const FULL_RUN_BYTES = (RUN_GROUPS - 1) * PAIR_BYTES
+
+/** Runs that are read back at a time. */
+const RUNS_PER_READ = 64
+
+/** Bytes that are gathered for one write. */
+const WRITE_BYTES = 256 * 1024
+
+export class OutboardSpool {
+  readonly #path: string
+  #kept: Uint8Array[] = []
+  #keptBytes = 0
+  #spooledRuns = 0
+  #wasMade = false
+
+  /** @param path of a file to make when memory is not enough */
+  constructor(path: string) {
+    this.#path = path
+  }
+
+  readonly add = ({ pairs }: RunOutboard): void => {
+    this.#kept.push(pairs.slice())
+    this.#keptBytes += pairs.length
+  }
+
+  /** Empties the memory when it is full. To be called now and then, not after the last run. */
+  async relieve(): Promise<void> {
+    if (this.#keptBytes < KEPT_BYTES) return
+    const file = await open(this.#path, this.#wasMade ? 'r+' : 'wx')
+    this.#wasMade = true
+    try {
+      await writeAll(file, this.#kept, this.#spooledRuns * FULL_RUN_BYTES)
+    } finally {
+      await file.close()
+    }
+    this.#spooledRuns += this.#kept.length
+    this.#kept = []
+    this.#keptBytes = 0
+  }
+
+  /** Writes the whole outboard to a new file. */
+  async write(path: string, blob: HashedBlob, isSynced: boolean): Promise<void> {
+    const file = await open(path, 'wx')
+    try {
+      let pieces: Uint8Array[] = []
+      let gathered = 0
+      let written = 0
+      for await (const piece of this.#inOrder(blob)) {
+        pieces.push(piece)
+        gathered += piece.length
+        if (gathered < WRITE_BYTES) continue
+        await writeAll(file, pieces, written)
+        written += gathered
+        pieces = []
+        gathered = 0
+      }
+      await writeAll(file, pieces, written)
+      if (isSynced) await file.datasync()
+    } finally {
+      await file.close()
+    }
+  }
+
+  /** Removes the temporary file. */
+  async close(): Promise<void> {
+    if (this.#wasMade) await rm(this.#path, { force: true })
+  }
+
+  /** The nodes above the runs, and between them the runs. */
+  async *#inOrder({ size, top }: HashedBlob): AsyncGenerator<Uint8Array, void, undefined> {
+    const groups = groupCount(size)
+    let next = 0
+    let run = 0
+    for await (const pairs of this.#runs()) {
+      const offset = runOutboardOffset(run++, groups)
+      while (next < top.length && top[next]!.offset < offset) yield top[next++]!.bytes
+      if (pairs.length > 0) yield pairs
+    }
+  }
+
+  async *#runs(): AsyncGenerator<Uint8Array, void, undefined> {
+    if (this.#spooledRuns > 0) yield* this.#readBack()
+    yield* this.#kept
+  }
+
+  async *#readBack(): AsyncGenerator<Uint8Array, void, undefined> {
+    const file = await open(this.#path)
+    try {
+      for (let run = 0; run < this.#spooledRuns; run += RUNS_PER_READ) {
+        const count = Math.min(RUNS_PER_READ, this.#spooledRuns - run)
+        const pairs = new Uint8Array(count * FULL_RUN_BYTES)
+        if (!(await readAll(file, pairs, run * FULL_RUN_BYTES))) {
+          throw new StoreError(`${this.#path} was cut off while it was in use; add the blob again`)
+        }
+        for (let at = 0; at < pairs.length; at += FULL_RUN_BYTES)
+          yield pairs.subarray(at, at + FULL_RUN_BYTES)
+      }
+    } finally {
+      await file.close()
+    }
+  }
+}

@@ -1,0 +1,239 @@
+/**
+ * A blob that is arriving, as long as somebody in this process writes to it. All its writers share this.
+ *
+ * What is written counts as held at once, in this process. What a restart, or another process, may believe is the claim on
+ * disk (`claim.ts`). It follows in the background, at the latest after 1 s or 16 MiB: take note of what is held, wait until
+ * data and outboard are on disk, only then replace the claim. So neither a killed process nor a power failure leaves a
+ * claim about bytes that are not there.
+ */
+import type { Verified } from '../../bao/decoder.ts'
+import { chunkCount, isWhole } from '../../bao/geometry.ts'
+import { ChunkRanges } from '../../bao/ranges.ts'
+import type { Hash } from '../../hash.ts'
+import { BlobDeletedError } from '../errors.ts'
+import { explained } from '../fs-errors.ts'
+import { keepGroups } from '../kept-groups.ts'
+import { writeAll } from '../write-all.ts'
+import { type Claim, type Identity, isAbout, type Lengths, readClaim, writeClaim } from './claim.ts'
+import type { FsContext } from './context.ts'
+import { findComplete } from './found.ts'
+import type { OpenedPartial, PartialFiles } from './partial-files.ts'
+
+/** Bytes, and milliseconds, of progress after which the claim on disk is replaced. */
+export const SAVE_BYTES = 16 * 1024 * 1024
+export const SAVE_MS = 1000
+
+export class PartialBlob {
+  readonly hash: Hash
+  /** Bytes, as claimed. */
+  readonly size: number
+  /** Writers that are open. */
+  users = 0
+
+  readonly #context: FsContext
+  readonly #files: PartialFiles
+  readonly #onChange: () => void
+  #held: ChunkRanges
+  /** What the claim on disk says. */
+  #saved: ChunkRanges
+  #unsavedBytes = 0
+  #timer: NodeJS.Timeout | undefined
+  #saving: Promise<void> | undefined
+  /** Why nothing more can be written, and nothing saved. */
+  #failure: unknown
+  /** Why saving in the background has failed. Whoever closes tries again. */
+  #saveFailure: unknown
+  #isComplete = false
+
+  /** @param onChange called when more is held */
+  constructor(
+    context: FsContext,
+    hash: Hash,
+    size: number,
+    { files, claim }: OpenedPartial,
+    onChange: () => void
+  ) {
+    this.hash = hash
+    this.size = size
+    this.#context = context
+    this.#files = files
+    this.#held = claim.ranges
+    this.#saved = claim.ranges
+    this.#onChange = onChange
+  }
+
+  /** Chunks that are held. */
+  get held(): ChunkRanges {
+    return this.#held
+  }
+
+  get isWhole(): boolean {
+    return isWhole(this.#held, this.size)
+  }
+
+  get identity(): Identity {
+    return this.#files.identity
+  }
+
+  get isComplete(): boolean {
+    return this.#isComplete
+  }
+
+  get hasFailed(): boolean {
+    return this.#failure !== undefined
+  }
+
+  /** Makes writes fail, and keeps the claim on disk from being replaced again. */
+  fail(error: Error): void {
+    this.#failure ??= error
+    clearTimeout(this.#timer)
+  }
+
+  /** From now on there is nothing to write. */
+  markComplete(): void {
+    this.#isComplete = true
+    this.#held = ChunkRanges.range(0, chunkCount(this.size))
+    clearTimeout(this.#timer)
+  }
+
+  async write(verified: Verified): Promise<void> {
+    this.#check()
+    const { runs, ranges } = keepGroups(verified.leaves, this.size)
+    if (this.#isComplete) return
+    // Parents are written in any case: those at the end of a batch belong to groups that are yet to come.
+    const news = this.#held.containsAll(ranges) ? [] : runs
+    const { data, outboard } = this.#files
+    await explained(`cannot write to blob ${this.hash} in ${this.#context.layout.dataFolder}`, async () => {
+      await allDone([
+        ...news.map(({ offset, pieces }) => writeAll(data, pieces, offset)),
+        ...verified.parents.map(({ offset, bytes }) => writeAll(outboard, [bytes], offset))
+      ])
+    })
+    this.#check()
+    if (news.length === 0 || this.#isComplete) return
+    this.#held = this.#held.union(ranges)
+    for (const { length } of news) this.#unsavedBytes += length
+    this.#saveSoon()
+    this.#onChange()
+  }
+
+  /**
+   * Puts on disk that all is held that is held now.
+   *
+   * @param isClaimSynced false: data and outboard are on disk when this returns, but the claim need not be
+   */
+  async save(isClaimSynced = true): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    await this.settle()
+    if (this.#failure !== undefined) throw this.#failure
+    await this.#save(isClaimSynced)
+  }
+
+  /** Ends saving in the background, and gives up the files. */
+  async close(): Promise<void> {
+    clearTimeout(this.#timer)
+    await this.settle()
+    await this.#files.close()
+  }
+
+  /** Waits until nothing is being saved. */
+  async settle(): Promise<void> {
+    while (this.#saving !== undefined) await this.#saving.catch(() => undefined)
+  }
+
+  #check(): void {
+    if (this.#failure !== undefined) throw this.#failure
+    if (this.#saveFailure !== undefined) throw this.#saveFailure
+  }
+
+  #saveSoon(): void {
+    if (this.#saving !== undefined) return
+    if (this.#unsavedBytes >= SAVE_BYTES) this.#saveInBackground()
+    else this.#timer ??= setTimeout(() => this.#saveInBackground(), SAVE_MS).unref()
+  }
+
+  #saveInBackground(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+    if (this.#failure !== undefined || this.#saveFailure !== undefined || this.#isComplete) return
+    this.#saving = this.#save(true)
+      .then(() => {
+        this.#saving = undefined
+        if (this.#unsavedBytes > 0) this.#saveSoon()
+      })
+      .catch(error => {
+        this.#saving = undefined
+        // Told to the next write.
+        this.#saveFailure = error
+      })
+  }
+
+  async #save(isClaimSynced: boolean): Promise<void> {
+    const { layout, isSynced } = this.#context
+    const held = this.#held
+    const unsaved = this.#unsavedBytes
+    this.#unsavedBytes = 0
+    if (this.#isComplete || this.#saved.containsAll(held)) return
+    await explained(`cannot save the progress of blob ${this.hash} in ${layout.dataFolder}`, async () => {
+      const lengths = await this.#files.lengths()
+      if (isSynced) await this.#sync()
+      if (this.#failure !== undefined || this.#isComplete) return
+      if (!(await this.#files.areInPlace(layout, this.hash))) return await this.#onReplaced()
+      // Another process may write to the same files: what it has claimed is on disk, too.
+      const theirs = await readClaim(layout, this.hash)
+      const { identity } = this.#files
+      const mine: Claim = { identity, lengths, size: this.size, ranges: held }
+      const isShared = theirs?.size === this.size && isAbout(theirs, identity, await this.#files.lengths())
+      const claim = isShared ? union(mine, theirs) : mine
+      await writeClaim(this.#context, this.hash, claim, isSynced && isClaimSynced)
+      this.#saved = claim.ranges
+      this.#held = this.#held.union(claim.ranges)
+      if (!held.containsAll(claim.ranges)) this.#onChange()
+    }).catch(error => {
+      this.#unsavedBytes += unsaved
+      throw error
+    })
+  }
+
+  /** Another process has completed the blob, or deleted it, or begun it anew. */
+  async #onReplaced(): Promise<void> {
+    const found = await findComplete(this.#context.layout, this.hash)
+    if (found?.size === this.size) {
+      this.markComplete()
+      this.#onChange()
+      return
+    }
+    const error = new BlobDeletedError(this.hash)
+    this.#held = ChunkRanges.empty
+    this.fail(error)
+    throw error
+  }
+
+  async #sync(): Promise<void> {
+    try {
+      await this.#files.sync()
+    } catch (error) {
+      // The system has dropped what it could not write, and will not say so again: only what was saved is sure to be there.
+      this.#held = this.#saved
+      this.#unsavedBytes = 0
+      this.fail(error as Error)
+      throw error
+    }
+  }
+}
+
+function union(a: Claim, b: Claim): Claim {
+  const lengths: Lengths = {
+    data: a.lengths.data > b.lengths.data ? a.lengths.data : b.lengths.data,
+    outboard: a.lengths.outboard > b.lengths.outboard ? a.lengths.outboard : b.lengths.outboard
+  }
+  return { ...a, lengths, ranges: a.ranges.union(b.ranges) }
+}
+
+/** Waits for all, also when one fails: buffers are in use until then. */
+async function allDone(promises: Promise<void>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(promises)) {
+    if (outcome.status === 'rejected') throw outcome.reason
+  }
+}

@@ -1,0 +1,224 @@
+/** The blobs that are arriving in this process. All that makes, completes or removes files does it under the blob's mutex. */
+
+import { rm } from 'node:fs/promises'
+import { isWhole } from '../../bao/geometry.ts'
+import { EMPTY_HASH, type Hash } from '../../hash.ts'
+import { BlobDeletedError, SizeMismatchError } from '../errors.ts'
+import { explained } from '../fs-errors.ts'
+import { provesSize } from '../status.ts'
+import { completePartial, placeIngested } from './complete.ts'
+import type { FsContext } from './context.ts'
+import { type Found, type FoundComplete, find, findComplete, findPartial } from './found.ts'
+import { type Held, heldOf } from './held.ts'
+import type { Ingest } from './ingest.ts'
+import type { Outboards } from './outboards.ts'
+import { PartialBlob } from './partial.ts'
+import { openOrMake, removePartial } from './partial-files.ts'
+import { fileStats } from './stats.ts'
+
+export class Partials {
+  readonly #context: FsContext
+  readonly #outboards: Outboards
+  readonly #onChange: (hash: Hash) => void
+  readonly #live = new Map<string, PartialBlob>()
+
+  constructor(context: FsContext, outboards: Outboards, onChange: (hash: Hash) => void) {
+    this.#context = context
+    this.#outboards = outboards
+    this.#onChange = onChange
+  }
+
+  /** The blob that is arriving, if it is in this process. */
+  find(hash: Hash): PartialBlob | undefined {
+    return this.#live.get(hash.toString())
+  }
+
+  /** @throws SizeMismatchError when the blob is known to have another size */
+  async checkSize(hash: Hash, size: number): Promise<void> {
+    if (hash.equals(EMPTY_HASH)) {
+      if (size !== 0) throw new SizeMismatchError(hash, size, 0)
+    } else {
+      this.#checkSize(hash, size, await this.#findServable(hash))
+    }
+  }
+
+  /**
+   * Lets a writer take part in a blob's arrival. A partial blob of another, unproven size is discarded.
+   *
+   * @returns undefined when the blob is complete
+   */
+  async attach(hash: Hash, size: number): Promise<PartialBlob | undefined> {
+    return await this.#exclusively(hash, async () => {
+      const found = await this.#findServable(hash)
+      this.#checkSize(hash, size, found)
+      if (found.state === 'complete') return undefined
+      let live = this.find(hash)
+      if (live !== undefined && (live.hasFailed || live.isComplete || live.size !== size)) {
+        await this.#abandon(live)
+        live = undefined
+      }
+      if (live === undefined) {
+        if (found.state === 'partial' && found.claim.size !== size)
+          await removePartial(this.#context.layout, hash)
+        live = new PartialBlob(this.#context, hash, size, await openOrMake(this.#context, hash, size), () =>
+          this.#onChange(hash)
+        )
+        this.#live.set(hash.toString(), live)
+      }
+      live.users++
+      return live
+    })
+  }
+
+  /** Ends a writer's part: completes the blob if it is whole, else saves what is held when nobody else writes. */
+  async release(blob: PartialBlob): Promise<void> {
+    await this.#exclusively(blob.hash, async () => {
+      blob.users--
+      try {
+        if (blob.hasFailed || blob.isComplete) return
+        if (blob.isWhole) await this.#complete(blob)
+        else if (blob.users === 0) await this.#save(blob)
+      } finally {
+        if (blob.users === 0) {
+          if (this.find(blob.hash) === blob) this.#live.delete(blob.hash.toString())
+          await blob.close()
+        }
+      }
+    })
+  }
+
+  /**
+   * What is held of a blob, on disk and in this process; undefined when nothing is.
+   *
+   * @returns `again` when the blob has been completed in between
+   */
+  async look(hash: Hash): Promise<FoundComplete | Held | undefined | 'again'> {
+    const live = this.find(hash)
+    const wasComplete = live?.isComplete
+    const found = await this.#findServable(hash)
+    if (found.state === 'complete') return found
+    if (live?.isComplete !== wasComplete) return 'again'
+    const held = await heldOf(this.#context.layout, hash, found.state === 'partial' ? found : undefined, live)
+    if (held === undefined || held.ranges.isEmpty) return undefined
+    if (live === undefined && isWhole(held.ranges, held.size)) {
+      await this.#finishLeftOver(hash)
+      return 'again'
+    }
+    return held
+  }
+
+  /** Puts an added blob in place, unless it is there already. */
+  async place(hash: Hash, ingest: Ingest): Promise<void> {
+    await this.#exclusively(hash, async () => {
+      const found = await findComplete(this.#context.layout, hash)
+      if (found !== undefined && (await this.#outboards.ensure(hash, found))) return
+      const files = await ingest.files()
+      const live = this.find(hash)
+      if (live?.size === ingest.finish().size) live.markComplete()
+      else live?.fail(new BlobDeletedError(hash))
+      await live?.settle()
+      await placeIngested(this.#context, hash, files)
+      this.#onChange(hash)
+    })
+  }
+
+  /** @returns whether anything was held */
+  async remove(hash: Hash): Promise<boolean> {
+    return await this.#exclusively(hash, async () => {
+      const { layout, dataSync } = this.#context
+      const live = this.find(hash)
+      const found = await find(layout, hash)
+      const wasHeld =
+        found.state === 'complete' ||
+        (found.state === 'partial' && !found.claim.ranges.isEmpty) ||
+        (live !== undefined && !live.hasFailed && !live.held.isEmpty)
+      if (live !== undefined) await this.#abandon(live)
+      await explained(`cannot delete blob ${hash} from ${layout.dataFolder}`, async () => {
+        if (found.state === 'complete') {
+          // In this order, an interruption leaves a blob whose outboard is computed anew, and not a stray outboard.
+          await rm(layout.outboard(hash), { force: true })
+          await rm(layout.data(hash), { force: true })
+        }
+        await removePartial(layout, hash)
+        await dataSync.sync()
+      })
+      if (wasHeld) this.#onChange(hash)
+      return wasHeld
+    })
+  }
+
+  /** Goes on with what a killed process has begun: giving a whole blob its final names. */
+  async #finishLeftOver(hash: Hash): Promise<void> {
+    await this.#exclusively(hash, async () => {
+      const found = await find(this.#context.layout, hash)
+      if (found.state !== 'partial' || this.find(hash) !== undefined) return
+      const { size, ranges, identity } = found.claim
+      if (!isWhole(ranges, size)) return
+      try {
+        await completePartial(this.#context, hash, size, identity)
+      } catch (error) {
+        // Another process has deleted it: then there is nothing left to go on with.
+        if (!(error instanceof BlobDeletedError)) throw error
+      }
+      this.#onChange(hash)
+    })
+  }
+
+  /** What is on disk, where damaged data does not count. A blob that was about to be completed is completed. */
+  async #findServable(hash: Hash): Promise<Found> {
+    const found = await find(this.#context.layout, hash)
+    if (found.state !== 'complete' || (await this.#outboards.ensure(hash, found))) return found
+    return (await findPartial(this.#context.layout, hash)) ?? { state: 'absent' }
+  }
+
+  #checkSize(hash: Hash, size: number, found: Found): void {
+    const live = this.find(hash)
+    const proven: number[] = []
+    if (found.state === 'complete') proven.push(found.size)
+    if (live?.hasFailed === false && provesSize(live.held, live.size)) proven.push(live.size)
+    if (found.state === 'partial' && provesSize(found.claim.ranges, found.claim.size))
+      proven.push(found.claim.size)
+    const other = proven.find(known => known !== size)
+    if (other !== undefined) throw new SizeMismatchError(hash, size, other)
+  }
+
+  async #complete(blob: PartialBlob): Promise<void> {
+    const { layout } = this.#context
+    const found = await findComplete(layout, blob.hash)
+    if (found !== undefined && (await this.#outboards.ensure(blob.hash, found))) {
+      blob.markComplete()
+      await blob.settle()
+      await removePartial(layout, blob.hash)
+      return
+    }
+    await blob.save(false)
+    if (!blob.isComplete) {
+      await explained(`cannot complete blob ${blob.hash} in ${layout.dataFolder}`, () =>
+        completePartial(this.#context, blob.hash, blob.size, blob.identity)
+      )
+    }
+    blob.markComplete()
+    this.#onChange(blob.hash)
+  }
+
+  async #save(blob: PartialBlob): Promise<void> {
+    const { layout } = this.#context
+    await blob.save()
+    // Another process may just have begun to write to these files, but then it has written something.
+    const isUseless =
+      blob.held.isEmpty && Number((await fileStats(layout.partialData(blob.hash)))?.size) === 0
+    if (isUseless) await removePartial(layout, blob.hash)
+    else if (blob.isWhole) await this.#complete(blob)
+  }
+
+  /** Makes the writers of a blob fail, and forgets it. Its files are the caller's to remove. */
+  async #abandon(blob: PartialBlob): Promise<void> {
+    blob.fail(new BlobDeletedError(blob.hash))
+    await blob.settle()
+    this.#live.delete(blob.hash.toString())
+  }
+
+  async #exclusively<T>(hash: Hash, action: () => Promise<T>): Promise<T> {
+    return await this.#context.mutex.run(hash.toString(), action)
+  }
+}

@@ -1,0 +1,119 @@
+/** Reads a blob's files. */
+import { type FileHandle, open } from 'node:fs/promises'
+import { outboardBytes } from '../../bao/geometry.ts'
+import type { ChunkRanges } from '../../bao/ranges.ts'
+import { EMPTY_HASH, type Hash } from '../../hash.ts'
+import { HandleClosedError, StoreError } from '../errors.ts'
+import { explained, isNotFound } from '../fs-errors.ts'
+import type { BlobReader } from '../index.ts'
+import { readAll } from '../write-all.ts'
+
+export class FsReader implements BlobReader {
+  readonly hash: Hash
+  readonly size: number
+  readonly held: ChunkRanges | undefined
+  readonly #data: FileHandle | undefined
+  readonly #outboard: FileHandle | undefined
+  readonly #onClose: (reader: FsReader) => void
+  #isClosed = false
+
+  constructor(files: BlobFiles, onClose: (reader: FsReader) => void) {
+    this.hash = files.hash
+    this.size = files.size
+    this.held = files.held
+    this.#data = files.data
+    this.#outboard = files.outboard
+    this.#onClose = onClose
+  }
+
+  /** Inode number of the data file; undefined for the empty blob. */
+  async inode(): Promise<bigint | undefined> {
+    return (await this.#data?.stat({ bigint: true }))?.ino
+  }
+
+  /** Waits until the data is on disk. */
+  async sync(): Promise<void> {
+    await this.#data?.sync()
+  }
+
+  async readData(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await this.#read('data', this.#data, this.size, offset, target, signal)
+  }
+
+  async readOutboard(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
+    await this.#read('outboard', this.#outboard, outboardBytes(this.size), offset, target, signal)
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#onClose(this)
+    // Waits for the reads that are under way.
+    await Promise.all([this.#data?.close(), this.#outboard?.close()])
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #read(
+    kind: string,
+    file: FileHandle | undefined,
+    size: number,
+    offset: number,
+    target: Uint8Array,
+    signal: AbortSignal | undefined
+  ): Promise<void> {
+    signal?.throwIfAborted()
+    if (this.#isClosed) throw new HandleClosedError('reader', this.hash)
+    if (offset < 0 || offset + target.length > size) {
+      throw new RangeError(`cannot read ${target.length} bytes at ${offset} of the ${kind}: it has ${size}`)
+    }
+    if (file === undefined || target.length === 0) return
+    const what = `cannot read the ${kind} of blob ${this.hash}`
+    if (!(await explained(what, () => readAll(file, target, offset)))) {
+      throw new StoreError(`${what}: its file ends before byte ${offset + target.length}`)
+    }
+  }
+}
+
+/** A blob's files, open. */
+export interface BlobFiles {
+  readonly hash: Hash
+  /** Bytes. */
+  readonly size: number
+  readonly held?: ChunkRanges | undefined
+  /** None for the empty blob. */
+  readonly data?: FileHandle | undefined
+  /** None for a blob of one chunk group. */
+  readonly outboard?: FileHandle | undefined
+}
+
+export const EMPTY_FILES: BlobFiles = { hash: EMPTY_HASH, size: 0 }
+
+/** Opens two files, the second if it has a path. @returns undefined when one of them is not there */
+export async function openPair(
+  dataPath: string,
+  outboardPath: string | undefined
+): Promise<{ data: FileHandle; outboard: FileHandle | undefined } | undefined> {
+  const data = await openIfThere(dataPath)
+  if (data === undefined || outboardPath === undefined) return data && { data, outboard: undefined }
+  const outboard = await openIfThere(outboardPath).catch(async error => {
+    await data.close()
+    throw error
+  })
+  if (outboard === undefined) {
+    await data.close()
+    return undefined
+  }
+  return { data, outboard }
+}
+
+async function openIfThere(path: string): Promise<FileHandle | undefined> {
+  try {
+    return await open(path)
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
+}

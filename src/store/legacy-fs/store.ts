@@ -1,0 +1,260 @@
+/** The folder as a BlobStore. */
+import { mkdir } from 'node:fs/promises'
+import { EMPTY_HASH, type Hash } from '../../hash.ts'
+import { BlobNotFoundError } from '../errors.ts'
+import { exportFile } from '../export-file.ts'
+import { explained } from '../fs-errors.ts'
+import type {
+  AddOptions,
+  AddResult,
+  BlobInfo,
+  BlobReader,
+  BlobStatus,
+  BlobStore,
+  BlobWriter,
+  ExportOptions,
+  OpenOptions,
+  TagStore,
+  WaitOptions
+} from '../index.ts'
+import { readInputFile } from '../input-file.ts'
+import { Lifetime } from '../lifetime.ts'
+import { Limiter } from '../limiter.ts'
+import { KeyedMutex } from '../mutex.ts'
+import { Progress } from '../progress.ts'
+import { ABSENT, EMPTY_BLOB, partialStatus } from '../status.ts'
+import { abortableItems } from '../waiting.ts'
+import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
+import { blocksOf, slicesOf } from './blocks.ts'
+import type { FsContext } from './context.ts'
+import { linkOut } from './export.ts'
+import { FolderSync } from './folder-sync.ts'
+import { findRoot, foreignNotice } from './foreign.ts'
+import { Ingest } from './ingest.ts'
+import { Layout } from './layout.ts'
+import { listBlobs } from './list.ts'
+import { Notices } from './notices.ts'
+import { openComplete, openPartial, untilStill } from './opening.ts'
+import type { LegacyFsStoreOptions } from './options.ts'
+import { Outboards } from './outboards.ts'
+import { Partials } from './partials.ts'
+import { type BlobFiles, EMPTY_FILES, FsReader } from './reader.ts'
+import { FsTags } from './tags.ts'
+import { TempFolder } from './temp.ts'
+import { FsWriter } from './writer.ts'
+
+/** Adds, and writes of tags, that have files open at the same time. */
+const MOST_AT_ONCE = 16
+
+export class LegacyFsStore implements BlobStore {
+  readonly tags: TagStore
+  readonly #context: FsContext
+  readonly #notices: Notices
+  readonly #lifetime = new Lifetime()
+  readonly #limiter = new Limiter(MOST_AT_ONCE)
+  readonly #watchers = new StatusWatchers()
+  readonly #outboards: Outboards
+  readonly #partials: Partials
+  readonly #readers = new Set<FsReader>()
+  readonly #writers = new Set<FsWriter>()
+
+  private constructor(context: FsContext, notices: Notices) {
+    this.#context = context
+    this.#notices = notices
+    this.#outboards = new Outboards(context)
+    this.#partials = new Partials(context, this.#outboards, hash => this.#watchers.notify(hash))
+    this.tags = new FsTags(context, this.#lifetime, this.#limiter)
+  }
+
+  /**
+   * Opens the store in `folder`, which is made when it is not there. A folder that iroh-blobs has written is taken as it is,
+   * see `foreign.ts`.
+   *
+   * @throws StoreError when the folder cannot be made or read
+   */
+  static async open(folder: string, options: LegacyFsStoreOptions = {}): Promise<LegacyFsStore> {
+    return await explained(`cannot open a store in ${folder}`, async () => {
+      const { root, isForeign } = await findRoot(folder)
+      const layout = new Layout(root)
+      for (const path of [layout.dataFolder, layout.tagFolder, layout.tempFolder]) {
+        await mkdir(path, { recursive: true })
+      }
+      const isSynced = options.sync !== 'none'
+      const notices = new Notices(options.onNotice)
+      const temp = new TempFolder(layout.tempFolder)
+      await temp.sweep()
+      if (isForeign) notices.add(foreignNotice(root))
+      const dataSync = new FolderSync(layout.dataFolder, isSynced)
+      const mutex = new KeyedMutex()
+      return new LegacyFsStore({ layout, temp, isSynced, dataSync, mutex, notice: notices.add }, notices)
+    })
+  }
+
+  /** What is not as it should be, and what to do about it: damaged files, blobs that cannot be read. Each is told once. */
+  get notices(): readonly string[] {
+    return this.#notices.all
+  }
+
+  async status(hash: Hash, options: WaitOptions = {}): Promise<BlobStatus> {
+    return await this.#lifetime.run(options.signal, () => this.#status(hash))
+  }
+
+  async open(hash: Hash, options: OpenOptions = {}): Promise<BlobReader | undefined> {
+    return await this.#lifetime.run(options.signal, () => this.#open(hash))
+  }
+
+  async writer(hash: Hash, size: number, options: WaitOptions = {}): Promise<BlobWriter> {
+    return await this.#lifetime.run(options.signal, async () => {
+      await this.#partials.checkSize(hash, size)
+      const writer = new FsWriter(hash, size, {
+        lifetime: this.#lifetime,
+        partials: this.#partials,
+        place: async bytes => await this.#placeSmall(hash, bytes),
+        status: hash => this.#status(hash),
+        onClose: writer => this.#writers.delete(writer)
+      })
+      this.#writers.add(writer)
+      return writer
+    })
+  }
+
+  async addBytes(bytes: Uint8Array, options: AddOptions = {}): Promise<AddResult> {
+    return await this.#lifetime.run(options.signal, signal =>
+      this.#limiter.run(() => this.#add(slicesOf(bytes), { ...options, signal }), signal)
+    )
+  }
+
+  async addPath(path: string, options: AddOptions = {}): Promise<AddResult> {
+    return await this.#lifetime.run(options.signal, signal =>
+      this.#limiter.run(() => this.#add(readInputFile(path, signal), { ...options, signal }), signal)
+    )
+  }
+
+  async addStream(source: AsyncIterable<Uint8Array>, options: AddOptions = {}): Promise<AddResult> {
+    return await this.#lifetime.run(options.signal, async signal => {
+      const ingest = new Ingest(this.#context)
+      // A stream may fall silent. It has nothing open meanwhile, so that any number of them do not hinder the others.
+      const inTurn = async (step: () => Promise<void>) => {
+        await this.#limiter.run(async () => {
+          await step()
+          await ingest.park()
+        }, signal)
+      }
+      return await this.#add(blocksOf(abortableItems(source, signal)), { ...options, signal }, ingest, inTurn)
+    })
+  }
+
+  async exportPath(hash: Hash, target: string, options: ExportOptions = {}): Promise<void> {
+    await this.#lifetime.run(options.signal, async signal => {
+      await using reader = await this.#open(hash)
+      if (reader === undefined) throw new BlobNotFoundError(hash)
+      if (reader.held !== undefined) throw new BlobNotFoundError(hash, 'is not complete')
+      const isMoved = options.mode === 'move'
+      const isLinked = isMoved && (await linkOut(this.#context, reader, target, { ...options, signal }))
+      if (!isLinked) await exportFile(reader, target, { ...options, signal })
+      if (isMoved) await this.#partials.remove(hash)
+    })
+  }
+
+  /** Damaged outboards are noticed when a blob is opened, not here: that would mean to read all blobs. */
+  async *list(options: WaitOptions = {}): AsyncGenerator<BlobInfo, void, undefined> {
+    const check = () => this.#lifetime.check(options.signal)
+    check()
+    yield* listBlobs(this.#context.layout, hash => this.#status(hash), check)
+  }
+
+  async delete(hash: Hash): Promise<boolean> {
+    return await this.#lifetime.run(undefined, async () => {
+      return hash.equals(EMPTY_HASH) ? false : await this.#partials.remove(hash)
+    })
+  }
+
+  async *observe(hash: Hash, options: WaitOptions = {}): AsyncGenerator<BlobStatus, void, undefined> {
+    this.#lifetime.check()
+    yield* this.#watchers.observe(hash, () => this.status(hash), { ...options, pollMs: POLL_INTERVAL_MS })
+  }
+
+  async close(): Promise<void> {
+    await this.#lifetime.end()
+    const endings = await Promise.allSettled([...this.#writers].map(writer => writer.close()))
+    await Promise.all([...this.#readers].map(reader => reader.close()))
+    this.#watchers.notifyAll()
+    for (const ending of endings) if (ending.status === 'rejected') throw ending.reason
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #add(
+    blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+    { signal, onProgress }: AddOptions,
+    ingest = new Ingest(this.#context),
+    inTurn = async (step: () => Promise<void>) => await step()
+  ): Promise<AddResult> {
+    const what = `cannot add to ${this.#context.layout.root}`
+    const progress = new Progress(onProgress)
+    try {
+      for await (const block of blocks) {
+        signal?.throwIfAborted()
+        await explained(what, () => inTurn(() => ingest.push(block)))
+        progress.add(block.length)
+      }
+      signal?.throwIfAborted()
+      const { hash, size } = ingest.finish()
+      if (size > 0) await explained(what, () => inTurn(() => this.#partials.place(hash, ingest)))
+      progress.end()
+      return { hash, size }
+    } finally {
+      await ingest.close()
+    }
+  }
+
+  /** Keeps a blob of one chunk group, which has been verified. */
+  async #placeSmall(hash: Hash, bytes: Uint8Array): Promise<void> {
+    await explained(`cannot add to ${this.#context.layout.root}`, async () => {
+      await this.#limiter.run(async () => {
+        const ingest = new Ingest(this.#context)
+        try {
+          await ingest.push(bytes)
+          await this.#partials.place(hash, ingest)
+        } finally {
+          await ingest.close()
+        }
+      })
+    })
+  }
+
+  async #status(hash: Hash): Promise<BlobStatus> {
+    if (hash.equals(EMPTY_HASH)) return EMPTY_BLOB
+    const found = await untilStill(hash, () => this.#partials.look(hash))
+    if (found === undefined) return ABSENT
+    return found.state === 'complete'
+      ? { state: 'complete', size: found.size }
+      : partialStatus(found.size, found.ranges)
+  }
+
+  async #open(hash: Hash): Promise<FsReader | undefined> {
+    const files = hash.equals(EMPTY_HASH)
+      ? EMPTY_FILES
+      : await explained(`cannot open blob ${hash}`, () => untilStill(hash, () => this.#openFiles(hash)))
+    if (files === undefined) return undefined
+    const reader = new FsReader(files, reader => this.#readers.delete(reader))
+    this.#readers.add(reader)
+    return reader
+  }
+
+  async #openFiles(hash: Hash): Promise<BlobFiles | undefined | 'again'> {
+    const found = await this.#partials.look(hash)
+    if (found === 'again') return 'again'
+    if (found === undefined) {
+      await this.#outboards.checkNotDamaged(hash)
+      return undefined
+    }
+    const files =
+      found.state === 'complete'
+        ? await openComplete(this.#context, hash, found)
+        : await openPartial(this.#context, hash, found)
+    return files ?? 'again'
+  }
+}

@@ -1,0 +1,142 @@
+/**
+ * Tags: one file each, named after the hash of the tag's name, so that any name will do on any file system.
+ *
+ * A file has two lines: JSON with the name, the hash and the format, and the JSON's BLAKE3 hash.
+ */
+import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { z } from 'zod'
+import { hashBytes } from '../../bao/outboard.ts'
+import { Hash } from '../../hash.ts'
+import { explained, isNotFound } from '../fs-errors.ts'
+import type { HashAndFormat, Tag, TagStore, WaitOptions } from '../index.ts'
+import type { Lifetime } from '../lifetime.ts'
+import type { Limiter } from '../limiter.ts'
+import { checkTagName, compareTagNames } from '../tag-names.ts'
+import type { FsContext } from './context.ts'
+import { FolderSync } from './folder-sync.ts'
+
+const END = '.tag'
+
+/** Files that are read at the same time. */
+const READS = 32
+
+const Content = z.object({
+  version: z.literal(1),
+  name: z.string(),
+  hash: z.string().regex(/^[0-9a-f]{64}$/),
+  format: z.enum(['raw', 'hash_seq'])
+})
+
+export class FsTags implements TagStore {
+  readonly #context: FsContext
+  readonly #lifetime: Lifetime
+  readonly #limiter: Limiter
+  readonly #folderSync: FolderSync
+
+  constructor(context: FsContext, lifetime: Lifetime, limiter: Limiter) {
+    this.#context = context
+    this.#lifetime = lifetime
+    this.#limiter = limiter
+    this.#folderSync = new FolderSync(context.layout.tagFolder, context.isSynced)
+  }
+
+  async set(name: string, { hash, format }: HashAndFormat): Promise<void> {
+    await this.#lifetime.run(undefined, async () => {
+      checkTagName(name)
+      const text = JSON.stringify({ version: 1, name, hash: hash.toString(), format })
+      await explained(`cannot write tag ${JSON.stringify(name)}`, () =>
+        this.#limiter.run(() => this.#write(this.#path(name), `${text}\n${checksum(text)}\n`))
+      )
+    })
+  }
+
+  async get(name: string): Promise<Tag | undefined> {
+    return await this.#lifetime.run(undefined, () => this.#read(this.#path(name)))
+  }
+
+  async *list(options: { readonly prefix?: string | undefined } & WaitOptions = {}): AsyncGenerator<Tag> {
+    const { signal, prefix = '' } = options
+    this.#lifetime.check(signal)
+    const folder = this.#context.layout.tagFolder
+    const names = (await readdir(folder)).filter(name => name.endsWith(END))
+    const tags: Tag[] = []
+    for (let i = 0; i < names.length; i += READS) {
+      this.#lifetime.check(signal)
+      const some = await Promise.all(names.slice(i, i + READS).map(name => this.#read(join(folder, name))))
+      for (const tag of some) if (tag?.name.startsWith(prefix)) tags.push(tag)
+    }
+    tags.sort((a, b) => compareTagNames(a.name, b.name))
+    for (const tag of tags) {
+      this.#lifetime.check(signal)
+      yield tag
+    }
+  }
+
+  async delete(name: string): Promise<boolean> {
+    return await this.#lifetime.run(undefined, async () => {
+      try {
+        await explained(`cannot delete tag ${JSON.stringify(name)}`, () => rm(this.#path(name)))
+      } catch (error) {
+        if (error instanceof Error && isNotFound(error.cause)) return false
+        throw error
+      }
+      await this.#folderSync.sync()
+      return true
+    })
+  }
+
+  #path(name: string): string {
+    return join(this.#context.layout.tagFolder, `${checksum(name)}${END}`)
+  }
+
+  async #write(path: string, text: string): Promise<void> {
+    const { temp, isSynced } = this.#context
+    const tempPath = temp.newPath()
+    try {
+      const file = await open(tempPath, 'wx')
+      try {
+        await file.writeFile(text)
+        if (isSynced) await file.datasync()
+      } finally {
+        await file.close()
+      }
+      await rename(tempPath, path)
+    } catch (error) {
+      await rm(tempPath, { force: true })
+      throw error
+    }
+    await this.#folderSync.sync()
+  }
+
+  async #read(path: string): Promise<Tag | undefined> {
+    let text: string
+    try {
+      text = await readFile(path, 'utf8')
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
+    const tag = parse(text)
+    if (tag === undefined || this.#path(tag.name) !== path) {
+      this.#context.notice(`${path} is damaged, the tag in it is lost; set it again or remove the file`)
+      return undefined
+    }
+    return tag
+  }
+}
+
+function parse(text: string): Tag | undefined {
+  const [json, sum] = text.split('\n')
+  if (json === undefined || sum !== checksum(json)) return undefined
+  const content = Content.safeParse(JSON.parse(json))
+  return content.success ? toTag(content.data) : undefined
+}
+
+function toTag({ name, hash, format }: z.infer<typeof Content>): Tag {
+  return { name, hash: Hash.parse(hash), format }
+}
+
+function checksum(text: string): string {
+  return hashBytes(new TextEncoder().encode(text)).hash.toString()
+}

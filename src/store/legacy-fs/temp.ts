@@ -1,0 +1,83 @@
+/**
+ * Files that are being written, and what killed processes left of them.
+ *
+ * A name tells whose it is: `<machine>-<pid>-<random>.tmp`. At open, files of processes of this machine that no longer run
+ * are removed, and any file that nobody has touched for a day: pids of another machine, or of another container that shares
+ * the folder, tell us nothing.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { readlinkSync } from 'node:fs'
+import { readdir, rm } from 'node:fs/promises'
+import { hostname } from 'node:os'
+import { join } from 'node:path'
+import { errorCode } from '../fs-errors.ts'
+import { statIfThere } from './stats.ts'
+
+/** Files untouched for this many milliseconds are nobody's. */
+const ABANDONED_MS = 24 * 60 * 60 * 1000
+
+/** Clocks of files and of processes may differ by this many milliseconds. */
+const CLOCK_SLACK_MS = 2000
+
+const NAME = /^([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.tmp$/
+
+export class TempFolder {
+  readonly #folder: string
+
+  constructor(folder: string) {
+    this.#folder = folder
+  }
+
+  /** A path that nobody else uses. The file is not made. */
+  newPath(): string {
+    return join(this.#folder, `${machine()}-${process.pid}-${randomBytes(8).toString('hex')}.tmp`)
+  }
+
+  /** Removes what is abandoned. */
+  async sweep(): Promise<void> {
+    for (const name of await readdir(this.#folder)) {
+      const path = join(this.#folder, name)
+      if (await isAbandoned(path, name)) await rm(path, { force: true })
+    }
+  }
+}
+
+async function isAbandoned(path: string, name: string): Promise<boolean> {
+  const [, owner, pid] = NAME.exec(name) ?? []
+  // Not our kind of name: other programs may have a folder of this name, too.
+  if (owner === undefined) return false
+  const stats = await statIfThere(path)
+  if (stats === undefined) return false
+  const touched = Number(stats.mtimeMs)
+  if (Date.now() - touched > ABANDONED_MS) return true
+  return owner === machine() && !mayBeAlive(Number(pid), touched)
+}
+
+/** Whether the process that wrote a file at `touchedMs` may still run. */
+function mayBeAlive(pid: number, touchedMs: number): boolean {
+  // Our own pid, but from before we started: in containers every process has the same pid.
+  if (pid === process.pid) return touchedMs > Date.now() - process.uptime() * 1000 - CLOCK_SLACK_MS
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return errorCode(error) !== 'ESRCH'
+  }
+}
+
+let cachedMachine: string | undefined
+
+/** Names the set of processes whose pids can be compared with ours: the machine and, on Linux, the pid namespace. */
+function machine(): string {
+  cachedMachine ??= createHash('sha256').update(`${hostname()} ${pidNamespace()}`).digest('hex').slice(0, 8)
+  return cachedMachine
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid')
+  } catch {
+    // Not Linux: pids are the machine's.
+    return ''
+  }
+}
