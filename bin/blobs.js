@@ -1,0 +1,21 @@
+#!/usr/bin/env node
+/*
+ * Starts the blobs program. Written so that every Node.js since 10 can read it: one that is too old shall say so, rather than
+ * fail over words that it does not know.
+ */
+var NEEDED = [22, 13]
+
+var found = process.versions.node.split('.').map(Number)
+if (found[0] < NEEDED[0] || (found[0] === NEEDED[0] && found[1] < NEEDED[1])) {
+  console.error('error: blobs needs Node.js %s or newer; this is %s', NEEDED.join('.'), process.versions.node)
+  process.exitCode = 1
+} else {
+  import('../dist/cli/main.js').then(
+    cli => cli.main(process.argv.slice(2)),
+    error => {
+      if (error.code !== 'ERR_MODULE_NOT_FOUND' || !/dist.cli.main\.js/.test(error.message)) throw error
+      console.error('error: blobs is not built yet; build it with: npm run build')
+      process.exitCode = 1
+    }
+  )
+}

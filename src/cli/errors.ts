@@ -1,0 +1,169 @@
+/** What went wrong, in one line, with the number the program ends with. */
+import { CommanderError } from 'commander'
+import { ReceiveInterruptedError } from '../node/receive.ts'
+import { errorCode, toStoreError } from '../store/fs-errors.ts'
+import { EXIT, type ExitCode } from './exit-codes.ts'
+import { plural, quoted } from './format.ts'
+import { InterruptedError } from './interrupted.ts'
+
+export interface Failure {
+  /** Which error it is, for scripts: `ERR_…`. */
+  readonly code: string
+  /** One line for people. */
+  readonly message: string
+  readonly exitCode: ExitCode
+  /** Whether nobody has foreseen it: then its stack is of use. */
+  readonly isUnexpected: boolean
+}
+
+const { failed, usage, notFound, unreachable, targetExists, full, badData, refused } = EXIT
+
+/** Every error of ours by its code. */
+export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
+  ERR_ALL_PROVIDERS_FAILED: unreachable,
+  ERR_BAD_PUSH: failed,
+  ERR_BLOB_DAMAGED: badData,
+  ERR_BLOB_DELETED: failed,
+  ERR_BLOB_HELD: failed,
+  ERR_BLOB_NOT_FOUND: notFound,
+  ERR_BLOB_TOO_LARGE: badData,
+  ERR_COLLECTION_TOO_LARGE: failed,
+  ERR_CORRUPT_SOURCE: badData,
+  ERR_FILE_CHANGED: failed,
+  ERR_HANDLE_CLOSED: failed,
+  ERR_HASH_MISMATCH: badData,
+  ERR_IDENTITY: failed,
+  ERR_INVALID_CID: usage,
+  ERR_INVALID_COLLECTION: badData,
+  ERR_INVALID_CONFIG: usage,
+  ERR_INVALID_HASH: usage,
+  ERR_INVALID_HASH_OR_TICKET: usage,
+  ERR_INVALID_HASH_SEQUENCE: badData,
+  ERR_INVALID_LIMIT: usage,
+  ERR_INVALID_PEER: usage,
+  ERR_INVALID_RANGES: failed,
+  ERR_INVALID_RANGES_SEQ: failed,
+  ERR_INVALID_TAG_NAME: usage,
+  ERR_INVALID_TICKET: usage,
+  ERR_IN_USE: failed,
+  ERR_LISTEN: failed,
+  ERR_MALFORMED: badData,
+  ERR_MALFORMED_OBSERVE_ITEM: badData,
+  ERR_MALFORMED_REQUEST: badData,
+  ERR_MALFORMED_STATUS: badData,
+  ERR_MISSING_CHUNKS: notFound,
+  ERR_NOTHING_TO_SHARE: failed,
+  ERR_NOT_AVAILABLE: notFound,
+  ERR_NOT_A_HASH_SEQUENCE: badData,
+  ERR_NOT_SERVING: failed,
+  ERR_NO_HOME: usage,
+  ERR_NO_PROVIDER: usage,
+  ERR_OUTPUT_CLOSED: EXIT.outputClosed,
+  ERR_OWN_TICKET: usage,
+  ERR_PERMISSION_DENIED: failed,
+  ERR_PROVIDER_UNREACHABLE: unreachable,
+  ERR_REFUSED: refused,
+  ERR_REQUEST_TIMEOUT: unreachable,
+  ERR_REQUEST_TOO_LONG: failed,
+  ERR_SIZE_MISMATCH: badData,
+  ERR_STORE: failed,
+  ERR_STORE_CLOSED: failed,
+  ERR_STORE_FULL: full,
+  ERR_STREAM_BUSY: failed,
+  ERR_STREAM_ENDED: failed,
+  ERR_STREAM_IDLE_TIMEOUT: unreachable,
+  ERR_STREAM_NOT_READ: unreachable,
+  ERR_STREAM_RESET: unreachable,
+  ERR_TARGET_EXISTS: targetExists,
+  ERR_TRUNCATED: unreachable,
+  ERR_UNKNOWN_STATUS: badData,
+  ERR_UNSAFE_NAME: badData,
+  ERR_USAGE: usage
+}
+
+/** Why a connection could not be made, as the operating system says it. */
+const DIAL_REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'nothing listens there: the node has ended, or its address has changed',
+  EHOSTUNREACH: 'the host cannot be reached',
+  ENETUNREACH: 'the network cannot be reached',
+  ETIMEDOUT: 'the host does not answer',
+  ENOTFOUND: 'there is no host of this name',
+  ECONNRESET: 'the connection was cut'
+}
+
+/** Explains an error. */
+export function explain(error: unknown): Failure {
+  if (error instanceof ReceiveInterruptedError) {
+    const why = explain(error.cause)
+    const hint = `what has arrived is kept in ${quoted(error.partFolder)}: run the same again to go on`
+    return { ...why, message: `${why.message}; ${hint}` }
+  }
+  if (error instanceof CommanderError) {
+    const message = error.message.replace(/^error: /, '').replaceAll('\n', ' ')
+    return { code: 'ERR_USAGE', message, exitCode: usage, isUnexpected: false }
+  }
+  if (error instanceof InterruptedError) {
+    const exitCode = error.signal === 'SIGINT' ? EXIT.interrupted : EXIT.terminated
+    return { code: error.code, message: error.message, exitCode, isUnexpected: false }
+  }
+  const known = toStoreError(error, 'it failed')
+  const code = errorCode(known) ?? ''
+  const exitCode = EXIT_OF_CODE[code]
+  const message = known instanceof Error ? known.message : String(known)
+  if (exitCode === undefined) {
+    return {
+      code: 'ERR_UNEXPECTED',
+      message: `unexpected: ${oneLine(message)}`,
+      exitCode: failed,
+      isUnexpected: true
+    }
+  }
+  if (code === 'ERR_ALL_PROVIDERS_FAILED') return explainAll(known, exitCode)
+  return { code, message: oneLine(EXPLAIN[code]?.(known) ?? message), exitCode, isUnexpected: false }
+}
+
+/** What is better said in other words than the error's own, which does not know what the user did. */
+const EXPLAIN: Readonly<Record<string, (error: unknown) => string>> = {
+  ERR_PROVIDER_UNREACHABLE: error => `the node cannot be reached: ${whyUnreachable(error)}`,
+  ERR_STREAM_RESET: error => `the node has gone away, or has cut the transfer: ${messageOf(error)}`,
+  ERR_TRUNCATED: error => `the node stopped sending before the end: ${messageOf(error)}`,
+  ERR_HASH_MISMATCH: error => `the node sent wrong bytes, which were not kept: ${messageOf(error)}`
+}
+
+/** Several were asked: the last reason counts, unless one of them is nearer to success. */
+function explainAll(error: unknown, exitCode: ExitCode): Failure {
+  const failures = error instanceof AggregateError ? error.errors.map(explain) : []
+  const [first] = failures
+  const isSame = failures.every(failure => failure.code === first?.code)
+  const reasons = [...new Set(failures.map(({ message }) => message))]
+  return {
+    code: isSame && first !== undefined ? first.code : 'ERR_ALL_PROVIDERS_FAILED',
+    message: `none of ${plural(failures.length, 'node')} could give it: ${reasons.join('; ')}`,
+    exitCode: isSame && first !== undefined ? first.exitCode : exitCode,
+    isUnexpected: false
+  }
+}
+
+function whyUnreachable(error: unknown): string {
+  for (const cause of causesOf(error)) {
+    const reason = DIAL_REASONS[errorCode(cause) ?? '']
+    if (reason !== undefined) return reason
+  }
+  return error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error)
+}
+
+/** An error, those it came from, and those it is made of. */
+function* causesOf(error: unknown, depth = 0): Generator<unknown> {
+  if (depth > 8) return
+  yield error
+  if (error instanceof AggregateError) for (const inner of error.errors) yield* causesOf(inner, depth + 1)
+  if (error instanceof Error && error.cause !== undefined) yield* causesOf(error.cause, depth + 1)
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s*\n\s*/g, ' ')
+}

@@ -1,0 +1,54 @@
+/** `blobs receive`: fetches what a ticket names into a file or folder, from nothing. */
+import { parseWanted } from '../node/provider-list.ts'
+import { receiveTo } from '../node/receive.ts'
+import { type Cli, type Context, collect, examples } from './context.ts'
+import { unwrapped } from './format.ts'
+import { TransferView } from './transfer.ts'
+
+const DESCRIPTION = `Fetch what a ticket names, check it while it arrives, and write it to a file or folder.
+
+It gets its own name, in the current folder; what has no name is called after the first 16 digits of its hash. With -o NAME
+it is called NAME; with -o FOLDER/ (a slash at the end) it goes into FOLDER, which has to be there, under its own name.
+Nothing is ever overwritten.
+
+Until all has arrived it is kept in .blobs-<16 digits of the hash>.part beside the target. When the transfer is interrupted,
+run the same again: what is there is not fetched again. No home is needed.`
+
+interface ReceiveFlags {
+  readonly output?: string
+  readonly peer?: readonly string[]
+}
+
+export function receiveCommand({ program, run }: Cli): void {
+  program
+    .command('receive')
+    .summary('fetch what a ticket names, into a file or folder')
+    .description(unwrapped(DESCRIPTION))
+    .argument('<ticket>', 'a ticket; or a hash, together with --peer')
+    .option('-o, --output <path>', 'what to call it, or with a slash at the end where to put it')
+    .option('--peer <multiaddr>', 'ask this peer first; may be given more than once', collect)
+    .addHelpText(
+      'after',
+      examples(
+        ['blobs receive blobsaeafvo3m…', 'into the current folder'],
+        ['blobs receive blobsaeafvo3m… -o copy', 'as a file or folder called "copy"'],
+        ['blobs receive blobsaeafvo3m… -o downloads/', 'into the folder "downloads"'],
+        ['blobs receive blobsaeafvo3m… --json', 'events for scripts: progress, done, error']
+      )
+    )
+    .action((ticket: string, flags: ReceiveFlags, command) =>
+      run(command, context => receive(context, ticket, flags))
+    )
+}
+
+async function receive(context: Context, ticket: string, flags: ReceiveFlags): Promise<undefined> {
+  const { output, signal } = context
+  const wanted = parseWanted(ticket, flags.peer)
+  const view = new TransferView(output, 'receiving')
+  try {
+    const received = await receiveTo(wanted, { output: flags.output, signal, onProgress: view.update })
+    view.done(received, received.path)
+  } finally {
+    view.end()
+  }
+}

@@ -1,0 +1,86 @@
+/** What `serve` and `send` have in common: a node that tells where it is, and serves until it is told to stop. */
+
+import type { Hash } from '../hash.ts'
+import type { ServedRequest } from '../libp2p/index.ts'
+import type { Config } from '../node/config.ts'
+import { type BlobsNode, createNode } from '../node/create-node.ts'
+import type { BlobFormat, BlobStore } from '../store/index.ts'
+import type { Context } from './context.ts'
+import { formatBytes, quoted } from './format.ts'
+
+/** The node cannot listen where it was told to. */
+export class ListenError extends Error {
+  override readonly name = 'ListenError'
+  readonly code = 'ERR_LISTEN'
+
+  constructor(addrs: readonly string[], cause: unknown) {
+    super(
+      `cannot listen at ${addrs.join(', ')}: ${cause instanceof Error ? cause.message : cause}; is the port in use already?`,
+      { cause }
+    )
+  }
+}
+
+/** A thing that is shared. */
+export interface Shared {
+  readonly hash: Hash
+  readonly format: BlobFormat
+  /** Bytes of it and of all that it links to. */
+  readonly size: number
+  /** What to call it. */
+  readonly name: string
+}
+
+/** Starts the home's node on a store that is open already, and tells where it can be reached. */
+export async function startServing(context: Context, config: Config, store: BlobStore): Promise<BlobsNode> {
+  const { home, output } = context
+  const node = await createNode({ ...config, home, store, onWarning: text => output.warn(text) }).catch(
+    (error: unknown) => {
+      throw isListenFailure(error) ? new ListenError(config.listen, error) : error
+    }
+  )
+  node.blobs.addEventListener('request', ({ detail }) => output.detail(describe(detail)))
+  const { peerId, addrs } = node
+  output.result(
+    { event: 'listening', peerId, addrs },
+    [
+      `peer id    ${peerId}`,
+      ...addrs.map((addr, i) => `${i === 0 ? 'listening' : ''}`.padEnd(11) + addr)
+    ].join('\n')
+  )
+  return node
+}
+
+/** Prints a ticket, and how to use it. */
+export function printTicket({ output }: Context, ticket: string, { hash, format, size, name }: Shared): void {
+  output.result(
+    { event: 'ticket', ticket, hash, format, size, name },
+    [
+      '',
+      `${quoted(name)} (${formatBytes(size)}) can be fetched with:`,
+      '',
+      `  npx blobs receive ${ticket}`
+    ].join('\n')
+  )
+}
+
+/** Resolves when the program is told to stop. */
+export async function untilStopped({ signal }: Context): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+}
+
+function describe({ peer, request, bytes, ms, error }: ServedRequest): string {
+  const what = request === undefined ? 'something that cannot be read' : request.type
+  const hash = request !== undefined && 'hash' in request ? ` ${request.hash.toShortString()}` : ''
+  const failure =
+    error === undefined || error === null
+      ? ''
+      : `, not in full: ${error instanceof Error ? error.message : error}`
+  return `${peer}: ${what}${hash}, ${formatBytes(bytes)} in ${Math.round(ms)} ms${failure}`
+}
+
+/** libp2p tells by the name alone. */
+function isListenFailure(error: unknown): boolean {
+  return error instanceof Error && /Listen|NoValidAddresses|EADDR/.test(`${error.name} ${error.message}`)
+}

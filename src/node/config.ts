@@ -1,0 +1,187 @@
+/**
+ * What a node can be told: one schema for the config file, the flags of the CLI and the options of `createNode`. Only the
+ * spelling of the keys differs: `blob_store` in the file, `blobStore` in code, `--listen` as a flag.
+ */
+import { multiaddr } from '@multiformats/multiaddr'
+import { z } from 'zod'
+import { type BlobsLimits, DEFAULT_LIMITS } from '../libp2p/limits.ts'
+import { MAX_TICKET_ADDRS } from '../protocol/constants.ts'
+import { nearest } from './nearest.ts'
+import { SPELLINGS, type Spelling } from './spelling.ts'
+
+/** Something in the configuration is wrong. The message names the source, the key and what would be right. */
+export class InvalidConfigError extends Error {
+  override readonly name = 'InvalidConfigError'
+  readonly code = 'ERR_INVALID_CONFIG'
+  /** Each thing that is wrong. */
+  readonly problems: readonly string[]
+
+  /** @param source what was read: a file's path, or `options` */
+  constructor(source: string, problems: readonly string[], options?: ErrorOptions) {
+    super(`${source}: ${problems.join('; ')}`, options)
+    this.problems = problems
+  }
+}
+
+const LIMIT_DESCRIPTIONS: Readonly<Record<keyof BlobsLimits, string>> = {
+  maxStreamsPerPeer: 'Requests of one peer that are answered at the same time.',
+  maxStreams: 'Requests that are answered at the same time in all; each costs about 1.5 MiB of memory.',
+  maxStreamsPerConnection: 'Streams that one connection may open before further ones are reset.',
+  retryAfterMs: 'How long a peer that is turned away is told to wait, in ms.',
+  requestTimeoutMs: 'Within this time a request must have come in full, in ms.',
+  idleTimeoutMs: 'Longest time during which the peer takes, or sends, no byte, in ms.',
+  streamTimeoutMs: 'Longest time that one request may take in all, in ms.',
+  dialTimeoutMs: 'How long to wait for a connection to a provider, in ms.',
+  maxBlobBytes: 'Most bytes that a blob may claim to have, when it is fetched.'
+}
+
+/** Types of stores that the format of the file knows, and this version has not. */
+const LATER_STORES = ['filesystem', 's3']
+
+const listenAddr = z.string().superRefine((text, context) => {
+  const reason = whyNoListenAddr(text)
+  if (reason !== undefined) context.addIssue({ code: 'custom', message: reason })
+})
+
+const announceAddr = z.string().superRefine((text, context) => {
+  if (namesOf(text) === undefined) context.addIssue({ code: 'custom', message: `"${text}" is no multiaddr` })
+})
+
+const limit = (key: keyof BlobsLimits) =>
+  z.int().positive().default(DEFAULT_LIMITS[key]).describe(LIMIT_DESCRIPTIONS[key])
+
+const limits = z.strictObject({
+  maxStreamsPerPeer: limit('maxStreamsPerPeer'),
+  maxStreams: limit('maxStreams'),
+  maxStreamsPerConnection: limit('maxStreamsPerConnection'),
+  retryAfterMs: limit('retryAfterMs'),
+  requestTimeoutMs: limit('requestTimeoutMs'),
+  idleTimeoutMs: limit('idleTimeoutMs'),
+  streamTimeoutMs: limit('streamTimeoutMs'),
+  dialTimeoutMs: limit('dialTimeoutMs'),
+  maxBlobBytes: limit('maxBlobBytes')
+} satisfies Record<keyof BlobsLimits, z.ZodType>)
+
+const blobStore = z
+  .strictObject({
+    type: z
+      .literal('legacy')
+      .default('legacy')
+      .describe('"legacy": one file per blob, with its outboard beside it.'),
+    path: z.string().min(1).default('blobs').describe('The folder of the store; relative to the home folder.')
+  })
+  .describe('Where blobs are kept.')
+
+const fields = z.strictObject({
+  listen: z
+    .array(listenAddr)
+    .default(() => ['/ip4/0.0.0.0/tcp/0'])
+    .describe('Where to listen. Port 0 is a free port, another one at each start.'),
+  announce: z
+    .array(announceAddr)
+    .max(MAX_TICKET_ADDRS)
+    .default(() => [])
+    .describe(
+      'Addresses to put into tickets instead of those listened at, such as that of a forwarded port.'
+    ),
+  identity: z
+    .string()
+    .min(1)
+    .default('identity.key')
+    .describe("The file with the node's private key; relative to the home folder."),
+  logLevel: z
+    .enum(['quiet', 'normal', 'verbose'])
+    .default('normal')
+    .describe('What the commands tell: "quiet" only errors, "verbose" each request that is answered too.'),
+  blobStore: blobStore.prefault({}),
+  limits: limits.prefault({}).describe('What peers may take of this node.')
+})
+
+/** Types that are to come are told apart from typing errors, and before their keys are called unknown. */
+export const configSchema = z
+  .unknown()
+  .superRefine((value, context) => {
+    const type = isTable(value) && isTable(value.blobStore) ? value.blobStore.type : undefined
+    if (typeof type === 'string' && LATER_STORES.includes(type)) {
+      context.addIssue({
+        code: 'custom',
+        path: ['blobStore', 'type'],
+        message: `this version has no "${type}" store yet; use "legacy", or leave the section out`
+      })
+    }
+  })
+  .pipe(fields)
+
+/** All that a node is told, with the defaults filled in. */
+export type Config = z.output<typeof fields>
+
+/** What has to be told: nothing. */
+export type ConfigInput = z.input<typeof fields>
+
+/** Shapes of the configuration by path, for those who list its keys. */
+export const CONFIG_SHAPES = {
+  '': fields.shape,
+  blobStore: blobStore.shape,
+  limits: limits.shape
+} as const
+
+/**
+ * Checks a configuration and fills in the defaults.
+ *
+ * @param input keys as they are spelt in code
+ * @param source what to call it in messages
+ * @param spelling how the messages spell the keys
+ * @throws InvalidConfigError naming everything that is wrong
+ */
+export function parseConfig(input: unknown, source: string, spelling: Spelling = 'code'): Config {
+  const result = configSchema.safeParse(input)
+  if (result.success) return result.data
+  throw new InvalidConfigError(
+    source,
+    result.error.issues.flatMap(issue => describeIssue(issue, spelling))
+  )
+}
+
+/** What is said of a key that is none. */
+export function unknownKey(key: string, path: string, spelling: Spelling): string {
+  const shape = Object.entries(CONFIG_SHAPES).find(([at]) => at === path)?.[1] ?? {}
+  const known = Object.keys(shape).map(SPELLINGS[spelling])
+  const near = nearest(key, known)
+  const place = path === '' ? '' : ` in "${SPELLINGS[spelling](path)}"`
+  const hint = near === undefined ? `there are ${known.join(', ')}` : `did you mean "${near}"?`
+  return `unknown key "${key}"${place}; ${hint}`
+}
+
+function describeIssue(issue: z.core.$ZodIssue, spelling: Spelling): string[] {
+  const path = issue.path.map(part =>
+    typeof part === 'number' ? `${part}` : SPELLINGS[spelling](String(part))
+  )
+  if (issue.code === 'unrecognized_keys') {
+    return issue.keys.map(key => unknownKey(SPELLINGS[spelling](key), issue.path.join('.'), spelling))
+  }
+  const message = issue.message.replace(/^Invalid (input|option): /, '')
+  return [path.length === 0 ? message : `"${path.join('.')}": ${message}`]
+}
+
+/** What the node can listen at: TCP. */
+function whyNoListenAddr(text: string): string | undefined {
+  const names = namesOf(text)
+  if (names === undefined) return `"${text}" is no multiaddr; one looks like /ip4/0.0.0.0/tcp/4001`
+  const isTcp = names.length === 2 && /^(ip4|ip6|dns|dns4|dns6)$/.test(names[0]!) && names[1] === 'tcp'
+  if (!isTcp) return `"${text}" cannot be listened at: this node speaks TCP, as in /ip4/0.0.0.0/tcp/4001`
+  return undefined
+}
+
+function namesOf(text: string): string[] | undefined {
+  try {
+    return multiaddr(text)
+      .getComponents()
+      .map(({ name }) => name)
+  } catch {
+    return undefined
+  }
+}
+
+function isTable(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

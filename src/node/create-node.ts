@@ -1,0 +1,178 @@
+/** A node that is ready to serve and to fetch: TCP, noise, yamux, identify, the blobs service and a store. */
+import { resolve } from 'node:path'
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { identify } from '@libp2p/identify'
+import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { createLibp2p } from 'libp2p'
+import type { Hash } from '../hash.ts'
+import { type Blobs, blobs } from '../libp2p/index.ts'
+import { YAMUX_OPTIONS } from '../libp2p/yamux-options.ts'
+import { MAX_TICKET_ADDRS } from '../protocol/constants.ts'
+import { encodeTicket } from '../protocol/ticket.ts'
+import type { BlobFormat, BlobStore } from '../store/index.ts'
+import { loopbackFirst } from './address-order.ts'
+import { type Config, type ConfigInput, parseConfig } from './config.ts'
+import { createHome, homePath } from './home.ts'
+import { type IdentityOptions, loadOrCreateIdentity } from './identity.ts'
+import { openStore } from './open-store.ts'
+
+/** How long stopping waits for peers in ms. What has not ended by then is cut off. */
+export const STOP_TIMEOUT_MS = 5_000
+
+export interface NodeOptions extends ConfigInput, IdentityOptions {
+  /**
+   * The folder of the identity and the store; made when it is not there. Its config file is not read: that is `loadConfig`'s.
+   *
+   * @default BLOBS_HOME of the environment, else `~/.blobs`; none when a store is given
+   */
+  readonly home?: string | undefined
+  /** A store to use in place of the home's. It is not closed with the node. */
+  readonly store?: BlobStore | undefined
+  /**
+   * The node's key.
+   *
+   * @default that of the home; a new one when there is no home
+   */
+  readonly privateKey?: PrivateKey | undefined
+}
+
+/** A running node. */
+export interface BlobsNode {
+  readonly libp2p: Libp2p<{ blobs: Blobs }>
+  /** Fetches, and tells what is served. */
+  readonly blobs: Blobs
+  readonly store: BlobStore
+  readonly peerId: string
+  /** Where the node can be reached: multiaddrs that end in `/p2p/` and the peer id. */
+  readonly addrs: readonly string[]
+  /** A ticket for a blob, with this node's addresses. The blob need not be there. */
+  ticket(hash: Hash, format: BlobFormat): string
+  /** Ends all transfers, and the store if the node opened it; within a few seconds. May be called again. */
+  stop(): Promise<void>
+}
+
+/**
+ * Starts a node.
+ *
+ * @throws InvalidConfigError, IdentityError, StoreError; NoValidAddressesError and the like of libp2p when it cannot listen
+ */
+export async function createNode(options: NodeOptions = {}): Promise<BlobsNode> {
+  const { home: givenHome, store: givenStore, privateKey: givenKey, onWarning, ...input } = options
+  const config = parseConfig(input, 'options')
+  const home = givenHome === undefined && givenStore !== undefined ? undefined : homePath(givenHome)
+  if (home !== undefined) await createHome(home)
+  const privateKey = givenKey ?? (await keyOf(home, config, { onWarning }))
+  const store = givenStore ?? (await openStore(config, homePath(givenHome)))
+  const closeStore = async (): Promise<void> => {
+    if (givenStore === undefined) await store.close()
+  }
+  try {
+    return new RunningNode(await startLibp2p(config, privateKey, store), store, closeStore)
+  } catch (error) {
+    await closeStore()
+    throw error
+  }
+}
+
+async function keyOf(
+  home: string | undefined,
+  { identity }: Config,
+  options: IdentityOptions
+): Promise<PrivateKey> {
+  if (home === undefined) return await generateKeyPair('Ed25519')
+  return await loadOrCreateIdentity(resolve(home, identity), options)
+}
+
+async function startLibp2p(
+  { listen, announce, limits }: Config,
+  privateKey: PrivateKey,
+  store: BlobStore
+): Promise<Libp2p<{ blobs: Blobs }>> {
+  return await createLibp2p({
+    privateKey,
+    addresses: { listen, announce },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux(YAMUX_OPTIONS)],
+    connectionManager: {
+      addressSorter: loopbackFirst,
+      // A ticket's addresses all count.
+      maxPeerAddrsToDial: MAX_TICKET_ADDRS,
+      dialTimeout: limits.dialTimeoutMs
+    },
+    // On a slow link a ping waits behind megabytes of blobs that are on their way: it would end just the connections that are
+    // in use. Streams have idle timeouts of their own.
+    connectionMonitor: { abortConnectionOnPingFailure: false },
+    services: { identify: identify(), blobs: blobs({ store, limits }) }
+  })
+}
+
+class RunningNode implements BlobsNode {
+  readonly libp2p: Libp2p<{ blobs: Blobs }>
+  readonly store: BlobStore
+  readonly #closeStore: () => Promise<void>
+  #stopped: Promise<void> | undefined
+
+  constructor(libp2p: Libp2p<{ blobs: Blobs }>, store: BlobStore, closeStore: () => Promise<void>) {
+    this.libp2p = libp2p
+    this.store = store
+    this.#closeStore = closeStore
+  }
+
+  get blobs(): Blobs {
+    return this.libp2p.services.blobs
+  }
+
+  get peerId(): string {
+    return this.libp2p.peerId.toString()
+  }
+
+  get addrs(): readonly string[] {
+    return this.libp2p.getMultiaddrs().map(String)
+  }
+
+  ticket(hash: Hash, format: BlobFormat): string {
+    return ticketOf(hash, format, this.peerId, this.addrs)
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop()
+    return this.#stopped
+  }
+
+  async #stop(): Promise<void> {
+    try {
+      await within(STOP_TIMEOUT_MS, Promise.resolve(this.libp2p.stop()))
+    } finally {
+      await within(STOP_TIMEOUT_MS, this.#closeStore())
+    }
+  }
+}
+
+/**
+ * A ticket for a blob at a peer.
+ *
+ * @param addrs multiaddrs, with or without the peer id at their end; more than a ticket holds are left out
+ * @throws InvalidTicketError when there is no address, or one is none
+ */
+export function ticketOf(hash: Hash, format: BlobFormat, peerId: string, addrs: readonly string[]): string {
+  const suffix = `/p2p/${peerId}`
+  const bare = addrs.map(addr => (addr.endsWith(suffix) ? addr.slice(0, -suffix.length) : addr))
+  return encodeTicket({ hash, format, peerId, addrs: [...new Set(bare)].slice(0, MAX_TICKET_ADDRS) })
+}
+
+/** Waits for `ending`, but not longer. */
+async function within(ms: number, ending: Promise<void>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const late = new Promise<void>(resolve => {
+    timer = setTimeout(resolve, ms)
+  })
+  try {
+    await Promise.race([ending, late])
+  } finally {
+    clearTimeout(timer)
+  }
+}

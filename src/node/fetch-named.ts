@@ -1,0 +1,73 @@
+/** Fetching a collection with its names first, so that they are known, and checked, before the rest is asked for. */
+import type { Multiaddr } from '@multiformats/multiaddr'
+import { ChunkRanges } from '../bao/ranges.ts'
+import type { Hash } from '../hash.ts'
+import type { Blobs, FetchProgress, FetchResult } from '../libp2p/index.ts'
+import { MAX_COLLECTION_META_BYTES } from '../protocol/constants.ts'
+import { Links } from '../protocol/links.ts'
+import type { BlobFormat, BlobStore, WaitOptions } from '../store/index.ts'
+import { type ExportPlan, planExport } from './export-plan.ts'
+
+export interface FetchNamedOptions extends WaitOptions {
+  readonly from: readonly Multiaddr[]
+  readonly format: BlobFormat
+  /** Called as soon as the names are there and found safe; what it throws ends the fetch. */
+  readonly onPlan?: ((plan: ExportPlan) => Promise<void>) | undefined
+  readonly onProgress?: ((progress: FetchProgress) => void) | undefined
+}
+
+/** A fetch that has ended, and what the blobs become as files. */
+export interface FetchedNamed extends FetchResult {
+  readonly plan: ExportPlan
+}
+
+/**
+ * Fetches a blob, or a hash sequence with its children, into a store.
+ *
+ * @throws UnsafeNameError before anything but the names has been fetched; what `Blobs.fetch` and `planExport` throw
+ */
+export async function fetchNamed(
+  blobs: Blobs,
+  store: BlobStore,
+  hash: Hash,
+  options: FetchNamedOptions
+): Promise<FetchedNamed> {
+  const { format, from, signal, onProgress } = options
+  const early = format === 'raw' ? 0 : await fetchNames(blobs, store, hash, options)
+  const plan = await planExport(store, hash, format, { signal })
+  await options.onPlan?.(plan)
+  // The names have come in by this fetch too, though they are there already when it asks for the rest.
+  const withNames = <T extends { readonly received: number; readonly had: number }>(counted: T): T => ({
+    ...counted,
+    received: counted.received + early,
+    had: counted.had - early
+  })
+  const result = await blobs.fetch(hash, {
+    from,
+    format,
+    askSizes: true,
+    signal,
+    onProgress: progress => onProgress?.(withNames(progress))
+  })
+  return { ...withNames(result), plan }
+}
+
+/** @returns the number of bytes that came in */
+async function fetchNames(
+  blobs: Blobs,
+  store: BlobStore,
+  hash: Hash,
+  { from, signal }: FetchNamedOptions
+): Promise<number> {
+  const root = await blobs.fetch(hash, { from, signal })
+  await using links = await Links.open(store, hash, { signal })
+  if (links.count === 0) return root.received
+  const meta = await links.link(0)
+  if ((await store.status(meta, { signal })).state === 'complete') return root.received
+  // A hash sequence that is no collection may begin with a blob of any size: only what may be names is fetched ahead.
+  const held = await blobs.fetch(meta, { from, signal, ranges: ChunkRanges.range(0, 1) })
+  const status = await store.status(meta, { signal })
+  const early = root.received + held.received
+  if (status.state !== 'partial' || status.size > MAX_COLLECTION_META_BYTES) return early
+  return early + (await blobs.fetch(meta, { from, signal })).received
+}

@@ -1,0 +1,62 @@
+/** The home folder: identity, configuration and, unless configured elsewhere, the blobs of one node. */
+import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { exists } from '../store/folders.ts'
+import { errorCode, explained } from '../store/fs-errors.ts'
+import { configTemplate } from './config-template.ts'
+import { CONFIG_FILE } from './load-config.ts'
+
+/** Names the home folder in the environment. */
+export const HOME_VARIABLE = 'BLOBS_HOME'
+
+/** The folder in the user's own where a home is by default. */
+export const DEFAULT_HOME = '.blobs'
+
+/** There is no home where one is needed. */
+export class NoHomeError extends Error {
+  override readonly name = 'NoHomeError'
+  readonly code = 'ERR_NO_HOME'
+
+  constructor(path: string) {
+    super(`${path} is no home of blobs yet; make it one with: blobs init --home ${path}`)
+  }
+}
+
+/** The home folder's path: as given, else as the environment says, else `~/.blobs`. */
+export function homePath(given: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
+  // An empty variable counts as unset, as everywhere.
+  return resolve(given ?? (env[HOME_VARIABLE] || join(homedir(), DEFAULT_HOME)))
+}
+
+/** Whether there is a home. */
+export async function isHome(path: string): Promise<boolean> {
+  return await exists(join(path, CONFIG_FILE))
+}
+
+/** @throws NoHomeError */
+export async function requireHome(path: string): Promise<void> {
+  if (!(await isHome(path))) throw new NoHomeError(path)
+}
+
+/**
+ * Makes a home, readable by its owner only, with a config file that shows every key and its default. Of two processes that
+ * do so at the same time, both succeed.
+ *
+ * @returns whether there was none before
+ * @throws StoreError when it cannot be made
+ */
+export async function createHome(path: string): Promise<boolean> {
+  return await explained(`cannot make the home folder ${path}`, async () => {
+    const made = await mkdir(path, { recursive: true, mode: 0o700 })
+    // The process's umask may have taken rights away from `mode`.
+    if (made !== undefined) await chmod(path, 0o700)
+    try {
+      await writeFile(join(path, CONFIG_FILE), configTemplate(), { flag: 'wx', mode: 0o600 })
+      return true
+    } catch (error) {
+      if (errorCode(error) === 'EEXIST') return false
+      throw error
+    }
+  })
+}

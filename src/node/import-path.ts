@@ -1,0 +1,102 @@
+/** Adding files and folders to a store. */
+import type { Hash } from '../hash.ts'
+import type { CollectionEntry } from '../protocol/collection.ts'
+import { checkNames } from '../protocol/safe-name.ts'
+import type { AddResult, BlobFormat, BlobStore } from '../store/index.ts'
+import { forEachBounded } from './bounded.ts'
+import { addCollection } from './collections.ts'
+import { type WalkOptions, walkSource } from './walk-folder.ts'
+
+/** Files that are read at the same time. Raising it keeps more files open; lowering it makes many small files slower. */
+export const IMPORT_CONCURRENCY = 4
+
+export interface ImportOptions extends WalkOptions {
+  /**
+   * Whether a single file becomes a collection as well, so that its name goes with it. A folder always does.
+   *
+   * @default false
+   */
+  readonly isCollection?: boolean | undefined
+  readonly onProgress?: ((progress: ImportProgress) => void) | undefined
+}
+
+export interface ImportProgress {
+  /** Bytes taken so far. */
+  readonly bytes: number
+  /** Bytes in all, when it began. */
+  readonly total: number
+}
+
+export interface Imported {
+  readonly hash: Hash
+  readonly format: BlobFormat
+  /** Bytes of all blobs, each counted once: those of the files, and in a collection those of the names and of the list. */
+  readonly size: number
+  /** The last part of the path. */
+  readonly name: string
+  readonly files: number
+}
+
+/**
+ * Adds a file as a blob, or a folder (with `isCollection` a file too) as a collection. What counts in a folder is told in
+ * `walk-folder.ts`.
+ *
+ * @throws UnsafeNameError when a name could not be written as a file elsewhere, before anything is added
+ * @throws NothingToShareError, CollectionTooLargeError, StoreError; FileChangedError when a file changes meanwhile. Blobs that
+ *   were added by then stay.
+ */
+export async function importPath(
+  store: BlobStore,
+  path: string,
+  options: ImportOptions = {}
+): Promise<Imported> {
+  const { signal } = options
+  const source = await walkSource(path, options)
+  const report = reporter(
+    source.files.reduce((sum, { size }) => sum + size, 0),
+    options
+  )
+  const add = async (index: number, stop?: AbortSignal): Promise<AddResult> => {
+    const file = source.files[index]!
+    return await store.addPath(file.path, { signal: stop, onProgress: bytes => report(index, bytes) })
+  }
+  if (source.kind === 'file' && options.isCollection !== true) {
+    const { hash, size } = await add(0, signal)
+    return { hash, format: 'raw', size, name: source.name, files: 1 }
+  }
+  checkNames(source.files.map(({ name }) => name))
+  const added = new Array<AddResult>(source.files.length)
+  await forEachBounded(
+    source.files.keys(),
+    IMPORT_CONCURRENCY,
+    async (index, stop) => {
+      added[index] = await add(index, stop)
+    },
+    signal
+  )
+  const entries: CollectionEntry[] = added.map(({ hash }, i) => ({ name: source.files[i]!.name, hash }))
+  const { root, meta } = await addCollection(store, entries, { signal })
+  return {
+    hash: root.hash,
+    format: 'hash_seq',
+    size: sizeOf([root, meta, ...added]),
+    name: source.name,
+    files: entries.length
+  }
+}
+
+function sizeOf(blobs: readonly AddResult[]): number {
+  const sizes = new Map(blobs.map(({ hash, size }) => [hash.toString(), size]))
+  return sizes.values().reduce((sum, size) => sum + size, 0)
+}
+
+/** Adds up what is told of files that are read side by side. */
+function reporter(total: number, { onProgress }: ImportOptions): (index: number, bytes: number) => void {
+  const taken = new Map<number, number>()
+  let bytes = 0
+  return (index, ofFile) => {
+    bytes += ofFile - (taken.get(index) ?? 0)
+    taken.set(index, ofFile)
+    onProgress?.({ bytes, total })
+  }
+}

@@ -1,0 +1,30 @@
+/**
+ * A node that is ready to use, and what its command line is made of: homes, files and folders in and out of a store.
+ * `libp2p-blobs/node`.
+ *
+ * @packageDocumentation
+ *
+ * @example
+ *
+ * ```ts
+ * import { createNode, importPath } from 'libp2p-blobs/node'
+ *
+ * const node = await createNode({ home: './my-node', listen: ['/ip4/127.0.0.1/tcp/0'] })
+ * const { hash, format } = await importPath(node.store, './photos')
+ * console.log(node.ticket(hash, format))
+ * await node.stop()
+ * ```
+ */
+export { type Config, type ConfigInput, InvalidConfigError, parseConfig } from './config.ts'
+export { type BlobsNode, createNode, type NodeOptions, STOP_TIMEOUT_MS, ticketOf } from './create-node.ts'
+export { type ExportPathOptions, exportPath } from './export-path.ts'
+export { type ExportPlan, type PlannedFile, planExport } from './export-plan.ts'
+export { type FetchedNamed, type FetchNamedOptions, fetchNamed } from './fetch-named.ts'
+export { createHome, HOME_VARIABLE, homePath, isHome, NoHomeError, requireHome } from './home.ts'
+export { IdentityError, loadOrCreateIdentity } from './identity.ts'
+export { type Imported, type ImportOptions, type ImportProgress, importPath } from './import-path.ts'
+export { loadConfig } from './load-config.ts'
+export { openStore } from './open-store.ts'
+export { InvalidPeerError, NoProviderError, parseWanted, type Wanted } from './provider-list.ts'
+export { type Received, ReceiveInterruptedError, type ReceiveOptions, receiveTo } from './receive.ts'
+export { NothingToShareError } from './walk-folder.ts'

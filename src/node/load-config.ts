@@ -1,0 +1,72 @@
+/** The config file: TOML in the home folder. */
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { parse, TomlError } from 'smol-toml'
+import { type Config, type ConfigInput, InvalidConfigError, parseConfig, unknownKey } from './config.ts'
+import { fromToml } from './spelling.ts'
+
+export const CONFIG_FILE = 'config.toml'
+
+type Table = Record<string, unknown>
+
+/**
+ * The configuration of a home: its file if it has one, what `overrides` says instead, and the defaults.
+ *
+ * @throws InvalidConfigError naming the file, and the position if it is no TOML
+ */
+export async function loadConfig(home: string, overrides: ConfigInput = {}): Promise<Config> {
+  const path = join(home, CONFIG_FILE)
+  const text = await readIfThere(path)
+  const fromFile = text === undefined ? {} : parseToml(text, path)
+  parseConfig(fromFile, path, 'toml')
+  return parseConfig({ ...fromFile, ...overrides }, 'options')
+}
+
+/**
+ * Reads a config file's text.
+ *
+ * @param source what to call it in messages
+ * @returns the tables with their keys spelt as in code, not checked any further
+ * @throws InvalidConfigError
+ */
+export function parseToml(text: string, source: string): Table {
+  let table: Table
+  try {
+    table = parse(text.replace(/^\uFEFF/, ''))
+  } catch (cause) {
+    if (!(cause instanceof TomlError)) throw cause
+    const reason = cause.message.split('\n')[0]!.replace(/^Invalid TOML document: /, '')
+    throw new InvalidConfigError(`${source}, line ${cause.line}, column ${cause.column}`, [reason], { cause })
+  }
+  const problems: string[] = []
+  const result = respell(table, '', problems)
+  if (problems.length > 0) throw new InvalidConfigError(source, problems)
+  return result
+}
+
+function respell(table: Table, path: string, problems: string[]): Table {
+  const result: Table = {}
+  for (const [key, value] of Object.entries(table)) {
+    const inCode = fromToml(key)
+    if (inCode === undefined) {
+      problems.push(unknownKey(key, path, 'toml'))
+      continue
+    }
+    const inner = path === '' ? inCode : `${path}.${inCode}`
+    result[inCode] = isTable(value) ? respell(value, inner, problems) : value
+  }
+  return result
+}
+
+function isTable(value: unknown): value is Table {
+  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+}
+
+async function readIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8')
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
+    throw error
+  }
+}

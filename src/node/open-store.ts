@@ -1,0 +1,15 @@
+/** The store that a configuration names. */
+import { resolve } from 'node:path'
+import type { BlobStore } from '../store/index.ts'
+import { LegacyFsStore } from '../store/legacy-fs/index.ts'
+import type { Config } from './config.ts'
+
+/**
+ * Opens the store, and makes it if there is none. Who opens it closes it.
+ *
+ * @param home what relative paths are relative to
+ * @throws StoreError
+ */
+export async function openStore({ blobStore }: Config, home: string): Promise<BlobStore> {
+  return await LegacyFsStore.open(resolve(home, blobStore.path))
+}

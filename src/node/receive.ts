@@ -1,0 +1,135 @@
+/** Receiving: fetching what a ticket names, straight into a file or a folder, without a home. */
+
+import { stat } from 'node:fs/promises'
+import { basename, dirname, join, resolve } from 'node:path'
+import type { FetchProgress } from '../libp2p/index.ts'
+import { StoreError } from '../store/errors.ts'
+import { explained } from '../store/fs-errors.ts'
+import type { WaitOptions } from '../store/index.ts'
+import type { ConfigInput } from './config.ts'
+import { createNode } from './create-node.ts'
+import { checkFree, exportPath } from './export-path.ts'
+import type { ExportPlan } from './export-plan.ts'
+import { type FetchedNamed, fetchNamed } from './fetch-named.ts'
+import { PartFolder } from './part-folder.ts'
+import { requireProvider, type Wanted } from './provider-list.ts'
+
+export interface ReceiveOptions extends WaitOptions {
+  /**
+   * What the file or folder is to be called, or, with a slash at its end, the folder it goes into under its own name.
+   *
+   * @default './'
+   */
+  readonly output?: string | undefined
+  /** Limits of the node that is started for it. */
+  readonly limits?: ConfigInput['limits']
+  readonly onProgress?: ((progress: FetchProgress) => void) | undefined
+  /** Called when all is there and is about to be written. */
+  readonly onFetched?: ((fetched: FetchedNamed) => void) | undefined
+}
+
+export interface Received extends FetchedNamed {
+  /** The file or folder, as an absolute path. */
+  readonly path: string
+}
+
+/** A transfer ended early, and what has arrived is kept for the next try. `cause` says why it ended. */
+export class ReceiveInterruptedError extends Error {
+  override readonly name = 'ReceiveInterruptedError'
+  readonly code = 'ERR_RECEIVE_INTERRUPTED'
+  /** Where it is kept. */
+  readonly partFolder: string
+
+  constructor(partFolder: string, cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause })
+    this.partFolder = partFolder
+  }
+}
+
+/** Where a file or folder goes. */
+export interface Place {
+  /** The folder it is to be in. */
+  readonly folder: string
+  /** What it is to be called; undefined for its own name. */
+  readonly name: string | undefined
+}
+
+/** Reads an output path: `a/b` is a name, `a/b/` a folder to write into, as are `.` and `..`. */
+export function placeOf(output = './'): Place {
+  if (/(^|[/\\])\.{0,2}$/.test(output)) return { folder: resolve(output), name: undefined }
+  return { folder: dirname(resolve(output)), name: basename(output) }
+}
+
+/** The path of a plan's file or folder. */
+export function pathOf({ folder, name }: Place, plan: ExportPlan): string {
+  return join(folder, name ?? plan.name)
+}
+
+/**
+ * Fetches into a folder beside the target, and renames the whole to the target at the end. What an earlier try has left there
+ * is not fetched again.
+ *
+ * @throws TargetExistsError, as soon as the name of the target is known
+ * @throws ReceiveInterruptedError when something has arrived that the next try can go on with; what `fetchNamed` and `exportPath`
+ *   throw
+ */
+export async function receiveTo(wanted: Wanted, options: ReceiveOptions = {}): Promise<Received> {
+  requireProvider(wanted)
+  const place = placeOf(options.output)
+  if (place.name !== undefined) await checkFree(join(place.folder, place.name))
+  await requireFolder(place.folder)
+  const part = await PartFolder.open(place.folder, wanted.hash, options)
+  let isWorthKeeping = part.isResumed
+  const onProgress = (progress: FetchProgress): void => {
+    isWorthKeeping ||= progress.received > 0
+    options.onProgress?.(progress)
+  }
+  try {
+    const fetched = await fetchInto(part, wanted, place, { ...options, onProgress })
+    options.onFetched?.(fetched)
+    const path = pathOf(place, fetched.plan)
+    await exportPath(part.store, fetched.plan, path, {
+      mode: 'move',
+      workFolder: part.workFolder,
+      signal: options.signal
+    })
+    await part.remove()
+    return { ...fetched, path }
+  } catch (error) {
+    if (!isWorthKeeping) {
+      await part.remove()
+      throw error
+    }
+    await part.leave()
+    throw new ReceiveInterruptedError(part.path, error)
+  }
+}
+
+async function fetchInto(
+  part: PartFolder,
+  wanted: Wanted,
+  place: Place,
+  { limits, signal, onProgress }: ReceiveOptions
+): Promise<FetchedNamed> {
+  const node = await createNode({
+    store: part.store,
+    listen: [],
+    ...(limits === undefined ? {} : { limits })
+  })
+  try {
+    return await fetchNamed(node.blobs, part.store, wanted.hash, {
+      from: wanted.providers,
+      format: wanted.format ?? 'raw',
+      signal,
+      onProgress,
+      onPlan: plan => checkFree(pathOf(place, plan))
+    })
+  } finally {
+    await node.stop()
+  }
+}
+
+async function requireFolder(path: string): Promise<void> {
+  const stats = await explained(`cannot write into ${path}`, () => stat(path))
+  if (!stats.isDirectory()) throw new StoreError(`cannot write into ${path}: it is not a folder`)
+}

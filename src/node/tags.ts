@@ -1,0 +1,67 @@
+/** Naming what is meant to be kept, and finding who holds what. */
+import type { Hash } from '../hash.ts'
+import { Links } from '../protocol/links.ts'
+import type { BlobStore, HashAndFormat, Tag, WaitOptions } from '../store/index.ts'
+import { nameOfHash } from './export-plan.ts'
+
+/**
+ * Sets a tag, called as `name` if that is free or means the same already, else with the hash behind it. Setting the same again
+ * changes nothing.
+ *
+ * @returns the name
+ */
+export async function addTag(store: BlobStore, name: string, value: HashAndFormat): Promise<string> {
+  const suffix = nameOfHash(value.hash)
+  const wanted = name === '' ? suffix : name
+  const before = await store.tags.get(wanted)
+  const isFree = before === undefined || before.hash.equals(value.hash)
+  const chosen = isFree ? wanted : `${wanted}-${suffix}`
+  await store.tags.set(chosen, value)
+  return chosen
+}
+
+/** The tags of one blob, in the order of their names. */
+export async function tagsOf(store: BlobStore, hash: Hash, options: WaitOptions = {}): Promise<Tag[]> {
+  const tags: Tag[] = []
+  for await (const tag of store.tags.list(options)) if (tag.hash.equals(hash)) tags.push(tag)
+  return tags
+}
+
+/**
+ * Which of some blobs are held by a tag: named by it, or linked to by the hash sequence that it names.
+ *
+ * @param hashes in hex
+ * @param options `except` names a tag that does not count
+ * @returns the tag by the hash
+ */
+export async function findHolders(
+  store: BlobStore,
+  hashes: ReadonlySet<string>,
+  options: WaitOptions & { readonly except?: string } = {}
+): Promise<Map<string, Tag>> {
+  const holders = new Map<string, Tag>()
+  const note = (hash: Hash, tag: Tag): void => {
+    const hex = hash.toString()
+    if (hashes.has(hex) && !holders.has(hex)) holders.set(hex, tag)
+  }
+  for await (const tag of store.tags.list(options)) {
+    if (holders.size === hashes.size) break
+    if (tag.name === options.except) continue
+    note(tag.hash, tag)
+    if (tag.format === 'raw') continue
+    for await (const link of linksOf(store, tag.hash, options)) note(link, tag)
+  }
+  return holders
+}
+
+/** The links of a hash sequence as far as they are there: nobody holds what nobody knows. */
+export async function* linksOf(
+  store: BlobStore,
+  hash: Hash,
+  options: WaitOptions = {}
+): AsyncGenerator<Hash> {
+  const status = await store.status(hash, options)
+  if (status.state !== 'complete') return
+  await using links = await Links.open(store, hash, options)
+  yield* links
+}

@@ -1,0 +1,84 @@
+/**
+ * The files that a path stands for when it is shared.
+ *
+ * A file stands for itself; so does a symbolic link that was named by the user. In a folder every regular file counts, hidden
+ * ones too. Symbolic links in it are skipped, since they may lead anywhere, and so are devices, sockets and pipes. Folders have
+ * no place in a collection: an empty one leaves no trace.
+ */
+import type { Dirent } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
+import { basename, join, resolve } from 'node:path'
+import { StoreError } from '../store/errors.ts'
+import { explained } from '../store/fs-errors.ts'
+
+/** There is no file in what is to be shared. */
+export class NothingToShareError extends Error {
+  override readonly name = 'NothingToShareError'
+  readonly code = 'ERR_NOTHING_TO_SHARE'
+
+  constructor(path: string) {
+    super(`there is no file in ${path}: a collection is made of files, empty folders cannot be shared`)
+  }
+}
+
+/** A file to be shared. */
+export interface SourceFile {
+  readonly path: string
+  /** What it is called in a collection: relative, with `/`; in a folder it begins with the folder's name. */
+  readonly name: string
+  /** Bytes, by now. */
+  readonly size: number
+}
+
+export interface Source {
+  readonly kind: 'file' | 'folder'
+  /** The last part of its path; empty for the root of a file system. */
+  readonly name: string
+  /** Sorted by name, in the order of UTF-16 units. */
+  readonly files: readonly SourceFile[]
+}
+
+export interface WalkOptions {
+  readonly signal?: AbortSignal | undefined
+  /** Told what is left out. */
+  readonly onSkip?: ((path: string, reason: string) => void) | undefined
+}
+
+/**
+ * @throws NothingToShareError, and StoreError when something cannot be read
+ */
+export async function walkSource(path: string, options: WalkOptions = {}): Promise<Source> {
+  const name = basename(resolve(path))
+  const stats = await explained(`cannot read ${path}`, () => stat(path))
+  if (stats.isFile()) return { kind: 'file', name, files: [{ path, name, size: stats.size }] }
+  if (!stats.isDirectory())
+    throw new StoreError(`${path} is neither a file nor a folder; only those can be shared`)
+  const files: SourceFile[] = []
+  await walk(path, name, files, options)
+  if (files.length === 0) throw new NothingToShareError(path)
+  return { kind: 'folder', name, files: files.sort((a, b) => (a.name < b.name ? -1 : 1)) }
+}
+
+async function walk(folder: string, name: string, files: SourceFile[], options: WalkOptions): Promise<void> {
+  options.signal?.throwIfAborted()
+  const entries = await explained(`cannot read ${folder}`, () => readdir(folder, { withFileTypes: true }))
+  for (const entry of entries) {
+    const path = join(folder, entry.name)
+    const inner = name === '' ? entry.name : `${name}/${entry.name}`
+    if (entry.isDirectory()) {
+      await walk(path, inner, files, options)
+    } else if (entry.isFile()) {
+      const { size } = await explained(`cannot read ${path}`, () => stat(path))
+      files.push({ path, name: inner, size })
+    } else {
+      options.onSkip?.(path, `it is ${kindOf(entry)}`)
+    }
+  }
+}
+
+function kindOf(entry: Dirent): string {
+  if (entry.isSymbolicLink()) return 'a symbolic link'
+  if (entry.isSocket()) return 'a socket'
+  if (entry.isFIFO()) return 'a pipe'
+  return 'a device'
+}
