@@ -10,6 +10,7 @@ import { chunkCount, selectChunks } from '../bao/geometry.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { ByteReader } from './byte-reader.ts'
+import { concat } from './concat.ts'
 import { BlobTooLargeError, NotAvailableError } from './errors.ts'
 import { readStatus } from './read-status.ts'
 import { ReceiveBuffers } from './receive-buffers.ts'
@@ -327,13 +328,28 @@ class Proven {
   }
 
   take(): Verified {
-    const taken = { consumed: this.#consumed, leaves: this.#leaves, parents: this.#parents }
+    const taken = { consumed: this.#consumed, leaves: this.#leaves, parents: joined(this.#parents) }
     this.#leaves = []
     this.#parents = []
     this.#consumed = 0
     this.bytes = 0
     return taken
   }
+}
+
+/** Pieces that follow each other without a gap, put together: a store then writes them at once. */
+function joined(pieces: readonly Piece[]): Piece[] {
+  const runs: Piece[][] = []
+  let end = -1
+  for (const piece of pieces) {
+    if (piece.offset === end) runs.at(-1)!.push(piece)
+    else runs.push([piece])
+    end = piece.offset + piece.bytes.length
+  }
+  return runs.map(run => {
+    const [first] = run
+    return run.length === 1 ? first! : { offset: first!.offset, bytes: concat(run.map(({ bytes }) => bytes)) }
+  })
 }
 
 /** Bytes of data that ranges select. */

@@ -10,6 +10,7 @@ import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { SizeMismatchError } from '../store/errors.ts'
 import type { BlobReader, BlobStore } from '../store/index.ts'
+import { concat } from './concat.ts'
 import {
   BadPushError,
   BlobTooLargeError,
@@ -272,7 +273,7 @@ async function* gather(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
   let small: Uint8Array[] = []
   let length = 0
   const take = (): Uint8Array => {
-    const taken = small.length === 1 ? small[0]! : concat(small, length)
+    const taken = small.length === 1 ? small[0]! : concat(small)
     small = []
     length = 0
     return taken
@@ -294,14 +295,4 @@ async function* gather(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
     throw error
   }
   if (length > 0) yield take()
-}
-
-function concat(pieces: readonly Uint8Array[], length: number): Uint8Array {
-  const whole = new Uint8Array(length)
-  let at = 0
-  for (const piece of pieces) {
-    whole.set(piece, at)
-    at += piece.length
-  }
-  return whole
 }
