@@ -243,7 +243,7 @@ class Reader implements StreamReader {
   }
 
   #resume(): void {
-    if (this.#stopped || this.bufferedBytes > this.#resumeAt || this.#stream.readStatus !== 'paused') return
+    if (this.#stopped || this.#stream.readStatus !== 'paused') return
     const held = this.#stream.readBufferLength
     this.#resuming = true
     try {

@@ -30,7 +30,7 @@ export const DEFAULT_END_TIMEOUT_MS = 30_000
 export interface StreamWriterOptions {
   /** Ends the writing: what waits is rejected with the signal's reason. */
   readonly signal?: AbortSignal
-  /** Longest time in ms during which the peer takes nothing while we wait. Without it, no limit but that of `end()`. */
+  /** Longest wait in ms for the peer to take a piece of `WRITE_PIECE_BYTES`. Without it, no limit but that of `end()`. */
   readonly idleTimeoutMs?: number
 }
 
@@ -159,36 +159,30 @@ class Writer implements StreamWriter {
     this.bytesWritten += piece.length
   }
 
-  /** Resolves when the piece is out of the stream's buffer and the connection takes more. */
+  /**
+   * Resolves when the piece is out of the stream's buffer and the connection takes more. The time limit is for the
+   * piece: a drain is no sign of progress, other streams of the connection cause it too.
+   */
   async #drained(): Promise<void> {
-    let left = this.#stream.writeBufferLength
-    let progressAt = performance.now()
-    while (this.#stream.writableNeedsDrain) {
-      await this.#change(progressAt)
-      this.#throwIfUnusable()
-      const now = performance.now()
-      if (this.#stream.writeBufferLength < left) {
-        left = this.#stream.writeBufferLength
-        progressAt = now
-      } else if (this.#idleTimeoutMs !== undefined && now - progressAt >= this.#idleTimeoutMs) {
-        throw new StreamIdleTimeoutError(this.#idleTimeoutMs, 'written', this.bytesWritten)
-      }
+    const idleTimeoutMs = this.#idleTimeoutMs
+    let error: StreamIdleTimeoutError | undefined
+    const expire = (ms: number) => {
+      error = new StreamIdleTimeoutError(ms, 'written', this.bytesWritten)
+      this.#wake?.()
     }
-  }
-
-  /** Resolves at the next event, and at the latest when the peer has taken nothing for the allowed time. */
-  #change(progressAt: number): Promise<void> {
-    return new Promise(resolve => {
-      const timer =
-        this.#idleTimeoutMs === undefined
-          ? undefined
-          : setTimeout(() => this.#wake?.(), progressAt + this.#idleTimeoutMs - performance.now())
-      this.#wake = () => {
-        clearTimeout(timer)
-        this.#wake = undefined
-        resolve()
+    const timer = idleTimeoutMs === undefined ? undefined : setTimeout(expire, idleTimeoutMs, idleTimeoutMs)
+    try {
+      while (this.#stream.writableNeedsDrain) {
+        if (error !== undefined) throw error
+        await new Promise<void>(resolve => {
+          this.#wake = resolve
+        })
+        this.#throwIfUnusable()
       }
-    })
+    } finally {
+      clearTimeout(timer)
+      this.#wake = undefined
+    }
   }
 
   /** `stream.close` waits for events that may never come, and a second call does nothing: so once, with a time limit. */

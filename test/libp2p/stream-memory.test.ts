@@ -112,6 +112,16 @@ describe.each(MUXER_OPTIONS)('with %s yamux options', muxer => {
     await expect(sent).rejects.toMatchObject({ code: 'ERR_STREAM_RESET', reason: 'reset' })
   })
 
+  test('a reader that is left before anything came takes no more, and the stream stays open', async () => {
+    const writer = streamWriter(sender)
+    await streamReader(receiver).return()
+    const sent = writer.write(new Uint8Array(64 * MIB))
+    expect(await untilSteady(() => writer.bytesWritten)).toBeLessThan(BUFFER_LIMIT_BYTES)
+    expect(receiver.status).toBe('open')
+    receiver.abort(new Error('not read'))
+    await expect(sent).rejects.toMatchObject({ code: 'ERR_STREAM_RESET', reason: 'reset' })
+  })
+
   test('a sender without any back-pressure is read in full', async () => {
     const source = patternSource(48 * MIB, MIB)
     const reader = streamReader(receiver)
