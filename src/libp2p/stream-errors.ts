@@ -39,7 +39,7 @@ export class StreamIdleTimeoutError extends Error {
   }
 }
 
-/** The peer closed its reading side: what we write is thrown away. Muxers over yamux cannot say so, others can. */
+/** The peer closed its reading side: what we write is thrown away. Yamux cannot say so, QUIC and WebRTC can. */
 export class StreamNotReadError extends Error {
   override readonly name = 'StreamNotReadError'
   readonly code = 'ERR_STREAM_NOT_READ'

@@ -48,6 +48,9 @@ export interface StreamReader extends AsyncIterableIterator<Uint8Array, undefine
  * reader before the first await after getting the stream, and only one per stream: on a stream that is closed already
  * a lost connection looks like the peer's clean close.
  *
+ * A clean close is no proof that everything was sent: a js-libp2p node that is stopped closes its streams cleanly in
+ * mid-transfer. What the bytes say must decide.
+ *
  * Memory: at most one receive window waits in the stream, and one in the queue beside its own maximum, see
  * `MAX_STREAM_WINDOW_BYTES`.
  *
