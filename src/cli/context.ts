@@ -45,15 +45,28 @@ export async function readConfig({ home, options, output }: Context): Promise<Co
     ...(options.verbose ? { logLevel: 'verbose' } : {}),
     ...(options.quiet ? { logLevel: 'quiet' } : {})
   }
-  const config = await loadConfig(home, flags)
+  const config = await loadConfig(home, flags, 'the command line')
   output.setLogLevel(config.logLevel)
   return config
 }
 
-/** The store of a home that has to be there. Who opens it closes it. @throws NoHomeError, InvalidConfigError, StoreError */
-export async function openHomeStore(context: Context): Promise<BlobStore> {
-  await requireHome(context.home)
-  return await openStore(await readConfig(context), context.home)
+/** A home's configuration and its store. */
+export interface OpenHome extends AsyncDisposable {
+  readonly config: Config
+  readonly store: BlobStore
+}
+
+/**
+ * Opens a home.
+ *
+ * @throws NoHomeError when there is none; InvalidConfigError, StoreError
+ */
+export async function openHome(context: Context): Promise<OpenHome> {
+  const { home, output } = context
+  await requireHome(home)
+  const config = await readConfig(context)
+  const store = await openStore(config, home, { onWarning: text => output.warn(text) })
+  return { config, store, [Symbol.asyncDispose]: () => store.close() }
 }
 
 /** For options that may be given more than once. */

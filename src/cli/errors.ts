@@ -58,6 +58,7 @@ export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_NOT_SERVING: failed,
   ERR_NO_HOME: usage,
   ERR_NO_PROVIDER: usage,
+  ERR_NO_SUCH_TAG: notFound,
   ERR_OUTPUT_CLOSED: EXIT.outputClosed,
   ERR_OWN_TICKET: usage,
   ERR_PERMISSION_DENIED: failed,

@@ -3,14 +3,23 @@ import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { HOME_VARIABLE, homePath } from '../node/home.ts'
 import { ReceiveInterruptedError } from '../node/receive.ts'
+import { addCommand } from './add.ts'
 import { type Context, collect, examples, type GlobalOptions, type Run } from './context.ts'
 import { explain } from './errors.ts'
 import { EXIT, EXIT_HELP } from './exit-codes.ts'
 import { unwrapped } from './format.ts'
+import { getCommand } from './get.ts'
+import { initCommand } from './init.ts'
 import { OutputClosedError, type StopSignal, stopSignal } from './interrupted.ts'
+import { lsCommand } from './ls.ts'
 import { Output } from './output.ts'
 import { receiveCommand } from './receive.ts'
+import { rmCommand } from './rm.ts'
 import { sendCommand } from './send.ts'
+import { serveCommand } from './serve.ts'
+import { statusCommand } from './status.ts'
+import { ticketCommand } from './ticket.ts'
+import { verifyCommand } from './verify.ts'
 
 const DESCRIPTION = `Share files and folders between machines, directly, and check every byte against its BLAKE3 hash.
 
@@ -24,7 +33,19 @@ const HELP_END = `${examples(
 )}
 ${EXIT_HELP}`
 
-const COMMANDS = [sendCommand, receiveCommand]
+const COMMANDS = [
+  sendCommand,
+  receiveCommand,
+  initCommand,
+  serveCommand,
+  addCommand,
+  getCommand,
+  lsCommand,
+  statusCommand,
+  rmCommand,
+  verifyCommand,
+  ticketCommand
+]
 
 /**
  * Runs the program and sets the exit code of the process.

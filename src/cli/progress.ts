@@ -18,7 +18,16 @@ export interface Amount {
 export interface ProgressOptions {
   /** A clock in ms. */
   readonly now?: (() => number) | undefined
+  /**
+   * Least number of bytes in all for which lines are printed where there is no terminal.
+   *
+   * @default 0
+   */
+  readonly minBytes?: number | undefined
 }
+
+/** For what goes on in this machine: less is done before anybody has read the line. */
+export const LOCAL_MIN_BYTES = 64 * 1024 * 1024
 
 const BAR_CHARS = 24
 const REDRAW_MS = 100
@@ -41,13 +50,19 @@ export class ProgressView {
   readonly #output: Output
   readonly #label: string
   readonly #now: () => number
+  readonly #minBytes: number
   readonly #rate: Rate
   #drawnAt = -Infinity
   #isDrawn = false
   #step = 0
 
   /** @param label what is being done: `receiving` */
-  constructor(output: Output, label: string, { now = () => performance.now() }: ProgressOptions = {}) {
+  constructor(
+    output: Output,
+    label: string,
+    { now = () => performance.now(), minBytes = 0 }: ProgressOptions = {}
+  ) {
+    this.#minBytes = minBytes
     this.#output = output
     this.#label = label
     this.#now = now
@@ -58,7 +73,7 @@ export class ProgressView {
     if (!this.#output.showsProgress) return
     this.#rate.add(amount.bytes - (amount.had ?? 0))
     if (this.#output.stderr.isTTY) this.#drawNowAndThen(amount)
-    else this.#printStep(amount)
+    else if ((amount.total ?? Infinity) >= this.#minBytes) this.#printStep(amount)
   }
 
   /** Takes the bar away, so that something else can be printed. */

@@ -1,14 +1,11 @@
 /** `blobs send`: shares files and folders, from nothing. */
 
 import { createHome } from '../node/home.ts'
-import { importPath } from '../node/import-path.ts'
-import { openStore } from '../node/open-store.ts'
 import { createSample } from '../node/sample.ts'
 import { addTag } from '../node/tags.ts'
-import type { BlobStore } from '../store/index.ts'
-import { type Cli, type Context, examples, readConfig } from './context.ts'
-import { plural, unwrapped } from './format.ts'
-import { ProgressView } from './progress.ts'
+import { type Cli, type Context, examples, openHome } from './context.ts'
+import { unwrapped } from './format.ts'
+import { importShown } from './importing.ts'
 import { printTicket, type Shared, startServing, untilStopped } from './serving.ts'
 
 const DESCRIPTION = `Share files and folders: prints a ticket for each, and serves until Ctrl-C.
@@ -38,11 +35,13 @@ export function sendCommand({ program, run }: Cli): void {
 async function send(context: Context, paths: readonly string[]): Promise<undefined> {
   const { home, output } = context
   if (await createHome(home)) output.note(`made a home at ${home}`)
-  const config = await readConfig(context)
-  await using store = await openStore(config, home)
+  await using opened = await openHome(context)
+  const { config, store } = opened
   const shared: Shared[] = []
   for (const path of paths.length > 0 ? paths : [await createSample(home)]) {
-    shared.push(await addCollection(context, store, path))
+    const imported = await importShown(context, store, path, true)
+    await addTag(store, imported.name, imported)
+    shared.push(imported)
   }
   const node = await startServing(context, config, store)
   try {
@@ -51,23 +50,5 @@ async function send(context: Context, paths: readonly string[]): Promise<undefin
     await untilStopped(context)
   } finally {
     await node.stop()
-  }
-}
-
-async function addCollection({ output, signal }: Context, store: BlobStore, path: string): Promise<Shared> {
-  const view = new ProgressView(output, 'adding')
-  try {
-    const imported = await importPath(store, path, {
-      isCollection: true,
-      signal,
-      onSkip: (skipped, reason) => output.note(`skipped ${skipped}: ${reason}`),
-      onProgress: progress => view.update(progress)
-    })
-    view.end()
-    await addTag(store, imported.name, imported)
-    output.detail(`added ${path}: ${plural(imported.files, 'file')}`)
-    return imported
-  } finally {
-    view.end()
   }
 }

@@ -13,12 +13,21 @@ export class ListenError extends Error {
   override readonly name = 'ListenError'
   readonly code = 'ERR_LISTEN'
 
-  constructor(addrs: readonly string[], cause: unknown) {
-    super(
-      `cannot listen at ${addrs.join(', ')}: ${cause instanceof Error ? cause.message : cause}; is the port in use already?`,
-      { cause }
-    )
+  constructor(addrs: readonly string[], cause: Error) {
+    super(`cannot listen at ${addrs.join(', ')}: ${whyNotListening(cause.message)}`, { cause })
   }
+}
+
+const LISTEN_REASONS: Readonly<Record<string, string>> = {
+  EADDRINUSE: 'the port is in use already; choose another one, or 0 for a free one',
+  EADDRNOTAVAIL: 'this machine does not have this address; 0.0.0.0 stands for all that it has',
+  EACCES: 'permission denied; ports below 1024 are for the administrator'
+}
+
+/** libp2p tells of all addresses in one text, with the stack of each. */
+function whyNotListening(message: string): string {
+  const [, code, rest] = /\b(E[A-Z]{4,})\b:?([^\n]*)/.exec(message) ?? []
+  return LISTEN_REASONS[code ?? ''] ?? `${code ?? ''}${rest ?? message.split('\n')[0]}`
 }
 
 /** A thing that is shared. */
@@ -81,6 +90,6 @@ function describe({ peer, request, bytes, ms, error }: ServedRequest): string {
 }
 
 /** libp2p tells by the name alone. */
-function isListenFailure(error: unknown): boolean {
+function isListenFailure(error: unknown): error is Error {
   return error instanceof Error && /Listen|NoValidAddresses|EADDR/.test(`${error.name} ${error.message}`)
 }

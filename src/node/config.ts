@@ -68,7 +68,15 @@ const blobStore = z
       .literal('legacy')
       .default('legacy')
       .describe('"legacy": one file per blob, with its outboard beside it.'),
-    path: z.string().min(1).default('blobs').describe('The folder of the store; relative to the home folder.')
+    path: z
+      .string()
+      .min(1)
+      .default('blobs')
+      .describe('The folder of the store; relative to the home folder.'),
+    sync: z
+      .enum(['full', 'none'])
+      .default('full')
+      .describe('"full": what was added survives a power failure. "none": many small blobs are added faster.')
   })
   .describe('Where blobs are kept.')
 

@@ -65,7 +65,7 @@ export async function createNode(options: NodeOptions = {}): Promise<BlobsNode> 
   const home = givenHome === undefined && givenStore !== undefined ? undefined : homePath(givenHome)
   if (home !== undefined) await createHome(home)
   const privateKey = givenKey ?? (await keyOf(home, config, { onWarning }))
-  const store = givenStore ?? (await openStore(config, homePath(givenHome)))
+  const store = givenStore ?? (await openStore(config, homePath(givenHome), { onWarning }))
   const closeStore = async (): Promise<void> => {
     if (givenStore === undefined) await store.close()
   }

@@ -12,14 +12,19 @@ type Table = Record<string, unknown>
 /**
  * The configuration of a home: its file if it has one, what `overrides` says instead, and the defaults.
  *
+ * @param source what to call `overrides` in messages
  * @throws InvalidConfigError naming the file, and the position if it is no TOML
  */
-export async function loadConfig(home: string, overrides: ConfigInput = {}): Promise<Config> {
+export async function loadConfig(
+  home: string,
+  overrides: ConfigInput = {},
+  source = 'options'
+): Promise<Config> {
   const path = join(home, CONFIG_FILE)
   const text = await readIfThere(path)
   const fromFile = text === undefined ? {} : parseToml(text, path)
   parseConfig(fromFile, path, 'toml')
-  return parseConfig({ ...fromFile, ...overrides }, 'options')
+  return parseConfig({ ...fromFile, ...overrides }, source)
 }
 
 /**

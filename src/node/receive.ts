@@ -1,17 +1,13 @@
 /** Receiving: fetching what a ticket names, straight into a file or a folder, without a home. */
 
-import { stat } from 'node:fs/promises'
-import { basename, dirname, join, resolve } from 'node:path'
 import type { FetchProgress } from '../libp2p/index.ts'
-import { StoreError } from '../store/errors.ts'
-import { explained } from '../store/fs-errors.ts'
 import type { WaitOptions } from '../store/index.ts'
 import type { ConfigInput } from './config.ts'
 import { createNode } from './create-node.ts'
 import { checkFree, exportPath } from './export-path.ts'
-import type { ExportPlan } from './export-plan.ts'
 import { type FetchedNamed, fetchNamed } from './fetch-named.ts'
 import { PartFolder } from './part-folder.ts'
+import { type Place, pathOf, placeOf, requireFolder } from './place.ts'
 import { requireProvider, type Wanted } from './provider-list.ts'
 
 export interface ReceiveOptions extends WaitOptions {
@@ -46,25 +42,6 @@ export class ReceiveInterruptedError extends Error {
   }
 }
 
-/** Where a file or folder goes. */
-export interface Place {
-  /** The folder it is to be in. */
-  readonly folder: string
-  /** What it is to be called; undefined for its own name. */
-  readonly name: string | undefined
-}
-
-/** Reads an output path: `a/b` is a name, `a/b/` a folder to write into, as are `.` and `..`. */
-export function placeOf(output = './'): Place {
-  if (/(^|[/\\])\.{0,2}$/.test(output)) return { folder: resolve(output), name: undefined }
-  return { folder: dirname(resolve(output)), name: basename(output) }
-}
-
-/** The path of a plan's file or folder. */
-export function pathOf({ folder, name }: Place, plan: ExportPlan): string {
-  return join(folder, name ?? plan.name)
-}
-
 /**
  * Fetches into a folder beside the target, and renames the whole to the target at the end. What an earlier try has left there
  * is not fetched again.
@@ -76,8 +53,8 @@ export function pathOf({ folder, name }: Place, plan: ExportPlan): string {
 export async function receiveTo(wanted: Wanted, options: ReceiveOptions = {}): Promise<Received> {
   requireProvider(wanted)
   const place = placeOf(options.output)
-  if (place.name !== undefined) await checkFree(join(place.folder, place.name))
-  await requireFolder(place.folder)
+  if (place.name !== undefined) await checkFree(pathOf(place, place.name))
+  await requireFolder(place)
   const part = await PartFolder.open(place.folder, wanted.hash, options)
   let isWorthKeeping = part.isResumed
   const onProgress = (progress: FetchProgress): void => {
@@ -87,7 +64,7 @@ export async function receiveTo(wanted: Wanted, options: ReceiveOptions = {}): P
   try {
     const fetched = await fetchInto(part, wanted, place, { ...options, onProgress })
     options.onFetched?.(fetched)
-    const path = pathOf(place, fetched.plan)
+    const path = pathOf(place, fetched.plan.name)
     await exportPath(part.store, fetched.plan, path, {
       mode: 'move',
       workFolder: part.workFolder,
@@ -122,14 +99,9 @@ async function fetchInto(
       format: wanted.format ?? 'raw',
       signal,
       onProgress,
-      onPlan: plan => checkFree(pathOf(place, plan))
+      onPlan: plan => checkFree(pathOf(place, plan.name))
     })
   } finally {
     await node.stop()
   }
-}
-
-async function requireFolder(path: string): Promise<void> {
-  const stats = await explained(`cannot write into ${path}`, () => stat(path))
-  if (!stats.isDirectory()) throw new StoreError(`cannot write into ${path}: it is not a folder`)
 }

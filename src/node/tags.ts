@@ -1,8 +1,11 @@
 /** Naming what is meant to be kept, and finding who holds what. */
 import type { Hash } from '../hash.ts'
+import { InvalidHashOrTicketError } from '../protocol/hash-or-ticket.ts'
 import { Links } from '../protocol/links.ts'
+import { InvalidTagNameError } from '../store/errors.ts'
 import type { BlobStore, HashAndFormat, Tag, WaitOptions } from '../store/index.ts'
 import { nameOfHash } from './export-plan.ts'
+import { parseWanted, type Wanted } from './provider-list.ts'
 
 /**
  * Sets a tag, called as `name` if that is free or means the same already, else with the hash behind it. Setting the same again
@@ -64,4 +67,42 @@ export async function* linksOf(
   if (status.state !== 'complete') return
   await using links = await Links.open(store, hash, options)
   yield* links
+}
+
+/** A text is no name of a tag, and nothing else that names a blob. */
+export class NoSuchTagError extends Error {
+  override readonly name = 'NoSuchTagError'
+  readonly code = 'ERR_NO_SUCH_TAG'
+
+  constructor(text: string, cause: unknown) {
+    super(`there is no tag ${JSON.stringify(text)} in this home, and it is no hash or ticket either`, {
+      cause
+    })
+  }
+}
+
+/**
+ * What a user means by the name of a tag, a hash or a ticket.
+ *
+ * @throws NoSuchTagError; InvalidHashError, InvalidTicketError, InvalidCidError when it looks like one of these
+ */
+export async function findTagOrHash(store: BlobStore, text: string): Promise<Tag | Wanted> {
+  const tag = await findTag(store, text)
+  if (tag !== undefined) return tag
+  try {
+    return parseWanted(text)
+  } catch (error) {
+    if (error instanceof InvalidHashOrTicketError) throw new NoSuchTagError(text, error)
+    throw error
+  }
+}
+
+/** The tag of a name; undefined when there is none, or the text cannot be a tag's name. */
+async function findTag(store: BlobStore, name: string): Promise<Tag | undefined> {
+  try {
+    return await store.tags.get(name)
+  } catch (error) {
+    if (error instanceof InvalidTagNameError) return undefined
+    throw error
+  }
 }

@@ -40,8 +40,8 @@ export interface Source {
 
 export interface WalkOptions {
   readonly signal?: AbortSignal | undefined
-  /** Told what is left out. */
-  readonly onSkip?: ((path: string, reason: string) => void) | undefined
+  /** Told what is left out, and what it is: `a symbolic link`. */
+  readonly onSkip?: ((path: string, kind: string) => void) | undefined
 }
 
 /**
@@ -71,7 +71,7 @@ async function walk(folder: string, name: string, files: SourceFile[], options: 
       const { size } = await explained(`cannot read ${path}`, () => stat(path))
       files.push({ path, name: inner, size })
     } else {
-      options.onSkip?.(path, `it is ${kindOf(entry)}`)
+      options.onSkip?.(path, kindOf(entry))
     }
   }
 }

@@ -1,0 +1,126 @@
+/** `blobs ticket`: makes a ticket for what is in the home, or tells what is in one. */
+import { resolve } from 'node:path'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
+import { ticketOf } from '../node/create-node.ts'
+import { loadOrCreateIdentity } from '../node/identity.ts'
+import { formatOf, localState } from '../node/local.ts'
+import { findServing } from '../node/running.ts'
+import { findTagOrHash } from '../node/tags.ts'
+import { type HashOrTicket, parseHashOrTicket } from '../protocol/hash-or-ticket.ts'
+import { BlobNotFoundError } from '../store/errors.ts'
+import type { BlobFormat, HashAndFormat } from '../store/index.ts'
+import { type Cli, type Context, collect, examples, type OpenHome, openHome } from './context.ts'
+import { unwrapped } from './format.ts'
+
+const DESCRIPTION = `Make a ticket for what is in the home's store, named by its tag or its hash; or tell what is in a ticket.
+
+The addresses in it are those of the node that is serving the home, unless --addr gives others.`
+
+/** Nobody is serving the home: a ticket would lead nowhere. */
+export class NotServingError extends Error {
+  override readonly name = 'NotServingError'
+  readonly code = 'ERR_NOT_SERVING'
+
+  constructor(home: string) {
+    super(
+      `nobody is serving ${home}, so that a ticket has no address: start "blobs serve", or give one with --addr`
+    )
+  }
+}
+
+interface TicketFlags {
+  readonly addr?: readonly string[]
+  readonly format?: BlobFormat
+}
+
+export function ticketCommand({ program, run }: Cli): void {
+  const command = program.command('ticket')
+  command
+    .summary('make a ticket, or tell what is in one')
+    .description(unwrapped(DESCRIPTION))
+    .argument('<tag|hash|ticket>', 'the name of a tag, a hash, or a ticket to look into')
+    .option('--addr <multiaddr>', 'an address to put in; may be given more than once', collect)
+    .addOption(
+      command
+        .createOption('--format <format>', 'what a hash names; a tag says it itself')
+        .choices(['raw', 'hash_seq'])
+    )
+    .addHelpText(
+      'after',
+      examples(
+        ['blobs ticket photos', 'for what was added as "photos"'],
+        ['blobs ticket photos --addr /ip4/192.0.2.1/tcp/4001', 'for an address that is not yet served at'],
+        ['blobs ticket blobsaeafvo3m…', 'tell what is in it']
+      )
+    )
+    .action((what: string, flags: TicketFlags, self) => run(self, context => ticket(context, what, flags)))
+}
+
+async function ticket(context: Context, what: string, flags: TicketFlags): Promise<undefined> {
+  const parsed = parsedTicket(what)
+  if (parsed !== undefined) {
+    describe(context, parsed)
+    return
+  }
+  await using opened = await openHome(context)
+  const { store } = opened
+  const { hash, format } = await find(opened, what, flags.format)
+  const { isComplete, size } = await localState(store, hash, format, context)
+  if (!isComplete) throw new BlobNotFoundError(hash, 'is not in the store, or not all of it')
+  const { peerId, addrs } = await reachable(context, opened, flags.addr)
+  const text = ticketOf(hash, format, peerId, addrs)
+  context.output.result({ event: 'ticket', ticket: text, hash, format, size }, text)
+}
+
+/** Undefined for what may be a tag or a hash, even if it looks like a ticket: then a wrong one comes up again. */
+function parsedTicket(text: string): Exclude<HashOrTicket, { kind: 'hash' }> | undefined {
+  try {
+    const parsed = parseHashOrTicket(text)
+    return parsed.kind === 'hash' ? undefined : parsed
+  } catch {
+    return undefined
+  }
+}
+
+function describe({ output }: Context, parsed: Exclude<HashOrTicket, { kind: 'hash' }>): void {
+  const { hash, format } = parsed.ticket
+  const isOurs = parsed.kind === 'ticket'
+  const peer = isOurs ? parsed.ticket.peerId : parsed.ticket.nodeId
+  const addrs = isOurs ? parsed.ticket.addrs : parsed.ticket.addresses
+  const relay = isOurs ? undefined : parsed.ticket.relayUrl
+  output.result(
+    { event: 'parsed', kind: parsed.kind, hash, format, peerId: peer, addrs, relayUrl: relay ?? null },
+    [
+      `hash     ${hash}`,
+      `format   ${format}`,
+      `${isOurs ? 'peer id ' : 'node id '} ${peer}`,
+      ...addrs.map(addr => `address  ${addr}`),
+      ...(relay === undefined ? [] : [`relay    ${relay}`]),
+      ...(isOurs
+        ? []
+        : ['', 'a ticket of iroh: its node cannot be dialled by libp2p; name a peer with --peer'])
+    ].join('\n')
+  )
+}
+
+async function find({ store }: OpenHome, what: string, format?: BlobFormat): Promise<HashAndFormat> {
+  const found = await findTagOrHash(store, what)
+  const { hash } = found
+  return { hash, format: found.format ?? format ?? (await formatOf(store, hash)) }
+}
+
+async function reachable(
+  { home, output }: Context,
+  { config }: OpenHome,
+  given: readonly string[] | undefined
+): Promise<{ readonly peerId: string; readonly addrs: readonly string[] }> {
+  const serving = await findServing(home)
+  if (given === undefined) {
+    if (serving === undefined) throw new NotServingError(home)
+    return serving
+  }
+  const key = await loadOrCreateIdentity(resolve(home, config.identity), {
+    onWarning: text => output.warn(text)
+  })
+  return { peerId: peerIdFromPrivateKey(key).toString(), addrs: given }
+}

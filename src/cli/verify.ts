@@ -1,0 +1,78 @@
+/** `blobs verify`: reads blobs through to find damage. */
+import type { Hash } from '../hash.ts'
+import { parseWanted } from '../node/provider-list.ts'
+import { verifyBlob } from '../node/verify-blob.ts'
+import type { BlobStore } from '../store/index.ts'
+import { type Cli, type Context, examples, openHome } from './context.ts'
+import { EXIT } from './exit-codes.ts'
+import { formatBytes, plural, unwrapped } from './format.ts'
+import { LOCAL_MIN_BYTES, ProgressView } from './progress.ts'
+
+const DESCRIPTION = `Read blobs in the home's store through, and tell which are damaged. Without a hash all are read.
+
+Each is checked twice: against the tree of hashes it is served with, and as a whole by another implementation of BLAKE3. A
+damaged blob is never served; adding or fetching it again replaces it. The exit code is 1 when there is any.`
+
+interface VerifyFlags {
+  readonly all?: boolean
+}
+
+export function verifyCommand({ program, run }: Cli): void {
+  program
+    .command('verify')
+    .summary('look for damaged blobs')
+    .description(unwrapped(DESCRIPTION))
+    .argument('[hash...]', 'hashes or tickets')
+    .option('--all', 'all blobs, which is what happens without a hash')
+    .addHelpText(
+      'after',
+      examples(
+        ['blobs verify', 'all blobs'],
+        ['blobs verify 5abb6c4e…', 'one blob'],
+        ['blobs verify --json', 'events for scripts: verified (one per blob), summary']
+      )
+    )
+    .action((texts: string[], flags: VerifyFlags, command) =>
+      run(command, context => verify(context, texts, flags))
+    )
+}
+
+async function verify(context: Context, texts: readonly string[], { all }: VerifyFlags): Promise<number> {
+  const { output, signal } = context
+  const hashes = texts.map(text => parseWanted(text).hash)
+  await using opened = await openHome(context)
+  const { store } = opened
+  let blobs = 0
+  let damaged = 0
+  for await (const hash of all || hashes.length === 0 ? everyHash(store, signal) : hashes) {
+    blobs++
+    if (!(await verifyOne(context, store, hash))) damaged++
+  }
+  const found = damaged === 0 ? 'none is damaged' : `${damaged} damaged`
+  output.result({ event: 'summary', blobs, damaged }, `${plural(blobs, 'blob')} read, ${found}`)
+  return damaged === 0 ? EXIT.ok : EXIT.failed
+}
+
+/** @returns whether it is undamaged */
+async function verifyOne({ output, signal }: Context, store: BlobStore, hash: Hash): Promise<boolean> {
+  const view = new ProgressView(output, `verifying ${hash.toShortString()}`, { minBytes: LOCAL_MIN_BYTES })
+  const status = await store.status(hash, { signal })
+  const total = status.state === 'absent' ? undefined : status.size
+  try {
+    const { state, bytes, reason } = await verifyBlob(store, hash, {
+      signal,
+      onProgress: read => view.update({ bytes: read, total })
+    })
+    view.end()
+    const event = { event: 'verified', hash, state, bytes, reason: reason ?? null }
+    const why = reason === undefined ? '' : `: ${reason}`
+    output.result(event, `${hash}  ${state}${why}${state === 'damaged' ? '' : `  ${formatBytes(bytes)}`}`)
+    return state !== 'damaged'
+  } finally {
+    view.end()
+  }
+}
+
+async function* everyHash(store: BlobStore, signal: AbortSignal): AsyncGenerator<Hash> {
+  for await (const { hash } of store.list({ signal })) yield hash
+}
