@@ -1,0 +1,210 @@
+/** Large files between two processes of the command line. Needs dist, which `npm run build` makes. */
+import { type ChildProcess, spawn } from 'node:child_process'
+import { createHash, randomFillSync } from 'node:crypto'
+import { once } from 'node:events'
+import { createReadStream, readFileSync } from 'node:fs'
+import { mkdir, mkdtemp, open, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { pipeline } from 'node:stream/promises'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const BLOBS = join(import.meta.dirname, '../../bin/blobs.js')
+const MIB = 1024 * 1024
+
+/** Above this a process holds more than its buffers: a node at rest has about 110 MiB. */
+const MOST_RSS_MIB = 400
+
+let dir: string
+const children: ChildProcess[] = []
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'blobs-slow-'))
+})
+
+afterAll(async () => {
+  for (const child of children) child.kill('SIGKILL')
+  await rm(dir, { recursive: true, force: true })
+})
+
+type Event = { readonly event: string } & Record<string, unknown>
+
+/** A command with `--json`: its events as they come, and how it ended. */
+function run(home: string, cwd: string, ...args: string[]) {
+  const child = spawn(
+    process.execPath,
+    [BLOBS, '--json', '--home', home, '--listen', '/ip4/127.0.0.1/tcp/0', ...args],
+    {
+      cwd,
+      stdio: ['ignore', 'pipe', 'pipe']
+    }
+  )
+  children.push(child)
+  let stderr = ''
+  child.stderr.on('data', data => {
+    stderr += data
+  })
+  const events: Event[] = []
+  const waiting: { want: (event: Event) => boolean; found: (event: Event) => void }[] = []
+  let peakRssMib = 0
+  createInterface({ input: child.stdout }).on('line', line => {
+    const event = JSON.parse(line) as Event
+    events.push(event)
+    peakRssMib = Math.max(peakRssMib, rssMibOf(child.pid!))
+    for (const { want, found } of waiting) if (want(event)) found(event)
+  })
+  const exit = once(child, 'close').then(([code]) => code as number | null)
+  return {
+    child,
+    events,
+    exit,
+    get stderr() {
+      return stderr
+    },
+    get peakRssMib() {
+      return peakRssMib
+    },
+    /** The first event for which `want` holds; fails when the process ends before. */
+    async event(want: (event: Event) => boolean): Promise<Event> {
+      const found = events.find(want)
+      if (found !== undefined) return found
+      return await Promise.race([
+        new Promise<Event>(resolve => waiting.push({ want, found: resolve })),
+        exit.then(code => {
+          const late = events.find(want)
+          if (late !== undefined) return late
+          throw new Error(`the process ended with ${code}: ${stderr}`)
+        })
+      ])
+    }
+  }
+}
+
+/** Highest resident memory so far; 0 when the process is gone. */
+function rssMibOf(pid: number): number {
+  try {
+    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
+  } catch (error) {
+    if (
+      (error as NodeJS.ErrnoException).code === 'ENOENT' ||
+      (error as NodeJS.ErrnoException).code === 'ESRCH'
+    )
+      return 0
+    throw error
+  }
+}
+
+async function randomFile(name: string, bytes: number): Promise<{ path: string; digest: string }> {
+  const path = join(dir, name)
+  const file = await open(path, 'w')
+  const digest = createHash('sha256')
+  const piece = new Uint8Array(MIB)
+  for (let left = bytes; left > 0; left -= MIB) {
+    const part = randomFillSync(piece).subarray(0, Math.min(MIB, left))
+    digest.update(part)
+    await file.write(part)
+  }
+  await file.close()
+  return { path, digest: digest.digest('hex') }
+}
+
+async function digestOf(path: string): Promise<string> {
+  const digest = createHash('sha256')
+  await pipeline(createReadStream(path), digest)
+  return digest.digest('hex')
+}
+
+const isTicket = ({ event }: Event): boolean => event === 'ticket'
+const isDone = ({ event }: Event): boolean => event === 'done'
+
+async function send(home: string, path: string) {
+  const sending = run(home, dir, 'send', path)
+  return { sending, ticket: String((await sending.event(isTicket)).ticket) }
+}
+
+async function freshFolder(name: string): Promise<string> {
+  const path = join(dir, name)
+  await mkdir(path, { recursive: true })
+  return path
+}
+
+describe('two processes', () => {
+  it('move 256 MiB and 1 GiB, byte for byte, in the same bounded memory', async () => {
+    for (const mib of [256, 1024]) {
+      const file = await randomFile(`file-${mib}`, mib * MIB + 17)
+      const { sending, ticket } = await send(join(dir, 'home'), file.path)
+      const into = await freshFolder(`into-${mib}`)
+      const receiving = run(join(dir, 'none'), into, 'receive', ticket)
+      await receiving.event(isDone)
+      expect(await receiving.exit).toBe(0)
+      expect(await digestOf(join(into, `file-${mib}`))).toBe(file.digest)
+      expect(receiving.peakRssMib).toBeLessThan(MOST_RSS_MIB)
+      expect(rssMibOf(sending.child.pid!)).toBeLessThan(MOST_RSS_MIB)
+      sending.child.kill('SIGINT')
+      expect(await sending.exit).toBe(0)
+      await rm(file.path)
+      await rm(into, { recursive: true })
+    }
+  })
+
+  it('a receiver that is killed again and again gets there in the end, and little is sent twice', async () => {
+    const size = 200 * MIB
+    const file = await randomFile('killed-often', size)
+    const { sending, ticket } = await send(join(dir, 'home-2'), file.path)
+    const into = await freshFolder('into-killed')
+    let kills = 0
+    let done: Event | undefined
+    let sentInAll = 0
+    while (done === undefined) {
+      const receiving = run(join(dir, 'none'), into, 'receive', ticket)
+      let received = 0
+      const stopAt = 10 * MIB + kills * 7 * MIB
+      const progressed = receiving.event(({ event, received: bytes }) => {
+        if (event === 'progress') received = Number(bytes)
+        return event === 'done' || (kills < 5 && received > stopAt)
+      })
+      const event = await progressed
+      if (event.event === 'done') {
+        done = event
+        expect(await receiving.exit).toBe(0)
+        sentInAll += Number(event.received)
+      } else {
+        receiving.child.kill('SIGKILL')
+        await receiving.exit
+        kills++
+        sentInAll += received
+        expect((await readdir(into)).filter(name => !name.startsWith('.'))).toEqual([])
+      }
+    }
+    expect(kills).toBe(5)
+    expect(Number(done.had)).toBeGreaterThan(0)
+    // 16 MiB, and what had arrived since the last event that was seen.
+    expect(sentInAll).toBeLessThan(size + kills * 32 * MIB)
+    expect(await digestOf(join(into, 'killed-often'))).toBe(file.digest)
+    expect(await readdir(into)).toEqual(['killed-often'])
+    sending.child.kill('SIGINT')
+    await sending.exit
+  })
+
+  it('a provider that is killed in the middle is a clear error, and the fetch goes on when it is back', async () => {
+    const file = await randomFile('orphan', 300 * MIB)
+    const first = await send(join(dir, 'home-3'), file.path)
+    const into = await freshFolder('into-orphan')
+    const cutOff = run(join(dir, 'none'), into, 'receive', first.ticket)
+    await cutOff.event(({ event, received }) => event === 'progress' && Number(received) > 30 * MIB)
+    first.sending.child.kill('SIGKILL')
+    const error = await cutOff.event(({ event }) => event === 'error')
+    expect(await cutOff.exit).not.toBe(0)
+    expect(String(error.message)).not.toBe('')
+    expect((await readdir(into)).filter(name => !name.startsWith('.'))).toEqual([])
+    const second = await send(join(dir, 'home-3'), file.path)
+    const receiving = run(join(dir, 'none'), into, 'receive', second.ticket)
+    const done = await receiving.event(isDone)
+    expect(await receiving.exit).toBe(0)
+    expect(Number(done.had)).toBeGreaterThan(0)
+    expect(await digestOf(join(into, 'orphan'))).toBe(file.digest)
+    second.sending.child.kill('SIGINT')
+    await second.sending.exit
+  })
+})
