@@ -11,20 +11,20 @@ import type { FsContext } from './context.ts'
 import { type Found, type FoundComplete, find, findComplete, findPartial } from './found.ts'
 import { type Held, heldOf } from './held.ts'
 import type { Ingest } from './ingest.ts'
-import type { Outboards } from './outboards.ts'
+import type { Integrity } from './integrity.ts'
 import { PartialBlob } from './partial.ts'
 import { openOrMake, removePartial } from './partial-files.ts'
 import { fileStats } from './stats.ts'
 
 export class Partials {
   readonly #context: FsContext
-  readonly #outboards: Outboards
+  readonly #integrity: Integrity
   readonly #onChange: (hash: Hash) => void
   readonly #live = new Map<string, PartialBlob>()
 
-  constructor(context: FsContext, outboards: Outboards, onChange: (hash: Hash) => void) {
+  constructor(context: FsContext, integrity: Integrity, onChange: (hash: Hash) => void) {
     this.#context = context
-    this.#outboards = outboards
+    this.#integrity = integrity
     this.#onChange = onChange
   }
 
@@ -49,6 +49,7 @@ export class Partials {
    */
   async attach(hash: Hash, size: number): Promise<PartialBlob | undefined> {
     return await this.#exclusively(hash, async () => {
+      await this.#finishLeftOver(hash)
       const found = await this.#findServable(hash)
       this.#checkSize(hash, size, found)
       if (found.state === 'complete') return undefined
@@ -101,7 +102,7 @@ export class Partials {
     const held = await heldOf(this.#context.layout, hash, found.state === 'partial' ? found : undefined, live)
     if (held === undefined || held.ranges.isEmpty) return undefined
     if (live === undefined && isWhole(held.ranges, held.size)) {
-      await this.#finishLeftOver(hash)
+      await this.#exclusively(hash, () => this.#finishLeftOver(hash))
       return 'again'
     }
     return held
@@ -111,7 +112,7 @@ export class Partials {
   async place(hash: Hash, ingest: Ingest): Promise<void> {
     await this.#exclusively(hash, async () => {
       const found = await findComplete(this.#context.layout, hash)
-      if (found !== undefined && (await this.#outboards.ensure(hash, found))) return
+      if (found !== undefined && (await this.#integrity.ensure(hash, found))) return
       const files = await ingest.files()
       const live = this.find(hash)
       if (live?.size === ingest.finish().size) live.markComplete()
@@ -147,27 +148,26 @@ export class Partials {
     })
   }
 
-  /** Goes on with what a killed process has begun: giving a whole blob its final names. */
+  /** Goes on with what a killed process has begun: giving a whole blob its final names. To be called under the mutex. */
   async #finishLeftOver(hash: Hash): Promise<void> {
-    await this.#exclusively(hash, async () => {
-      const found = await find(this.#context.layout, hash)
-      if (found.state !== 'partial' || this.find(hash) !== undefined) return
-      const { size, ranges, identity } = found.claim
-      if (!isWhole(ranges, size)) return
-      try {
-        await completePartial(this.#context, hash, size, identity)
-      } catch (error) {
-        // Another process has deleted it: then there is nothing left to go on with.
-        if (!(error instanceof BlobDeletedError)) throw error
-      }
-      this.#onChange(hash)
-    })
+    if (this.find(hash) !== undefined) return
+    const found = await findPartial(this.#context.layout, hash)
+    if (found === undefined) return
+    const { size, ranges, identity } = found.claim
+    if (!isWhole(ranges, size)) return
+    try {
+      await completePartial(this.#context, hash, size, identity)
+    } catch (error) {
+      // Another process has deleted it: then there is nothing left to go on with.
+      if (!(error instanceof BlobDeletedError)) throw error
+    }
+    this.#onChange(hash)
   }
 
   /** What is on disk, where damaged data does not count. A blob that was about to be completed is completed. */
   async #findServable(hash: Hash): Promise<Found> {
     const found = await find(this.#context.layout, hash)
-    if (found.state !== 'complete' || (await this.#outboards.ensure(hash, found))) return found
+    if (found.state !== 'complete' || (await this.#integrity.ensure(hash, found))) return found
     return (await findPartial(this.#context.layout, hash)) ?? { state: 'absent' }
   }
 
@@ -185,7 +185,7 @@ export class Partials {
   async #complete(blob: PartialBlob): Promise<void> {
     const { layout } = this.#context
     const found = await findComplete(layout, blob.hash)
-    if (found !== undefined && (await this.#outboards.ensure(blob.hash, found))) {
+    if (found !== undefined && (await this.#integrity.ensure(blob.hash, found))) {
       blob.markComplete()
       await blob.settle()
       await removePartial(layout, blob.hash)

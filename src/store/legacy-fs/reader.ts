@@ -14,10 +14,10 @@ export class FsReader implements BlobReader {
   readonly held: ChunkRanges | undefined
   readonly #data: FileHandle | undefined
   readonly #outboard: FileHandle | undefined
-  readonly #onClose: (reader: FsReader) => void
+  readonly #onClose: ((reader: FsReader) => void) | undefined
   #isClosed = false
 
-  constructor(files: BlobFiles, onClose: (reader: FsReader) => void) {
+  constructor(files: BlobFiles, onClose?: (reader: FsReader) => void) {
     this.hash = files.hash
     this.size = files.size
     this.held = files.held
@@ -47,7 +47,7 @@ export class FsReader implements BlobReader {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#onClose(this)
+    this.#onClose?.(this)
     // Waits for the reads that are under way.
     await Promise.all([this.#data?.close(), this.#outboard?.close()])
   }

@@ -1,5 +1,6 @@
 /** The folder as a BlobStore. */
 import { mkdir } from 'node:fs/promises'
+import { CorruptSourceError } from '../../bao/errors.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobNotFoundError } from '../errors.ts'
 import { exportFile } from '../export-file.ts'
@@ -31,12 +32,12 @@ import { linkOut } from './export.ts'
 import { FolderSync } from './folder-sync.ts'
 import { findRoot, foreignNotice } from './foreign.ts'
 import { Ingest } from './ingest.ts'
+import { Integrity } from './integrity.ts'
 import { Layout } from './layout.ts'
 import { listBlobs } from './list.ts'
 import { Notices } from './notices.ts'
 import { openComplete, openPartial, untilStill } from './opening.ts'
 import type { LegacyFsStoreOptions } from './options.ts'
-import { Outboards } from './outboards.ts'
 import { Partials } from './partials.ts'
 import { type BlobFiles, EMPTY_FILES, FsReader } from './reader.ts'
 import { FsTags } from './tags.ts'
@@ -53,7 +54,7 @@ export class LegacyFsStore implements BlobStore {
   readonly #lifetime = new Lifetime()
   readonly #limiter = new Limiter(MOST_AT_ONCE)
   readonly #watchers = new StatusWatchers()
-  readonly #outboards: Outboards
+  readonly #integrity: Integrity
   readonly #partials: Partials
   readonly #readers = new Set<FsReader>()
   readonly #writers = new Set<FsWriter>()
@@ -61,8 +62,8 @@ export class LegacyFsStore implements BlobStore {
   private constructor(context: FsContext, notices: Notices) {
     this.#context = context
     this.#notices = notices
-    this.#outboards = new Outboards(context)
-    this.#partials = new Partials(context, this.#outboards, hash => this.#watchers.notify(hash))
+    this.#integrity = new Integrity(context)
+    this.#partials = new Partials(context, this.#integrity, hash => this.#watchers.notify(hash))
     this.tags = new FsTags(context, this.#lifetime, this.#limiter)
   }
 
@@ -150,8 +151,13 @@ export class LegacyFsStore implements BlobStore {
       if (reader === undefined) throw new BlobNotFoundError(hash)
       if (reader.held !== undefined) throw new BlobNotFoundError(hash, 'is not complete')
       const isMoved = options.mode === 'move'
-      const isLinked = isMoved && (await linkOut(this.#context, reader, target, { ...options, signal }))
-      if (!isLinked) await exportFile(reader, target, { ...options, signal })
+      try {
+        const isLinked = isMoved && (await linkOut(this.#context, reader, target, { ...options, signal }))
+        if (!isLinked) await exportFile(reader, target, { ...options, signal })
+      } catch (error) {
+        if (error instanceof CorruptSourceError) await this.#integrity.reportDamage(hash)
+        throw error
+      }
       if (isMoved) await this.#partials.remove(hash)
     })
   }
@@ -227,7 +233,9 @@ export class LegacyFsStore implements BlobStore {
 
   async #status(hash: Hash): Promise<BlobStatus> {
     if (hash.equals(EMPTY_HASH)) return EMPTY_BLOB
-    const found = await untilStill(hash, () => this.#partials.look(hash))
+    const found = await explained(`cannot look for blob ${hash}`, () =>
+      untilStill(hash, () => this.#partials.look(hash))
+    )
     if (found === undefined) return ABSENT
     return found.state === 'complete'
       ? { state: 'complete', size: found.size }
@@ -248,7 +256,7 @@ export class LegacyFsStore implements BlobStore {
     const found = await this.#partials.look(hash)
     if (found === 'again') return 'again'
     if (found === undefined) {
-      await this.#outboards.checkNotDamaged(hash)
+      await this.#integrity.checkNotDamaged(hash)
       return undefined
     }
     const files =

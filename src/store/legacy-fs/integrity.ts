@@ -1,0 +1,155 @@
+/**
+ * Whether what lies in the folder as a complete blob may be served.
+ *
+ * The first time that this process comes across a data file, its last chunk is checked, which proves its length: files that
+ * were cut off, that an interrupted copy has left, or that a power failure has emptied are found so. Everything between is
+ * checked when it is read.
+ *
+ * An outboard that is not there is computed from the data, which checks all of it, and written beside it: folders of
+ * iroh-blobs keep small ones inside their database, and files get lost.
+ */
+import { rename, rm } from 'node:fs/promises'
+import { encode } from '../../bao/encoder.ts'
+import { CorruptSourceError } from '../../bao/errors.ts'
+import { groupCount } from '../../bao/geometry.ts'
+import { type HashedBlob, OutboardBuilder } from '../../bao/outboard.ts'
+import { ChunkRanges } from '../../bao/ranges.ts'
+import type { Hash } from '../../hash.ts'
+import { BlobDamagedError } from '../errors.ts'
+import { explained, isNotFound } from '../fs-errors.ts'
+import { readInputFile } from '../input-file.ts'
+import type { FsContext } from './context.ts'
+import { type FoundComplete, findComplete } from './found.ts'
+import { openComplete } from './opening.ts'
+import { OutboardSpool } from './outboard-spool.ts'
+import { FsReader } from './reader.ts'
+
+/** Data files that are remembered as checked. */
+const MOST_CHECKED = 10_000
+
+export class Integrity {
+  readonly #context: FsContext
+  readonly #running = new Map<string, Promise<boolean>>()
+  /** Versions of data files that have another hash than their name says, and of those whose end is right. */
+  readonly #damaged = new Map<string, string>()
+  readonly #checked = new Map<string, string>()
+
+  constructor(context: FsContext) {
+    this.#context = context
+  }
+
+  /**
+   * Whether a complete blob can be served. If its outboard is not there, it is computed, once, which takes as long as
+   * hashing the blob.
+   *
+   * @returns false when the data is not what the hash says
+   */
+  async ensure(hash: Hash, found: FoundComplete): Promise<boolean> {
+    const key = hash.toString()
+    if (this.#checked.get(key) === found.version && found.hasOutboard) return true
+    if (this.#damaged.get(key) === found.version) return false
+    let running = this.#running.get(key)
+    if (running === undefined) {
+      const check = found.hasOutboard ? this.#checkEnd(hash, found) : this.#computeOutboard(hash, found)
+      running = check.finally(() => this.#running.delete(key))
+      this.#running.set(key, running)
+    }
+    return await running
+  }
+
+  /**
+   * To be told when what was read is wrong. If it was the outboard, it is computed anew; if it was the data, the blob counts
+   * as absent from then on.
+   */
+  async reportDamage(hash: Hash): Promise<void> {
+    const found = await findComplete(this.#context.layout, hash)
+    if (found !== undefined) await this.ensure(hash, { ...found, hasOutboard: false })
+  }
+
+  /** @throws BlobDamagedError when it has turned out before that the data is not what the hash says */
+  async checkNotDamaged(hash: Hash): Promise<void> {
+    if (!this.#damaged.has(hash.toString())) return
+    const found = await findComplete(this.#context.layout, hash)
+    if (found?.version === this.#damaged.get(hash.toString())) throw this.#damage(hash)
+  }
+
+  #markDamaged(hash: Hash, { version }: FoundComplete): void {
+    this.#damaged.set(hash.toString(), version)
+    this.#checked.delete(hash.toString())
+    this.#context.notice(this.#damage(hash).message)
+  }
+
+  #markChecked(hash: Hash, { version }: FoundComplete): void {
+    this.#checked.set(hash.toString(), version)
+    this.#damaged.delete(hash.toString())
+    for (const oldest of this.#checked.keys()) {
+      if (this.#checked.size <= MOST_CHECKED) break
+      this.#checked.delete(oldest)
+    }
+  }
+
+  async #checkEnd(hash: Hash, found: FoundComplete): Promise<boolean> {
+    const files = await openComplete(this.#context, hash, found)
+    // Replaced or deleted since: whoever opens it looks again.
+    if (files === undefined) return true
+    const reader = new FsReader(files)
+    try {
+      for await (const _piece of encode(hash, reader, ChunkRanges.last));
+    } catch (error) {
+      if (!(error instanceof CorruptSourceError)) throw error
+      // It may be the outboard alone.
+      return await this.#computeOutboard(hash, found)
+    } finally {
+      await reader.close()
+    }
+    this.#markChecked(hash, found)
+    return true
+  }
+
+  #damage(hash: Hash): BlobDamagedError {
+    return new BlobDamagedError(hash, `${this.#context.layout.data(hash)} does not have this hash`)
+  }
+
+  async #computeOutboard(hash: Hash, found: FoundComplete): Promise<boolean> {
+    const { layout, temp } = this.#context
+    const spool = new OutboardSpool(temp.newPath())
+    try {
+      const builder = new OutboardBuilder(spool.add)
+      for await (const bytes of readInputFile(layout.data(hash))) {
+        builder.push(bytes)
+        await spool.relieve()
+      }
+      const blob = builder.finish()
+      if (!blob.hash.equals(hash)) {
+        this.#markDamaged(hash, found)
+        return false
+      }
+      await explained(`cannot write ${layout.outboard(hash)}`, () => this.#writeOutboard(spool, blob))
+      this.#markChecked(hash, found)
+      return true
+    } catch (error) {
+      // Deleted meanwhile: whoever opens it looks again.
+      if (error instanceof Error && isNotFound(error.cause)) return true
+      throw error
+    } finally {
+      await spool.close()
+    }
+  }
+
+  async #writeOutboard(spool: OutboardSpool, blob: HashedBlob): Promise<void> {
+    const { layout, temp, isSynced, dataSync } = this.#context
+    if (groupCount(blob.size) === 1) return
+    const path = temp.newPath()
+    try {
+      await spool.write(path, blob, isSynced)
+      await rename(path, layout.outboard(blob.hash))
+    } catch (error) {
+      await rm(path, { force: true })
+      throw error
+    }
+    await dataSync.sync()
+    // It may have been deleted meanwhile.
+    if ((await findComplete(layout, blob.hash)) === undefined)
+      await rm(layout.outboard(blob.hash), { force: true })
+  }
+}

@@ -1,0 +1,121 @@
+/** Disks that are full, or read-only. Needs to mount a file system of its own: root, and Linux. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { readdir } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, describe, expect, it } from 'vitest'
+import { ChunkRanges } from '../../../src/bao/ranges.ts'
+import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
+import { groups, readClaimed, receive, sampleBlob, testFolder } from './support.ts'
+
+const MIB = 1024 * 1024
+
+const mounted: string[] = []
+
+/** @returns a folder on a disk of 8 MiB; undefined when we may not mount */
+function smallDisk(): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), 'small-disk-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=8m', 'tmpfs', folder], { stdio: 'pipe' })
+  } catch {
+    rmSync(folder, { recursive: true })
+    return undefined
+  }
+  mounted.push(folder)
+  return folder
+}
+
+afterAll(() => {
+  for (const folder of mounted) {
+    execFileSync('umount', [folder])
+    rmSync(folder, { recursive: true })
+  }
+})
+
+const canMount = smallDisk() !== undefined
+
+describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)', () => {
+  const first = sampleBlob(3 * MIB, 1)
+  const large = sampleBlob(9 * MIB, 2)
+
+  for (const way of ['addBytes', 'addStream'] as const) {
+    it(`makes ${way} fail, which leaves nothing of it, and the rest as it was`, async () => {
+      const folder = smallDisk()!
+      await using store = await LegacyFsStore.open(folder)
+      await store.addBytes(first.data)
+      const stream = async function* () {
+        for (let at = 0; at < large.size; at += 100_000) yield large.data.subarray(at, at + 100_000)
+      }
+      const adding = way === 'addBytes' ? store.addBytes(large.data) : store.addStream(stream())
+      await expect(adding).rejects.toMatchObject({ name: 'StoreFullError', code: 'ERR_STORE_FULL' })
+      expect(await readdir(join(folder, 'temp'))).toEqual([])
+      const infos = await Array.fromAsync(store.list())
+      expect(infos).toHaveLength(1)
+      await readClaimed(store, infos[0]!)
+      await store.addBytes(sampleBlob(MIB, 3).data)
+    })
+  }
+
+  it('makes a writer fail, and what it had written stays and is right', async () => {
+    const folder = smallDisk()!
+    const store = await LegacyFsStore.open(folder)
+    await store.addBytes(first.data)
+    await receive(store, large, groups(0, 64))
+    const writing = receive(store, large, ChunkRanges.all)
+    await expect(writing).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
+    const status = await store.status(large.hash)
+    expect(status).toMatchObject({ state: 'partial', size: large.size })
+    await readClaimed(store, { hash: large.hash, status: status as never })
+
+    // With room again, it goes on where it was, also in another process.
+    await store.delete(first.hash)
+    await store.close().catch(error => expect(error.code).toBe('ERR_STORE_FULL'))
+    await using again = await LegacyFsStore.open(folder)
+    const kept = await again.status(large.hash)
+    expect(kept.state === 'partial' && kept.ranges.containsAll(groups(0, 64))).toBe(true)
+    await readClaimed(again, { hash: large.hash, status: kept as never })
+  })
+
+  it('makes an export fail, which leaves nothing', async () => {
+    const full = smallDisk()!
+    await using store = await LegacyFsStore.open(await testFolder())
+    await store.addBytes(large.data)
+    for (const mode of ['copy', 'move'] as const) {
+      const exporting = store.exportPath(large.hash, join(full, 'out'), { mode })
+      await expect(exporting).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
+      expect(await readdir(full)).toEqual([])
+    }
+    expect((await store.status(large.hash)).state).toBe('complete')
+  })
+
+  it('on another file system takes what is moved there, by copying', async () => {
+    const other = smallDisk()!
+    await using store = await LegacyFsStore.open(await testFolder())
+    await store.addBytes(first.data)
+    await store.exportPath(first.hash, join(other, 'out'), { mode: 'move' })
+    expect(await readdir(other)).toEqual(['out'])
+    expect(await store.status(first.hash)).toEqual({ state: 'absent' })
+  })
+
+  it('that has become read-only is said to be so, and what is there is served', async () => {
+    const folder = smallDisk()!
+    await using store = await LegacyFsStore.open(folder)
+    await store.addBytes(first.data)
+    execFileSync('mount', ['-o', 'remount,ro', folder])
+    const adding = store.addBytes(sampleBlob(1000).data)
+    await expect(adding).rejects.toMatchObject({
+      code: 'ERR_STORE',
+      message: expect.stringContaining('read-only')
+    })
+    const tagging = store.tags.set('tag', { hash: first.hash, format: 'raw' })
+    await expect(tagging).rejects.toMatchObject({ message: expect.stringContaining('read-only') })
+    const info = { hash: first.hash, status: { state: 'complete', size: first.size } } as const
+    await readClaimed(store, info)
+    await expect(store.delete(first.hash)).rejects.toMatchObject({
+      message: expect.stringContaining('read-only')
+    })
+    await readClaimed(store, info)
+    execFileSync('mount', ['-o', 'remount,rw', folder])
+  })
+})

@@ -1,0 +1,113 @@
+/** Several processes with one folder. */
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import type { BlobStatus } from '../../../src/store/index.ts'
+import { groups, readClaimed, receive, sampleBlob, testFolder, testStore } from './support.ts'
+
+const CHILD = new URL('writing-child.ts', import.meta.url).pathname
+
+const GROUPS = 200
+const SEED = 5
+const blob = sampleBlob(GROUPS * 16_384, SEED)
+
+interface Child {
+  readonly process: ChildProcessWithoutNullStreams
+  /** Lets it close its writer. @returns the blob's state, or the code of an error */
+  finish(): Promise<string>
+}
+
+/** A process that has written groups and keeps its writer open. */
+async function writingProcess(folder: string, first: number, end: number): Promise<Child> {
+  const args = [CHILD, folder, blob.size, SEED, first, end].map(String)
+  const child = spawn(process.execPath, args)
+  child.stderr.pipe(process.stderr)
+  onTestFinished(() => void child.kill('SIGKILL'))
+  const line = async () => String((await once(child.stdout, 'data'))[0]).trim()
+  expect(await line()).toBe('written')
+  return {
+    process: child,
+    async finish() {
+      const answer = line()
+      child.stdin.write('\n')
+      return await answer
+    }
+  }
+}
+
+const complete: BlobStatus = { state: 'complete', size: blob.size }
+
+describe('two processes with one folder', () => {
+  it('complete a blob together, each with a part', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const child = await writingProcess(folder, 0, 120)
+    // Within a second it is on disk, and so known to everybody.
+    await expect
+      .poll(() => store.status(blob.hash), { timeout: 10_000 })
+      .toMatchObject({ ranges: groups(0, 120) })
+    await readClaimed(store, { hash: blob.hash, status: (await store.status(blob.hash)) as never })
+    await receive(store, blob, groups(110, GROUPS))
+    expect(await store.status(blob.hash)).toEqual(complete)
+    expect(await child.finish()).toBe('complete')
+    await readClaimed(store, { hash: blob.hash, status: { state: 'complete', size: blob.size } })
+    const names = await readdir(join(folder, 'data'))
+    expect(names.sort()).toEqual([`${blob.hash}.data`, `${blob.hash}.obao4`])
+  })
+
+  it('keep what one of them had written when it is killed', async () => {
+    const folder = await testFolder()
+    const child = await writingProcess(folder, 30, 90)
+    const store = await testStore(folder)
+    await expect
+      .poll(() => store.status(blob.hash), { timeout: 10_000 })
+      .toMatchObject({ ranges: groups(30, 90) })
+    const exit = once(child.process, 'exit')
+    child.process.kill('SIGKILL')
+    await exit
+    const status = await store.status(blob.hash)
+    await readClaimed(store, { hash: blob.hash, status: status as never })
+    await receive(store, blob, groups(0, 30))
+    await receive(store, blob, groups(90, GROUPS))
+    expect(await store.status(blob.hash)).toEqual(complete)
+  })
+
+  it('can each complete what the other is receiving', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const receiving = await writingProcess(folder, 0, 50)
+    await store.addBytes(blob.data)
+    expect(await receiving.finish()).toBe('complete')
+    expect(await store.status(blob.hash)).toEqual(complete)
+    const names = await readdir(join(folder, 'data'))
+    expect(names.sort()).toEqual([`${blob.hash}.data`, `${blob.hash}.obao4`])
+  })
+
+  it('do not bring back what one of them has deleted', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const child = await writingProcess(folder, 0, 50)
+    await store.delete(blob.hash)
+    await receive(store, blob, groups(100, 110))
+    expect(['ERR_BLOB_DELETED', 'partial']).toContain(await child.finish())
+    const status = await store.status(blob.hash)
+    expect(status).toMatchObject({ state: 'partial', ranges: groups(100, 110) })
+    await readClaimed(store, { hash: blob.hash, status: status as never })
+  })
+
+  it('observe each other', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const statuses = store.observe(blob.hash)[Symbol.asyncIterator]()
+    expect((await statuses.next()).value).toEqual({ state: 'absent' })
+    const child = await writingProcess(folder, 0, GROUPS)
+    expect(await child.finish()).toBe('complete')
+    let last: BlobStatus
+    do last = (await statuses.next()).value as BlobStatus
+    while (last.state !== 'complete')
+    expect(last.size).toBe(blob.size)
+    await statuses.return?.()
+  })
+})
