@@ -5,10 +5,6 @@
  *
  *   node bench/raw-stream.ts [--mib 512] [--runs 5] [--muxer ours|default]
  */
-import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
-import { cpus } from 'node:os'
-import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
@@ -19,19 +15,13 @@ import { createLibp2p } from 'libp2p'
 import { streamReader } from '../src/libp2p/stream-reader.ts'
 import { streamWriter, writeAll } from '../src/libp2p/stream-writer.ts'
 import { YAMUX_OPTIONS } from '../src/libp2p/yamux-options.ts'
+import { costSince, messageFrom, type ProcessCost, startChild } from './lib/child.ts'
+import { describeLoad, describeMachine } from './lib/machine.ts'
 
 const RAW_PROTOCOL = '/bench/raw-stream/1'
 const MIB = 1024 * 1024
 const SOURCE_BYTES = MIB
 const REQUEST_BYTES = 8
-
-/** What one process spent. */
-export interface ProcessCost {
-  /** User and system time of the transfer alone, in seconds. */
-  readonly cpuSeconds: number
-  /** Largest resident set of the whole process, in MiB. */
-  readonly peakRssMib: number
-}
 
 export interface RawSample {
   /** 10^6 bytes per second, from opening the stream to the last byte. */
@@ -75,11 +65,11 @@ export async function getRaw(
 export async function measureRaw(options: RawOptions = {}): Promise<RawSample> {
   const bytes = options.bytes ?? 512 * MIB
   const muxer = options.muxer ?? 'ours'
-  const provider = startHalf('provide', muxer)
+  const provider = startChild(import.meta.filename, ['provide', muxer])
   try {
     const address = await messageFrom<string>(provider)
     const served = messageFrom<ProcessCost>(provider)
-    const getter = startHalf('get', muxer, address, String(bytes))
+    const getter = startChild(import.meta.filename, ['get', muxer, address, String(bytes)])
     try {
       const got = await messageFrom<{ seconds: number; cost: ProcessCost }>(getter)
       return { mbPerSecond: bytes / 1e6 / got.seconds, getter: got.cost, provider: await served }
@@ -110,31 +100,6 @@ function* zeros(bytes: number): Generator<Uint8Array> {
   const source = new Uint8Array(SOURCE_BYTES)
   for (let at = 0; at < bytes; at += SOURCE_BYTES) {
     yield source.subarray(0, Math.min(SOURCE_BYTES, bytes - at))
-  }
-}
-
-function costSince(start: NodeJS.CpuUsage): ProcessCost {
-  const { user, system } = process.cpuUsage(start)
-  return { cpuSeconds: (user + system) / 1e6, peakRssMib: process.resourceUsage().maxRSS / 1024 }
-}
-
-function startHalf(...args: string[]): ChildProcess {
-  return fork(fileURLToPath(import.meta.url), args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
-}
-
-/** The next message of a child, which must not exit before it. */
-async function messageFrom<T>(child: ChildProcess): Promise<T> {
-  const gone = new AbortController()
-  try {
-    const [message] = await Promise.race([
-      once(child, 'message', { signal: gone.signal }),
-      once(child, 'exit', { signal: gone.signal }).then(([code]) => {
-        throw new Error(`the process ended early, with code ${code}`)
-      })
-    ])
-    return message
-  } finally {
-    gone.abort()
   }
 }
 
@@ -172,9 +137,8 @@ async function main(): Promise<void> {
   for (let run = 0; run < Number(values.runs); run++) {
     samples.push(await measureRaw({ bytes: Number(values.mib) * MIB, muxer }))
   }
-  const [cpu] = cpus()
   console.log(
-    `${values.mib} MiB, ${values.runs} runs, ${muxer} yamux options, Node ${process.version}, ${cpus().length} x ${cpu?.model}`
+    `${describeMachine()}; ${describeLoad()}; ${values.mib} MiB, ${values.runs} runs, ${muxer} yamux options`
   )
   print('speed', 'MB/s', 0, samples, sample => sample.mbPerSecond)
   print('getter CPU', 's', 2, samples, sample => sample.getter.cpuSeconds)
