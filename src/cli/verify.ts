@@ -10,11 +10,13 @@ import { LOCAL_MIN_BYTES, ProgressView } from './progress.ts'
 
 const DESCRIPTION = `Read blobs in the home's store through, and tell which are damaged. Without a hash all are read.
 
-Each is checked twice: against the tree of hashes it is served with, and as a whole by another implementation of BLAKE3. A
-damaged blob is never served; adding or fetching it again replaces it. The exit code is 1 when there is any.`
+Each is checked twice: against the tree of hashes it is served with, and as a whole by another implementation of BLAKE3.
+Damaged bytes are never served. With --remove a damaged blob is removed, and its tags stay: adding or getting it again brings it
+back. The exit code is 1 when anything is damaged.`
 
 interface VerifyFlags {
   readonly all?: boolean
+  readonly remove?: boolean
 }
 
 export function verifyCommand({ program, run }: Cli): void {
@@ -24,11 +26,13 @@ export function verifyCommand({ program, run }: Cli): void {
     .description(unwrapped(DESCRIPTION))
     .argument('[hash...]', 'hashes or tickets')
     .option('--all', 'all blobs, which is what happens without a hash')
+    .option('--remove', 'remove what is damaged')
     .addHelpText(
       'after',
       examples(
         ['blobs verify', 'all blobs'],
         ['blobs verify 5abb6c4e…', 'one blob'],
+        ['blobs verify --remove', 'and remove what is damaged'],
         ['blobs verify --json', 'events for scripts: verified (one per blob), summary']
       )
     )
@@ -37,18 +41,20 @@ export function verifyCommand({ program, run }: Cli): void {
     )
 }
 
-async function verify(context: Context, texts: readonly string[], { all }: VerifyFlags): Promise<number> {
+async function verify(context: Context, texts: readonly string[], flags: VerifyFlags): Promise<number> {
   const { output, signal } = context
   const hashes = texts.map(text => parseWanted(text).hash)
   await using opened = await openHome(context)
   const { store } = opened
   let blobs = 0
   let damaged = 0
-  for await (const hash of all || hashes.length === 0 ? everyHash(store, signal) : hashes) {
+  for await (const hash of flags.all || hashes.length === 0 ? everyHash(store, signal) : hashes) {
     blobs++
-    if (!(await verifyOne(context, store, hash))) damaged++
+    if (await verifyOne(context, store, hash)) continue
+    damaged++
+    if (flags.remove) await store.delete(hash)
   }
-  const found = damaged === 0 ? 'none is damaged' : `${damaged} damaged`
+  const found = damaged === 0 ? 'none is damaged' : `${damaged} damaged${flags.remove ? ', removed' : ''}`
   output.result({ event: 'summary', blobs, damaged }, `${plural(blobs, 'blob')} read, ${found}`)
   return damaged === 0 ? EXIT.ok : EXIT.failed
 }

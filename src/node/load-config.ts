@@ -64,7 +64,7 @@ function respell(table: Table, path: string, problems: string[]): Table {
 }
 
 function isTable(value: unknown): value is Table {
-  return typeof value === 'object' && value !== null && Object.getPrototypeOf(value) === Object.prototype
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !(value instanceof Date)
 }
 
 async function readIfThere(path: string): Promise<string | undefined> {

@@ -1,0 +1,38 @@
+import { readFile, stat, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { createHome, homePath, NoHomeError, requireHome } from '../../src/node/home.ts'
+import { scratch } from './support.ts'
+
+describe('the home', () => {
+  it('is the one given, else that of the environment, else in the own folder', () => {
+    expect(homePath('/a', { BLOBS_HOME: '/b' })).toBe('/a')
+    expect(homePath(undefined, { BLOBS_HOME: '/b' })).toBe('/b')
+    expect(homePath(undefined, { BLOBS_HOME: '' })).toBe(join(homedir(), '.blobs'))
+    expect(homePath(undefined, {})).toBe(join(homedir(), '.blobs'))
+  })
+
+  it('is made for its owner only, and left alone when it is there', async () => {
+    await using folder = await scratch()
+    const home = folder.in('deep', 'home')
+    expect(await createHome(home)).toBe(true)
+    expect((await stat(home)).mode & 0o777).toBe(0o700)
+    await writeFile(join(home, 'config.toml'), 'log_level = "quiet"')
+    expect(await createHome(home)).toBe(false)
+    expect(await readFile(join(home, 'config.toml'), 'utf8')).toBe('log_level = "quiet"')
+    await requireHome(home)
+  })
+
+  it('is not any folder', async () => {
+    await using folder = await scratch()
+    await expect(requireHome(folder.path)).rejects.toThrow(NoHomeError)
+    await expect(requireHome(folder.in('nowhere'))).rejects.toThrow('blobs init')
+  })
+
+  it('can be made by several at once, one of which has made it', async () => {
+    await using folder = await scratch()
+    const made = await Promise.all(Array.from({ length: 8 }, () => createHome(folder.in('home'))))
+    expect(made.filter(Boolean)).toHaveLength(1)
+  })
+})

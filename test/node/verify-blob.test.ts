@@ -1,0 +1,61 @@
+import { open, readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { Decoder } from '../../src/bao/decoder.ts'
+import { ChunkRanges } from '../../src/bao/ranges.ts'
+import { EMPTY_HASH } from '../../src/hash.ts'
+import { verifyBlob } from '../../src/node/verify-blob.ts'
+import { BlobNotFoundError } from '../../src/store/errors.ts'
+import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
+import { MemoryStore } from '../../src/store/memory/index.ts'
+import { encodeAll, memorySource } from '../helpers/bao.ts'
+import { INTERESTING_SIZES, randomData } from '../helpers/data.ts'
+import { scratch } from './support.ts'
+
+describe('verifying', () => {
+  it.each(INTERESTING_SIZES)('finds a blob of %i bytes right', async size => {
+    const store = new MemoryStore()
+    const { hash } = await store.addBytes(randomData(size))
+    expect(await verifyBlob(store, hash)).toEqual({ hash, state: 'ok', bytes: size })
+  })
+
+  it('finds every damaged byte, and the blob right again when it is mended', async () => {
+    await using folder = await scratch()
+    await using store = await LegacyFsStore.open(folder.path)
+    const { hash } = await store.addBytes(randomData(100_000))
+    const [name] = (await readdir(folder.in('data'))).filter(file => file.endsWith('.data'))
+    for (const offset of [0, 16_383, 50_000, 99_999]) {
+      const file = await open(join(folder.in('data'), name!), 'r+')
+      const byte = new Uint8Array(1)
+      await file.read(byte, 0, 1, offset)
+      await file.write(Uint8Array.of(byte[0]! ^ 1), 0, 1, offset)
+      const found = await verifyBlob(store, hash)
+      await file.write(byte, 0, 1, offset)
+      await file.close()
+      expect(found.state).toBe('damaged')
+      expect(found.reason).toMatch(/damaged/)
+    }
+    expect(await verifyBlob(store, hash)).toMatchObject({ state: 'ok' })
+  })
+
+  it('of a partial blob reads what is held', async () => {
+    const store = new MemoryStore()
+    const source = memorySource(randomData(100_000))
+    const ranges = ChunkRanges.range(16, 48)
+    const verified = new Decoder(source.hash, source.size, ranges).decode(await encodeAll(source, ranges))
+    await using writer = await store.writer(source.hash, source.size)
+    await writer.write(verified)
+    await writer.close()
+    expect(await verifyBlob(store, source.hash)).toEqual({
+      hash: source.hash,
+      state: 'partial',
+      bytes: 32 * 1024
+    })
+  })
+
+  it('of what is not there is an error, and the empty blob is always there', async () => {
+    const store = new MemoryStore()
+    await expect(verifyBlob(store, memorySource(randomData(9)).hash)).rejects.toThrow(BlobNotFoundError)
+    expect(await verifyBlob(store, EMPTY_HASH)).toMatchObject({ state: 'ok', bytes: 0 })
+  })
+})
