@@ -90,8 +90,8 @@ export async function main(args: readonly string[]): Promise<void> {
     } catch (error) {
       fail(stopping.signal.aborted ? stoppedBy(stopping.signal.reason, error) : error)
     }
-    // Everything has ended and is closed: what still holds the process up is of no use.
-    setTimeout(() => process.exit(), LINGER_MS).unref()
+    // Everything has ended and is closed: what still holds the process up, such as timers of libraries, is of no use.
+    process.stdout.write('', () => process.stderr.write('', () => process.exit()))
   }
 
   const program = newProgram()
@@ -105,9 +105,6 @@ export async function main(args: readonly string[]): Promise<void> {
     else fail(error)
   }
 }
-
-/** How long the process may stay when all is done, in ms. */
-const LINGER_MS = 2_000
 
 function newProgram(): Command {
   return new Command('blobs')

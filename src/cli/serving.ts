@@ -7,6 +7,7 @@ import { type BlobsNode, createNode } from '../node/create-node.ts'
 import type { BlobFormat, BlobStore } from '../store/index.ts'
 import type { Context } from './context.ts'
 import { formatBytes, quoted } from './format.ts'
+import { OutputClosedError } from './interrupted.ts'
 
 /** The node cannot listen where it was told to. */
 export class ListenError extends Error {
@@ -73,10 +74,12 @@ export function printTicket({ output }: Context, ticket: string, { hash, format,
   )
 }
 
-/** Resolves when the program is told to stop. */
+/** Resolves when the program is told to stop, which is how serving ends. @throws OutputClosedError */
 export async function untilStopped({ signal }: Context): Promise<void> {
-  if (signal.aborted) return
-  await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+  if (!signal.aborted) {
+    await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+  }
+  if (signal.reason instanceof OutputClosedError) throw signal.reason
 }
 
 function describe({ peer, request, bytes, ms, error }: ServedRequest): string {

@@ -38,7 +38,7 @@ describe('a node', () => {
     await using folder = await scratch()
     const own = await localNode({ home: folder.in('home') })
     await own.stop()
-    await expect(own.store.list().next()).rejects.toThrow(StoreClosedError)
+    await expect(own.store.addBytes(new Uint8Array(1))).rejects.toThrow(StoreClosedError)
     const store = new MemoryStore()
     const lent = await localNode({ store })
     await lent.stop()

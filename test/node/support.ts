@@ -33,18 +33,21 @@ export async function writeTree(folder: string, tree: Tree): Promise<void> {
   }
 }
 
-/** Every file below a folder, hidden ones too, as `Buffer`s. */
-export async function readTree(folder: string): Promise<Record<string, Buffer>> {
-  const tree: Record<string, Buffer> = {}
+/**
+ * What is not the same below a folder and in a tree: names of files that are missing, too many or of other content. Hidden
+ * files count. Contents are compared as a whole, since matchers take seconds for megabytes.
+ */
+export async function differences(folder: string, tree: Tree): Promise<string[]> {
+  const different = new Set(Object.keys(tree))
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
+    if (entry.isDirectory()) continue
     const path = join(entry.parentPath, entry.name)
-    if (!entry.isDirectory()) tree[relative(folder, path).replaceAll('\\', '/')] = await readFile(path)
+    const name = relative(folder, path).replaceAll('\\', '/')
+    const expected = tree[name]
+    if (expected !== undefined && (await readFile(path)).equals(Buffer.from(expected))) different.delete(name)
+    else different.add(name)
   }
-  return tree
-}
-
-export function asBuffers(tree: Tree): Record<string, Buffer> {
-  return Object.fromEntries(Object.entries(tree).map(([name, content]) => [name, Buffer.from(content)]))
+  return [...different]
 }
 
 /** A node on this machine alone. */
