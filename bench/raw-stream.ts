@@ -15,7 +15,7 @@ import { createLibp2p } from 'libp2p'
 import { streamReader } from '../src/libp2p/stream-reader.ts'
 import { streamWriter, writeAll } from '../src/libp2p/stream-writer.ts'
 import { YAMUX_OPTIONS } from '../src/libp2p/yamux-options.ts'
-import { costSince, messageFrom, type ProcessCost, startChild } from './lib/child.ts'
+import { costSince, endChild, endWithParent, messageFrom, type ProcessCost, startChild } from './lib/child.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 
 const RAW_PROTOCOL = '/bench/raw-stream/1'
@@ -74,10 +74,10 @@ export async function measureRaw(options: RawOptions = {}): Promise<RawSample> {
       const got = await messageFrom<{ seconds: number; cost: ProcessCost }>(getter)
       return { mbPerSecond: bytes / 1e6 / got.seconds, getter: got.cost, provider: await served }
     } finally {
-      getter.kill()
+      await endChild(getter)
     }
   } finally {
-    provider.kill()
+    await endChild(provider)
   }
 }
 
@@ -162,6 +162,7 @@ function print(
 }
 
 if (import.meta.main) {
+  endWithParent()
   const [half, muxer, address, bytes] = process.argv.slice(2)
   if (half === 'provide') await provide(String(muxer))
   else if (half === 'get') await get(String(muxer), String(address), Number(bytes))

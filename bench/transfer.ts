@@ -6,7 +6,6 @@
  */
 
 import { createHash, randomBytes } from 'node:crypto'
-import { once } from 'node:events'
 import { mkdtemp, open, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,7 +20,7 @@ import { type Blobs, blobs, YAMUX_OPTIONS } from '../src/libp2p/index.ts'
 import type { BlobStore } from '../src/store/index.ts'
 import { LegacyFsStore } from '../src/store/legacy-fs/index.ts'
 import { MemoryStore } from '../src/store/memory/index.ts'
-import { costSince, messageFrom, type ProcessCost, startChild } from './lib/child.ts'
+import { costSince, endChild, endWithParent, messageFrom, type ProcessCost, startChild } from './lib/child.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { median } from './lib/trial.ts'
 import { measureRaw } from './raw-stream.ts'
@@ -87,12 +86,10 @@ async function measure(
       const got = await messageFrom<{ mbPerSecond: number; cost: ProcessCost }>(getter)
       return { mbPerSecond: got.mbPerSecond, getter: got.cost, provider: await served }
     } finally {
-      getter.disconnect()
-      await once(getter, 'exit')
+      await endChild(getter)
     }
   } finally {
-    provider.disconnect()
-    await once(provider, 'exit')
+    await endChild(provider)
     await rm(into, { recursive: true, force: true })
   }
 }
@@ -159,8 +156,7 @@ async function main(): Promise<void> {
 }
 
 const [half, ...args] = process.argv.slice(2)
-// A child ends, and writes its profile, when its parent lets go of it.
-process.once('disconnect', () => process.exit())
+endWithParent()
 if (half === 'provide') await provide(args[0]!, args[1]!, args[2]!)
 else if (half === 'get') await get(args[0]!, args[1]!, args[2]!, args[3]!)
 else await main()

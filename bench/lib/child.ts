@@ -16,7 +16,7 @@ export function costSince(start: NodeJS.CpuUsage): ProcessCost {
   return { cpuSeconds: (user + system) / 1e6, peakRssMib: resourceUsage().maxRSS / 1024 }
 }
 
-/** @param execArgv options of Node for the child, such as `--cpu-prof` */
+/** @param execArgv options of Node for the child, such as `--cpu-prof`; by default those of this process */
 export function startChild(
   script: string,
   args: readonly string[],
@@ -39,4 +39,17 @@ export async function messageFrom<T>(child: ChildProcess): Promise<T> {
   } finally {
     gone.abort()
   }
+}
+
+/** To be called by a child: it ends, and writes its profile if it has one, when its parent lets go of it. */
+export function endWithParent(): void {
+  process.once('disconnect', () => process.exit())
+}
+
+/** Lets go of a child and waits until it has ended. */
+export async function endChild(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return
+  const ended = once(child, 'exit')
+  if (child.connected) child.disconnect()
+  await ended
 }
