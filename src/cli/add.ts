@@ -1,7 +1,7 @@
 /** `blobs add`: puts files and folders into the home. */
-import { ticketOf } from '../node/create-node.ts'
 import { findServing } from '../node/running.ts'
 import { addTag } from '../node/tags.ts'
+import { ticketOf } from '../node/ticket-of.ts'
 import { type Cli, type Context, examples, openHome } from './context.ts'
 import { formatBytes, quoted, unwrapped } from './format.ts'
 import { importShown } from './importing.ts'

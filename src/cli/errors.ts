@@ -1,6 +1,6 @@
 /** What went wrong, in one line, with the number the program ends with. */
 import { CommanderError } from 'commander'
-import { ReceiveInterruptedError } from '../node/receive.ts'
+import { ReceiveInterruptedError } from '../node/receive-interrupted.ts'
 import { errorCode, toStoreError } from '../store/fs-errors.ts'
 import { EXIT, type ExitCode } from './exit-codes.ts'
 import { plural, quoted } from './format.ts'

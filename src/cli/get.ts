@@ -1,7 +1,6 @@
 /** `blobs get`: fetches into the home, and writes to files if wanted. */
 import type { Hash } from '../hash.ts'
 import type { FetchResult } from '../libp2p/index.ts'
-import { createNode } from '../node/create-node.ts'
 import { checkFree, exportPath } from '../node/export-path.ts'
 import { type ExportPlan, planExport } from '../node/export-plan.ts'
 import { fetchNamed } from '../node/fetch-named.ts'
@@ -104,6 +103,8 @@ async function fetchMissing(
   }
   requireProvider(wanted)
   const listen = [...(options.listen ?? [])]
+  // Loaded when it is needed: libp2p takes longer to load than most commands to run.
+  const { createNode } = await import('../node/create-node.ts')
   const node = await createNode({ ...config, listen, home, store, onWarning: text => output.warn(text) })
   try {
     if (wanted.peerId === node.peerId) throw new OwnTicketError(home)

@@ -2,7 +2,7 @@
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { HOME_VARIABLE, homePath } from '../node/home.ts'
-import { ReceiveInterruptedError } from '../node/receive.ts'
+import { ReceiveInterruptedError } from '../node/receive-interrupted.ts'
 import { addCommand } from './add.ts'
 import { type Context, collect, examples, type GlobalOptions, type Run } from './context.ts'
 import { explain } from './errors.ts'

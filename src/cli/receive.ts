@@ -1,6 +1,5 @@
 /** `blobs receive`: fetches what a ticket names into a file or folder, from nothing. */
 import { parseWanted } from '../node/provider-list.ts'
-import { receiveTo } from '../node/receive.ts'
 import { type Cli, type Context, collect, examples } from './context.ts'
 import { unwrapped } from './format.ts'
 import { TransferView } from './transfer.ts'
@@ -44,6 +43,8 @@ export function receiveCommand({ program, run }: Cli): void {
 async function receive(context: Context, ticket: string, flags: ReceiveFlags): Promise<undefined> {
   const { output, signal } = context
   const wanted = parseWanted(ticket, flags.peer)
+  // Loaded when it is needed: libp2p takes longer to load than most commands to run.
+  const { receiveTo } = await import('../node/receive.ts')
   const view = new TransferView(output, 'receiving')
   try {
     const received = await receiveTo(wanted, { output: flags.output, signal, onProgress: view.update })

@@ -3,7 +3,7 @@
 import type { Hash } from '../hash.ts'
 import type { ServedRequest } from '../libp2p/index.ts'
 import type { Config } from '../node/config.ts'
-import { type BlobsNode, createNode } from '../node/create-node.ts'
+import type { BlobsNode } from '../node/create-node.ts'
 import type { BlobFormat, BlobStore } from '../store/index.ts'
 import type { Context } from './context.ts'
 import { formatBytes, quoted } from './format.ts'
@@ -44,6 +44,8 @@ export interface Shared {
 /** Starts the home's node on a store that is open already, and tells where it can be reached. */
 export async function startServing(context: Context, config: Config, store: BlobStore): Promise<BlobsNode> {
   const { home, output } = context
+  // Loaded when it is needed: libp2p takes longer to load than most commands to run.
+  const { createNode } = await import('../node/create-node.ts')
   const node = await createNode({ ...config, home, store, onWarning: text => output.warn(text) }).catch(
     (error: unknown) => {
       throw isListenFailure(error) ? new ListenError(config.listen, error) : error

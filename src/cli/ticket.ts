@@ -1,11 +1,11 @@
 /** `blobs ticket`: makes a ticket for what is in the home, or tells what is in one. */
 import { resolve } from 'node:path'
 import { peerIdFromPrivateKey } from '@libp2p/peer-id'
-import { ticketOf } from '../node/create-node.ts'
 import { loadOrCreateIdentity } from '../node/identity.ts'
 import { formatOf, localState } from '../node/local.ts'
 import { findServing } from '../node/running.ts'
 import { findTagOrHash } from '../node/tags.ts'
+import { ticketOf } from '../node/ticket-of.ts'
 import { type HashOrTicket, parseHashOrTicket } from '../protocol/hash-or-ticket.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
 import type { BlobFormat, HashAndFormat } from '../store/index.ts'

@@ -11,13 +11,13 @@ import type { Hash } from '../hash.ts'
 import { type Blobs, blobs } from '../libp2p/index.ts'
 import { YAMUX_OPTIONS } from '../libp2p/yamux-options.ts'
 import { MAX_TICKET_ADDRS } from '../protocol/constants.ts'
-import { encodeTicket } from '../protocol/ticket.ts'
 import type { BlobFormat, BlobStore } from '../store/index.ts'
 import { loopbackFirst } from './address-order.ts'
 import { type Config, type ConfigInput, parseConfig } from './config.ts'
 import { createHome, homePath } from './home.ts'
 import { type IdentityOptions, loadOrCreateIdentity } from './identity.ts'
 import { openStore } from './open-store.ts'
+import { ticketOf } from './ticket-of.ts'
 
 /** How long stopping waits for peers in ms. What has not ended by then is cut off. */
 export const STOP_TIMEOUT_MS = 5_000
@@ -150,18 +150,6 @@ class RunningNode implements BlobsNode {
       await within(STOP_TIMEOUT_MS, this.#closeStore())
     }
   }
-}
-
-/**
- * A ticket for a blob at a peer.
- *
- * @param addrs multiaddrs, with or without the peer id at their end; more than a ticket holds are left out
- * @throws InvalidTicketError when there is no address, or one is none
- */
-export function ticketOf(hash: Hash, format: BlobFormat, peerId: string, addrs: readonly string[]): string {
-  const suffix = `/p2p/${peerId}`
-  const bare = addrs.map(addr => (addr.endsWith(suffix) ? addr.slice(0, -suffix.length) : addr))
-  return encodeTicket({ hash, format, peerId, addrs: [...new Set(bare)].slice(0, MAX_TICKET_ADDRS) })
 }
 
 /** Waits for `ending`, but not longer. */

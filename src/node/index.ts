@@ -16,7 +16,7 @@
  * ```
  */
 export { type Config, type ConfigInput, InvalidConfigError, parseConfig } from './config.ts'
-export { type BlobsNode, createNode, type NodeOptions, STOP_TIMEOUT_MS, ticketOf } from './create-node.ts'
+export { type BlobsNode, createNode, type NodeOptions, STOP_TIMEOUT_MS } from './create-node.ts'
 export { type ExportPathOptions, exportPath } from './export-path.ts'
 export { type ExportPlan, type PlannedFile, planExport } from './export-plan.ts'
 export { type FetchedNamed, type FetchNamedOptions, fetchNamed } from './fetch-named.ts'
@@ -26,5 +26,7 @@ export { type Imported, type ImportOptions, type ImportProgress, importPath } fr
 export { loadConfig } from './load-config.ts'
 export { openStore } from './open-store.ts'
 export { InvalidPeerError, NoProviderError, parseWanted, type Wanted } from './provider-list.ts'
-export { type Received, ReceiveInterruptedError, type ReceiveOptions, receiveTo } from './receive.ts'
+export { type Received, type ReceiveOptions, receiveTo } from './receive.ts'
+export { ReceiveInterruptedError } from './receive-interrupted.ts'
+export { ticketOf } from './ticket-of.ts'
 export { NothingToShareError } from './walk-folder.ts'

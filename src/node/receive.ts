@@ -9,6 +9,7 @@ import { type FetchedNamed, fetchNamed } from './fetch-named.ts'
 import { PartFolder } from './part-folder.ts'
 import { type Place, pathOf, placeOf, requireFolder } from './place.ts'
 import { requireProvider, type Wanted } from './provider-list.ts'
+import { ReceiveInterruptedError } from './receive-interrupted.ts'
 
 export interface ReceiveOptions extends WaitOptions {
   /**
@@ -27,19 +28,6 @@ export interface ReceiveOptions extends WaitOptions {
 export interface Received extends FetchedNamed {
   /** The file or folder, as an absolute path. */
   readonly path: string
-}
-
-/** A transfer ended early, and what has arrived is kept for the next try. `cause` says why it ended. */
-export class ReceiveInterruptedError extends Error {
-  override readonly name = 'ReceiveInterruptedError'
-  readonly code = 'ERR_RECEIVE_INTERRUPTED'
-  /** Where it is kept. */
-  readonly partFolder: string
-
-  constructor(partFolder: string, cause: unknown) {
-    super(cause instanceof Error ? cause.message : String(cause), { cause })
-    this.partFolder = partFolder
-  }
 }
 
 /**
