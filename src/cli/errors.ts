@@ -92,6 +92,13 @@ const DIAL_REASONS: Readonly<Record<string, string>> = {
   ECONNRESET: 'the connection was cut'
 }
 
+/** The same as libp2p says it. */
+const LIBP2P_REASONS: readonly (readonly [error: RegExp, reason: string])[] = [
+  [/does not match expected remote identity|expected remote peer/, 'another node listens there now'],
+  [/^(TimeoutError|AbortError)|aborted due to timeout|no answer within/, 'it does not answer'],
+  [/^(EncryptionFailed|MuxerUnavailable|Invalid|UnexpectedEOF)/, 'what listens there is no such node']
+]
+
 /** Explains an error. */
 export function explain(error: unknown): Failure {
   if (error instanceof ReceiveInterruptedError) {
@@ -145,12 +152,18 @@ function explainAll(error: unknown, exitCode: ExitCode): Failure {
   }
 }
 
+/** Of a node that has several addresses, the reasons of all. */
 function whyUnreachable(error: unknown): string {
-  for (const cause of causesOf(error)) {
-    const reason = DIAL_REASONS[errorCode(cause) ?? '']
-    if (reason !== undefined) return reason
-  }
+  const reasons = Array.from(causesOf(error), dialReason).filter(reason => reason !== undefined)
+  if (reasons.length > 0) return [...new Set(reasons)].join(', or ')
   return error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : messageOf(error)
+}
+
+function dialReason(error: unknown): string | undefined {
+  const reason = DIAL_REASONS[errorCode(error) ?? '']
+  if (reason !== undefined || !(error instanceof Error)) return reason
+  const text = `${error.name}: ${error.message}`
+  return LIBP2P_REASONS.find(([pattern]) => pattern.test(text))?.[1]
 }
 
 /** An error, those it came from, and those it is made of. */

@@ -17,7 +17,9 @@ export class PartFolderInUseError extends Error {
   readonly code = 'ERR_IN_USE'
 
   constructor(path: string, pid: number) {
-    super(`process ${pid} is receiving the same into ${path}; wait for it, or choose another place with -o`)
+    super(
+      `process ${pid} is receiving the same into ${path}; wait for it, or choose another place (if that process does something else, remove ${join(path, LOCK)})`
+    )
   }
 }
 
@@ -98,7 +100,10 @@ async function makeFolder(path: string): Promise<boolean> {
   }
 }
 
-/** Takes the lock, also from a process that is no more. */
+/**
+ * Takes the lock, also from a process that is no more. Of several that do this at the same instant more than one may get it:
+ * the store does not mind, and the target is still written by one only.
+ */
 async function lock(folder: string): Promise<void> {
   const path = join(folder, LOCK)
   for (;;) {

@@ -49,6 +49,28 @@ describe('an error', () => {
     expect(isUnexpected).toBe(false)
   })
 
+  it.each([
+    ['TimeoutError', 'The operation was aborted due to timeout', /it does not answer/],
+    [
+      'EncryptionFailedError',
+      'Payload identity key X does not match expected remote identity key Y',
+      /another node/
+    ],
+    ['EncryptionFailedError', 'Missing newline', /what listens there is no such node/]
+  ])('of dialling is told in words: %s, %s', (name, text, message) => {
+    const cause = Object.assign(new Error(text), { name })
+    expect(explain(new ProviderUnreachableError([], cause)).message).toMatch(message)
+  })
+
+  it('of dialling several addresses tells the reason of each once', () => {
+    const causes = ['ECONNREFUSED', 'EHOSTUNREACH', 'ECONNREFUSED'].map(systemError)
+    const { message } = explain(new ProviderUnreachableError([], new AggregateError(causes, 'all failed')))
+    expect(message).toMatch(
+      /^the node cannot be reached: nothing listens there.*, or the host cannot be reached$/
+    )
+    expect(message.match(/nothing listens/g)).toHaveLength(1)
+  })
+
   it('that nobody has foreseen is told as such', () => {
     expect(explain(new TypeError('x is not a function\n    at y'))).toEqual({
       code: 'ERR_UNEXPECTED',

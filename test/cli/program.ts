@@ -9,6 +9,8 @@ const BIN = join(ROOT, 'bin/blobs.js')
 const BUILT = join(ROOT, 'dist/cli/main.js')
 const LOCK = join(ROOT, 'dist/.building')
 
+const STALE_LOCK_MS = 120_000
+
 /** How long a test waits for a process to do what it should; a failure, never a measurement. */
 const PATIENCE_MS = 60_000
 
@@ -42,6 +44,8 @@ function timeOf(path: string): number {
 }
 
 function tryLock(): boolean {
+  // Left by a run that was killed while it was building.
+  if (Date.now() - timeOf(LOCK) > STALE_LOCK_MS) rmSync(LOCK, { recursive: true, force: true })
   try {
     mkdirSync(LOCK)
     return true
