@@ -40,7 +40,8 @@ export async function fetchNamed(
   const withNames = <T extends { readonly received: number; readonly had: number }>(counted: T): T => ({
     ...counted,
     received: counted.received + early,
-    had: counted.had - early
+    // The first report comes before the names are counted as held.
+    had: Math.max(0, counted.had - early)
   })
   const result = await blobs.fetch(hash, {
     from,
