@@ -4,6 +4,8 @@ import { RUN_BYTES } from '../bao/constants.ts'
 import { FileChangedError, StoreError } from './errors.ts'
 import { toStoreError } from './fs-errors.ts'
 
+type Allocate = (bytes: number) => Uint8Array
+
 /** What a file's content cannot change without. */
 interface FileState {
   readonly size: number
@@ -14,12 +16,14 @@ interface FileState {
  * The bytes of a file, 1 MiB at a time (the last piece may be shorter). The next piece is read while the last one is being
  * used. Each piece has a buffer of its own.
  *
+ * @param allocate gives a buffer of at least so many bytes
  * @throws StoreError when there is no such file, or it is not a regular file, or it cannot be read
  * @throws FileChangedError when the file's size or time of modification are not the same before and after
  */
 export async function* readInputFile(
   path: string,
-  signal?: AbortSignal
+  signal?: AbortSignal,
+  allocate: Allocate = bytes => new Uint8Array(bytes)
 ): AsyncGenerator<Uint8Array, void, undefined> {
   signal?.throwIfAborted()
   const file = await open(path).catch(error => {
@@ -29,11 +33,11 @@ export async function* readInputFile(
   try {
     const before = await stateOf(file, path)
     for (let offset = 0; offset < before.size; ) {
-      reading ??= readPiece(file, path, offset, before.size)
+      reading ??= readPiece(file, path, offset, before.size, allocate)
       const piece = await reading
       offset += piece.length
       signal?.throwIfAborted()
-      reading = offset < before.size ? readPiece(file, path, offset, before.size) : undefined
+      reading = offset < before.size ? readPiece(file, path, offset, before.size, allocate) : undefined
       // It may fail while the piece before it is in use: it is awaited in its turn.
       reading?.catch(() => undefined)
       yield piece
@@ -52,8 +56,15 @@ async function stateOf(file: FileHandle, path: string): Promise<FileState> {
   return { size: Number(stats.size), mtimeNs: stats.mtimeNs }
 }
 
-async function readPiece(file: FileHandle, path: string, offset: number, size: number): Promise<Uint8Array> {
-  const piece = new Uint8Array(new ArrayBuffer(Math.min(RUN_BYTES, size - offset)))
+async function readPiece(
+  file: FileHandle,
+  path: string,
+  offset: number,
+  size: number,
+  allocate: Allocate
+): Promise<Uint8Array> {
+  const length = Math.min(RUN_BYTES, size - offset)
+  const piece = allocate(length).subarray(0, length)
   let filled = 0
   while (filled < piece.length) {
     const { bytesRead } = await file

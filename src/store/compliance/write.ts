@@ -91,6 +91,25 @@ export function writeTests({ describe, test }: Suite): void {
       await assertAbsent(store, blob.hash)
     })
 
+    test('is of an absent blob until it has got a whole group', async store => {
+      const blob = sample(4 * GROUP_BYTES)
+      await using writer = await store.writer(blob.hash, blob.size)
+      for await (const verified of proven(blob, ChunkRanges.range(3, 5))) await writer.write(verified)
+      await assertAbsent(store, blob.hash)
+      await assertLists(store, [])
+    })
+
+    test('takes no more once a write was aborted', async store => {
+      const blob = sample(4 * GROUP_BYTES)
+      await using writer = await store.writer(blob.hash, blob.size)
+      const steps = await Array.fromAsync(proven(blob, ChunkRanges.all, { stepBytes: GROUP_BYTES + 128 }))
+      const reason = new Error('no longer wanted')
+      const isReason = (error: unknown) => error === reason
+      await assert.rejects(writer.write(steps[0]!, { signal: AbortSignal.abort(reason) }), isReason)
+      await assert.rejects(writer.write(steps[1]!), isReason)
+      await assertAbsent(store, blob.hash)
+    })
+
     test('leaves nothing behind when nothing was written', async store => {
       const blob = sample(4 * GROUP_BYTES)
       const writer = await store.writer(blob.hash, blob.size)

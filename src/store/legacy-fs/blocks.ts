@@ -1,20 +1,22 @@
 /** Cuts streams into blocks that are ours to keep. */
 import { RUN_BYTES } from '../../bao/constants.ts'
+import type { BlockPool } from './block-pool.ts'
 
 /** Room that is made for the first block, in bytes: most streams are short. */
 const FIRST_BYTES = 16 * 1024
 
 /** The bytes of a stream in blocks of 1 MiB, copied; the last may be shorter. */
 export async function* blocksOf(
-  source: AsyncIterable<Uint8Array>
+  source: AsyncIterable<Uint8Array>,
+  pool: BlockPool
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  let block = new Uint8Array(FIRST_BYTES)
+  let block: Uint8Array = new Uint8Array(FIRST_BYTES)
   let filled = 0
   for await (const piece of source) {
     let rest = piece
     while (rest.length > 0) {
       if (block.length < RUN_BYTES && filled + rest.length > block.length) {
-        block = grow(block, filled + rest.length)
+        block = grow(block, filled, filled + rest.length, pool)
       }
       const taken = rest.subarray(0, block.length - filled)
       block.set(taken, filled)
@@ -22,7 +24,7 @@ export async function* blocksOf(
       rest = rest.subarray(taken.length)
       if (filled === RUN_BYTES) {
         yield block
-        block = new Uint8Array(RUN_BYTES)
+        block = pool.take(RUN_BYTES)
         filled = 0
       }
     }
@@ -35,8 +37,8 @@ export function* slicesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefi
   for (let at = 0; at < bytes.length; at += RUN_BYTES) yield bytes.subarray(at, at + RUN_BYTES)
 }
 
-function grow(block: Uint8Array, needed: number): Uint8Array<ArrayBuffer> {
-  const grown = new Uint8Array(Math.min(RUN_BYTES, Math.max(needed, 2 * block.length)))
-  grown.set(block)
+function grow(block: Uint8Array, filled: number, needed: number, pool: BlockPool): Uint8Array {
+  const grown = pool.take(Math.min(RUN_BYTES, Math.max(needed, 2 * block.length)))
+  grown.set(block.subarray(0, filled))
   return grown
 }

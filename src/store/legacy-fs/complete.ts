@@ -25,7 +25,7 @@ export async function placeIngested(
   await removeForeignPartial(layout, hash)
   if (files.outboard !== undefined) await rename(files.outboard, layout.outboard(hash))
   await rename(files.data, layout.data(hash))
-  await removePartial(layout, hash)
+  if ((await fileStats(layout.partialData(hash))) !== undefined) await removePartial(layout, hash)
   await dataSync.sync()
 }
 

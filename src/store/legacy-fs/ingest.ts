@@ -14,6 +14,9 @@ import { OutboardSpool } from './outboard-spool.ts'
 /** Blocks that are being written while the next is hashed. */
 const WRITES_IN_FLIGHT = 3
 
+/** Bytes after which the disk is told to begin, so that there is little left to wait for at the end. */
+const FLUSH_BYTES = 32 * 1024 * 1024
+
 /** Temporary files that hold a whole blob, on disk. */
 export interface IngestedFiles {
   readonly data: string
@@ -23,6 +26,7 @@ export interface IngestedFiles {
 
 export class Ingest {
   readonly #context: FsContext
+  readonly #onWritten: ((block: Uint8Array) => void) | undefined
   readonly #path: string
   readonly #outboardPath: string
   readonly #spool: OutboardSpool
@@ -31,10 +35,14 @@ export class Ingest {
   #file: FileHandle | undefined
   #last: Uint8Array | undefined
   #written = 0
+  #flushing: Promise<void> | undefined
+  #flushed = 0
   #blob: HashedBlob | undefined
 
-  constructor(context: FsContext) {
+  /** @param onWritten gets each block back that is no longer needed */
+  constructor(context: FsContext, onWritten?: (block: Uint8Array) => void) {
     this.#context = context
+    this.#onWritten = onWritten
     this.#path = context.temp.newPath()
     this.#outboardPath = context.temp.newPath()
     this.#spool = new OutboardSpool(context.temp.newPath())
@@ -52,6 +60,7 @@ export class Ingest {
   /** Waits until nothing is being written, and gives up the file for now: others may need the handle. */
   async park(): Promise<void> {
     await Promise.all(this.#writes)
+    await this.#flushing
     await this.#file?.close()
     this.#file = undefined
   }
@@ -77,16 +86,18 @@ export class Ingest {
 
   /** Removes all temporary files that are still there. */
   async close(): Promise<void> {
-    await Promise.allSettled(this.#writes)
+    await Promise.allSettled([...this.#writes, this.#flushing])
     await this.#file?.close()
     this.#file = undefined
     await this.#spool.close()
+    if (this.#written === 0) return
     await rm(this.#path, { force: true })
     await rm(this.#outboardPath, { force: true })
   }
 
   async #completeData(): Promise<void> {
     await Promise.all(this.#writes)
+    await this.#flushing
     const file = await this.#open()
     if (this.#context.isSynced) await file.datasync()
     await this.park()
@@ -101,7 +112,26 @@ export class Ingest {
     this.#writes.add(write)
     // A failed write stays among them, and is met by whoever waits next.
     write.then(
-      () => this.#writes.delete(write),
+      () => {
+        this.#writes.delete(write)
+        this.#onWritten?.(block)
+        this.#flush(file)
+      },
+      () => undefined
+    )
+  }
+
+  #flush(file: FileHandle): void {
+    const isDue = this.#context.isSynced && this.#written - this.#flushed >= FLUSH_BYTES
+    if (!isDue || this.#flushing !== undefined || this.#file !== file) return
+    this.#flushed = this.#written
+    const flushing = file.datasync()
+    this.#flushing = flushing
+    // A failure stays, and is met by whoever waits.
+    flushing.then(
+      () => {
+        this.#flushing = undefined
+      },
       () => undefined
     )
   }

@@ -14,7 +14,7 @@
  * Hashes are written as 64 hex digits, so that letter case does not matter.
  */
 import { join } from 'node:path'
-import { Hash } from '../../hash.ts'
+import type { Hash } from '../../hash.ts'
 
 /** Ends of names by which iroh-blobs marks partial blobs. */
 const FOREIGN_MARKERS = ['.sizes4', '.bitfield']
@@ -59,12 +59,16 @@ export class Layout {
   }
 }
 
+export type EntryKind = 'data' | 'partial' | 'foreign-marker' | 'other'
+
 /** What the name of a file in `data/` says; undefined for files that are none of ours. */
-export function parseName(name: string): { hash: Hash; kind: 'data' | 'partial' | 'other' } | undefined {
+export function parseName(name: string): { hex: string; kind: EntryKind } | undefined {
   const [, hex, end] = NAME.exec(name) ?? []
-  if (hex === undefined) return undefined
-  return {
-    hash: Hash.parse(hex),
-    kind: end === '.data' ? 'data' : end === '.data.part' ? 'partial' : 'other'
-  }
+  return hex === undefined || end === undefined ? undefined : { hex, kind: kindOf(end) }
+}
+
+function kindOf(end: string): EntryKind {
+  if (end === '.data') return 'data'
+  if (end === '.data.part') return 'partial'
+  return FOREIGN_MARKERS.includes(end) ? 'foreign-marker' : 'other'
 }

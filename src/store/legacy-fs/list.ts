@@ -7,7 +7,7 @@
 import { lstatSync } from 'node:fs'
 import { opendir } from 'node:fs/promises'
 import { setImmediate } from 'node:timers/promises'
-import { EMPTY_HASH, type Hash } from '../../hash.ts'
+import { EMPTY_HASH, Hash } from '../../hash.ts'
 import { explained } from '../fs-errors.ts'
 import type { BlobInfo, BlobStatus } from '../index.ts'
 import { type Layout, parseName } from './layout.ts'
@@ -28,18 +28,22 @@ export async function* listBlobs(
   check: () => void
 ): AsyncGenerator<BlobInfo, void, undefined> {
   // First those that are partial, so that one that is completed meanwhile is neither missed nor listed twice.
-  const partialOnes = new Map<string, Hash>()
-  for await (const { hash, kind } of entries(layout, check)) {
-    if (kind === 'partial') partialOnes.set(hash.toString(), hash)
+  const partialOnes = new Set<string>()
+  const foreignOnes = new Set<string>()
+  for await (const { hex, kind } of entries(layout, check)) {
+    if (kind === 'partial') partialOnes.add(hex)
+    else if (kind === 'foreign-marker') foreignOnes.add(hex)
   }
-  for (const [key, hash] of partialOnes) {
+  for (const hex of partialOnes) {
     check()
+    const hash = Hash.parse(hex)
     const held = await status(hash)
-    if (held.state === 'absent') partialOnes.delete(key)
+    if (held.state === 'absent') partialOnes.delete(hex)
     else yield { hash, status: held }
   }
-  for await (const { hash, kind } of entries(layout, check)) {
-    if (kind !== 'data' || partialOnes.has(hash.toString())) continue
+  for await (const { hex, kind } of entries(layout, check)) {
+    if (kind !== 'data' || partialOnes.has(hex) || foreignOnes.has(hex)) continue
+    const hash = Hash.parse(hex)
     const size = glance(layout, hash)
     if (size !== undefined) yield { hash, status: { state: 'complete', size } }
   }
@@ -64,12 +68,9 @@ async function* entries(
   }
 }
 
-/** Size in bytes of a complete blob, as far as its files' names and size tell. */
+/** Size in bytes of a complete blob, as far as its file tells. */
 function glance(layout: Layout, hash: Hash): number | undefined {
   const stats = lstatSync(layout.data(hash), { throwIfNoEntry: false })
-  if (stats === undefined || !stats.isFile() || hash.equals(EMPTY_HASH) || stats.size === 0) return undefined
-  const isForeignPartial = layout
-    .foreignMarkers(hash)
-    .some(marker => lstatSync(marker, { throwIfNoEntry: false }) !== undefined)
-  return isForeignPartial ? undefined : stats.size
+  if (stats === undefined || !stats.isFile() || hash.equals(EMPTY_HASH)) return undefined
+  return stats.size > 0 ? stats.size : undefined
 }

@@ -1,16 +1,14 @@
-/** Looking at files that may not be there. */
-import type { BigIntStats } from 'node:fs'
-import { lstat } from 'node:fs/promises'
-import { isNotFound } from '../fs-errors.ts'
+/**
+ * Looking at files that may not be there.
+ *
+ * Synchronously: the kernel answers in a microsecond or two, while handing the question to another thread costs fifty, and a
+ * blob needs several. On a slow network file system this blocks for one round trip per look.
+ */
+import { type BigIntStats, lstatSync } from 'node:fs'
 
 /** What the system says about a file (numbers of any size are exact); undefined when it is not there. */
 export async function statIfThere(path: string): Promise<BigIntStats | undefined> {
-  try {
-    return await lstat(path, { bigint: true })
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
-  }
+  return lstatSync(path, { bigint: true, throwIfNoEntry: false })
 }
 
 /** The same, and undefined also for what is not a regular file. */

@@ -26,6 +26,7 @@ import { Progress } from '../progress.ts'
 import { ABSENT, EMPTY_BLOB, partialStatus } from '../status.ts'
 import { abortableItems } from '../waiting.ts'
 import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
+import { BlockPool } from './block-pool.ts'
 import { blocksOf, slicesOf } from './blocks.ts'
 import type { FsContext } from './context.ts'
 import { linkOut } from './export.ts'
@@ -53,6 +54,7 @@ export class LegacyFsStore implements BlobStore {
   readonly #notices: Notices
   readonly #lifetime = new Lifetime()
   readonly #limiter = new Limiter(MOST_AT_ONCE)
+  readonly #blocks = new BlockPool()
   readonly #watchers = new StatusWatchers()
   readonly #integrity: Integrity
   readonly #partials: Partials
@@ -127,13 +129,17 @@ export class LegacyFsStore implements BlobStore {
 
   async addPath(path: string, options: AddOptions = {}): Promise<AddResult> {
     return await this.#lifetime.run(options.signal, signal =>
-      this.#limiter.run(() => this.#add(readInputFile(path, signal), { ...options, signal }), signal)
+      this.#limiter.run(async () => {
+        const blocks = readInputFile(path, signal, this.#blocks.take)
+        return await this.#add(blocks, { ...options, signal }, new Ingest(this.#context, this.#blocks.give))
+      }, signal)
     )
   }
 
   async addStream(source: AsyncIterable<Uint8Array>, options: AddOptions = {}): Promise<AddResult> {
     return await this.#lifetime.run(options.signal, async signal => {
-      const ingest = new Ingest(this.#context)
+      const ingest = new Ingest(this.#context, this.#blocks.give)
+      const blocks = blocksOf(abortableItems(source, signal), this.#blocks)
       // A stream may fall silent. It has nothing open meanwhile, so that any number of them do not hinder the others.
       const inTurn = async (step: () => Promise<void>) => {
         await this.#limiter.run(async () => {
@@ -141,7 +147,7 @@ export class LegacyFsStore implements BlobStore {
           await ingest.park()
         }, signal)
       }
-      return await this.#add(blocksOf(abortableItems(source, signal)), { ...options, signal }, ingest, inTurn)
+      return await this.#add(blocks, { ...options, signal }, ingest, inTurn)
     })
   }
 

@@ -5,7 +5,7 @@ import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { BlobStatus } from '../../../src/store/index.ts'
-import { groups, readClaimed, receive, sampleBlob, testFolder, testStore } from './support.ts'
+import { groups, readClaimed, receive, sampleBlob, startReceiving, testFolder, testStore } from './support.ts'
 
 const CHILD = new URL('writing-child.ts', import.meta.url).pathname
 
@@ -72,6 +72,23 @@ describe('two processes with one folder', () => {
     await receive(store, blob, groups(0, 30))
     await receive(store, blob, groups(90, GROUPS))
     expect(await store.status(blob.hash)).toEqual(complete)
+  })
+
+  it('keep what each of them has written, whoever saves last', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const mine = await startReceiving(store, blob, groups(180, 190))
+    const child = await writingProcess(folder, 0, 120)
+    await expect
+      .poll(() => store.status(blob.hash), { timeout: 10_000 })
+      .toMatchObject({ ranges: groups(0, 120).union(groups(180, 190)) })
+    await mine.close()
+    child.process.kill('SIGKILL')
+    await store.close()
+    const again = await testStore(folder)
+    const status = await again.status(blob.hash)
+    expect(status).toMatchObject({ ranges: groups(0, 120).union(groups(180, 190)) })
+    await readClaimed(again, { hash: blob.hash, status: status as never })
   })
 
   it('can each complete what the other is receiving', async () => {

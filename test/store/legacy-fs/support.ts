@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { afterEach } from 'vitest'
 import { Decoder, encode } from '../../../src/bao/index.ts'
 import { ChunkRanges } from '../../../src/bao/ranges.ts'
-import type { BlobInfo, BlobStore } from '../../../src/store/index.ts'
+import type { BlobInfo, BlobStore, BlobWriter } from '../../../src/store/index.ts'
 import { LegacyFsStore, type LegacyFsStoreOptions } from '../../../src/store/legacy-fs/index.ts'
 import { encodeAll, memorySource } from '../../helpers/bao.ts'
 import { randomData } from '../../helpers/data.ts'
@@ -43,8 +43,12 @@ export function groups(first: number, end = first + 1): ChunkRanges {
   return ChunkRanges.range(first * 16, end * 16)
 }
 
-/** Brings some of a blob into a store, as a getter does. */
-export async function receive(store: BlobStore, blob: SampleBlob, ranges: ChunkRanges): Promise<void> {
+/** Brings some of a blob into a store, as a getter does. @returns the writer, still open */
+export async function startReceiving(
+  store: BlobStore,
+  blob: SampleBlob,
+  ranges: ChunkRanges
+): Promise<BlobWriter> {
   const writer = await store.writer(blob.hash, blob.size)
   const bytes = await encodeAll(blob.source, ranges)
   const decoder = new Decoder(blob.hash, blob.size, ranges)
@@ -53,7 +57,11 @@ export async function receive(store: BlobStore, blob: SampleBlob, ranges: ChunkR
     at += verified.consumed
     await writer.write(verified)
   }
-  await writer.close()
+  return writer
+}
+
+export async function receive(store: BlobStore, blob: SampleBlob, ranges: ChunkRanges): Promise<void> {
+  await (await startReceiving(store, blob, ranges)).close()
 }
 
 /** Reads all that a store claims to have of a blob. Throws when anything of it is missing or wrong. */
