@@ -126,6 +126,11 @@ export class ChunkRanges {
     return ChunkRanges.all.subtract(this)
   }
 
+  /** The first `count` ranges. */
+  first(count: number): ChunkRanges {
+    return this.boundaries.length <= 2 * count ? this : new ChunkRanges(this.boundaries.slice(0, 2 * count))
+  }
+
   equals(other: ChunkRanges): boolean {
     return (
       this.boundaries.length === other.boundaries.length &&

@@ -41,3 +41,6 @@ export const CLOSE_GRACE_MS = 2_000
 
 /** Children of a hash sequence that are looked up in the store, and asked for, at a time. */
 export const CHILDREN_PER_REQUEST = 8_192
+
+/** Ranges of chunks that are asked for at a time: their boundaries, and an entry for each child, are what a request may hold. */
+export const RANGES_PER_REQUEST = 32_768

@@ -11,7 +11,7 @@ import { type ReceiveSink, receive } from '../protocol/receive.ts'
 import type { GetRequest } from '../protocol/request.ts'
 import { storeSink } from '../protocol/store-sink.ts'
 import type { BlobFormat, BlobStore } from '../store/index.ts'
-import { CHILDREN_PER_REQUEST } from './constants.ts'
+import { CHILDREN_PER_REQUEST, RANGES_PER_REQUEST } from './constants.ts'
 import type { Getter } from './getter.ts'
 import type { ProviderAddress } from './provider-address.ts'
 
@@ -52,6 +52,8 @@ export interface FetchJob {
   readonly askSizes: boolean
   readonly provider: ProviderAddress
   readonly maxBlobBytes: number
+  /** Ranges of chunks to ask for at a time. Default: as many as surely fit a request. */
+  readonly rangesPerRequest?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: FetchProgress) => void) | undefined
 }
@@ -66,11 +68,17 @@ export class Fetch {
   #total: number | undefined
   #blobsDone = 0
   #blobs: number | undefined
+  /** Children that have been counted, by the first 48 bits of their hashes: small, and good enough for counting. */
+  readonly #counted = new Set<number>()
 
   constructor(getter: Getter, store: BlobStore, job: FetchJob) {
     this.#getter = getter
     this.#store = store
     this.#job = job
+  }
+
+  get #rangesPerRequest(): number {
+    return this.#job.rangesPerRequest ?? RANGES_PER_REQUEST
   }
 
   async run(): Promise<FetchResult> {
@@ -90,54 +98,79 @@ export class Fetch {
   async #fetchRoot(wanted: ChunkRanges): Promise<void> {
     const { hash, format } = this.#job
     if (format === 'raw') this.#blobs = 1
-    const missing = missingRanges(await this.#store.status(hash, this.#job), wanted)
+    let missing = missingRanges(await this.#store.status(hash, this.#job), wanted)
     this.#had += missing.heldBytes
+    const all = missing.ranges
     const knowTotal = (size: number): void => {
-      if (format === 'raw') this.#total = this.#had + bytesWithin(missing.ranges, size)
+      if (format === 'raw') this.#total = this.#had + bytesWithin(all, size)
     }
     if (missing.size !== undefined) knowTotal(missing.size)
-    if (missing.ranges.isEmpty) {
-      this.#blobsDone++
-      this.#report()
-      return
+    while (!missing.ranges.isEmpty) {
+      const some = missing.ranges.first(this.#rangesPerRequest)
+      await this.#get({ type: 'get', hash, ranges: RangesSeq.blob(some) }, knowTotal)
+      if (some === missing.ranges) break
+      missing = missingRanges(await this.#store.status(hash, this.#job), wanted)
     }
-    await this.#get({ type: 'get', hash, ranges: RangesSeq.blob(missing.ranges) }, knowTotal)
+    this.#blobsDone = 1
+    this.#report()
   }
 
   async #fetchChildren(): Promise<void> {
     await using links = await Links.open(this.#store, this.#job.hash, this.#job)
     this.#blobs = 1 + links.count
-    const windows = Math.ceil(links.count / CHILDREN_PER_REQUEST)
-    for (let window = 0; window < windows; window++) {
-      const entries = await this.#missingChildren(links, window * CHILDREN_PER_REQUEST)
+    for (let first = 0; first < links.count; ) {
+      const { entries, next } = await this.#missingChildren(links, first)
       const ranges = RangesSeq.fromEntries(entries)
-      if (windows === 1) await this.#learnTotal(ranges)
+      if (first === 0 && next === links.count) await this.#learnTotal(ranges)
       if (!ranges.isEmpty) await this.#get({ type: 'get', hash: this.#job.hash, ranges })
+      first = next
     }
     this.#blobs = this.#blobsDone
     this.#report()
   }
 
-  /** What is missing of the children from link `first` on. A blob that is linked to twice is fetched once. */
-  async #missingChildren(links: Links, first: number): Promise<RangesSeqEntry[]> {
+  /**
+   * What is missing of the children from link `first` on, as much as fits one request. A blob that is linked to twice is
+   * fetched once.
+   */
+  async #missingChildren(links: Links, first: number): Promise<{ entries: RangesSeqEntry[]; next: number }> {
     const entries: RangesSeqEntry[] = []
     const seen = new Set<string>()
     const end = Math.min(links.count, first + CHILDREN_PER_REQUEST)
-    for (let i = first; i < end; i++) {
-      const child = await links.link(i)
+    let next = first
+    for (let room = this.#rangesPerRequest; next < end && room > 0; next++) {
+      const child = await links.link(next)
       const key = child.toString()
       let ranges = ChunkRanges.empty
       if (!seen.has(key)) {
         seen.add(key)
         const missing = missingRanges(await this.#store.status(child, this.#job), ChunkRanges.all)
-        ranges = missing.ranges
-        this.#had += missing.heldBytes
-        if (ranges.isEmpty) this.#blobsDone++
+        // A child that lacks more pieces than fit is the last of this request and the first of the next.
+        ranges = missing.ranges.first(room)
+        room -= Math.ceil(ranges.boundaries.length / 2)
+        if (this.#isNew(child)) {
+          this.#had += missing.heldBytes
+          if (ranges.isEmpty) this.#blobsDone++
+        }
+        if (ranges !== missing.ranges) {
+          this.#blobsDone--
+          entries.push({ from: next + 1, ranges }, { from: next + 2, ranges: ChunkRanges.empty })
+          return { entries, next }
+        }
       }
-      entries.push({ from: i + 1, ranges })
+      entries.push({ from: next + 1, ranges })
     }
-    entries.push({ from: end + 1, ranges: ChunkRanges.empty })
-    return entries
+    entries.push({ from: next + 1, ranges: ChunkRanges.empty })
+    return { entries, next }
+  }
+
+  #isNew(child: Hash): boolean {
+    const { bytes } = child
+    const prefix =
+      new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) * 65_536 + bytes[4]! * 256 + bytes[5]!
+    const isNew = !this.#counted.has(prefix)
+    this.#counted.add(prefix)
+    return isNew
   }
 
   /** Asks for the last chunk of every child that is missing: its proof tells the size. */

@@ -9,6 +9,12 @@ export const BLOBS_PROTOCOL = '/libp2p-blobs/1.0.0'
 /** Longest request, in bytes: what we send in all, and what we accept after the byte that tells the type (1 MiB). */
 export const MAX_REQUEST_BYTES = 1024 * 1024
 
+/**
+ * Most numbers in the ranges of one request: boundaries, and entries of a ranges sequence. A request of 1 MiB could hold eight
+ * times as many, and would cost its reader 40 MB.
+ */
+export const MAX_REQUEST_NUMBERS = 131_072
+
 /** Longest item of an Observe response, in bytes after its length (1 MiB). */
 export const MAX_OBSERVE_ITEM_BYTES = 1024 * 1024
 

@@ -6,7 +6,7 @@
  */
 import { ChunkRanges } from '../bao/ranges.ts'
 import { MalformedError, Reader, Writer } from './postcard.ts'
-import { readRanges, writeRanges } from './ranges-codec.ts'
+import { NumberBudget, readRanges, writeRanges } from './ranges-codec.ts'
 
 /** From index `from` on, until the next entry, the ranges are `ranges`. */
 export interface RangesSeqEntry {
@@ -86,6 +86,11 @@ export class RangesSeq {
     return this.entries[low - 1]?.ranges ?? ChunkRanges.empty
   }
 
+  /** How many numbers it takes to write: entries and their boundaries. A request has at most `MAX_REQUEST_NUMBERS`. */
+  get numbers(): number {
+    return this.entries.reduce((sum, { ranges }) => sum + ranges.boundaries.length, this.entries.length)
+  }
+
   /** Whether nothing is wanted at any index. */
   get isEmpty(): boolean {
     return this.entries.length === 0
@@ -150,10 +155,13 @@ export function writeRangesSeq(writer: Writer, seq: RangesSeq): void {
 /**
  * Reads a sequence in any spelling: an entry at the index of the one before replaces it, equal neighbours are one.
  *
- * @throws MalformedError when the bytes end early, or an index or a boundary is too large
+ * @throws MalformedError when the bytes end early, an index or a boundary is too large, or there are too many of them
  */
 export function readRangesSeq(reader: Reader): RangesSeq {
+  const position = reader.position
   const count = reader.count('number of entries in the ranges sequence', 2)
+  const budget = new NumberBudget()
+  budget.take(count, position)
   const entries: RangesSeqEntry[] = []
   let from = 0
   for (let i = 0; i < count; i++) {
@@ -163,7 +171,7 @@ export function readRangesSeq(reader: Reader): RangesSeq {
       throw new MalformedError('an index of the ranges sequence is above 2^53-1', start)
     }
     if (entries.at(-1)?.from === from) entries.pop()
-    entries.push({ from, ranges: readRanges(reader) })
+    entries.push({ from, ranges: readRanges(reader, budget) })
   }
   return RangesSeq.fromEntries(entries)
 }

@@ -1,7 +1,7 @@
 /** The four requests (protocol/README.md, "Requests"). */
 import type { ChunkRanges } from '../bao/ranges.ts'
 import { HASH_BYTES, Hash } from '../hash.ts'
-import { MAX_REQUEST_BYTES } from './constants.ts'
+import { MAX_REQUEST_BYTES, MAX_REQUEST_NUMBERS } from './constants.ts'
 import { MalformedError, Reader, TruncatedError, Writer } from './postcard.ts'
 import { readRanges, writeRanges } from './ranges-codec.ts'
 import { type RangesSeq, readRangesSeq, writeRangesSeq } from './ranges-seq.ts'
@@ -58,7 +58,7 @@ const GET_MANY = 9
 /**
  * The bytes of a request. Of a push these are the bytes before the data.
  *
- * @throws RequestTooLongError above {@link MAX_REQUEST_BYTES}, in which case it has to be split
+ * @throws RequestTooLongError above {@link MAX_REQUEST_BYTES} or {@link MAX_REQUEST_NUMBERS}, in which case it has to be split
  */
 export function encodeRequest(request: Request): Uint8Array {
   const writer = new Writer()
@@ -86,6 +86,12 @@ export function encodeRequest(request: Request): Uint8Array {
         writer.raw(hash.bytes)
       }
       writeRangesSeq(writer, request.ranges)
+  }
+  const numbers = request.type === 'observe' ? request.ranges.boundaries.length : request.ranges.numbers
+  if (numbers > MAX_REQUEST_NUMBERS) {
+    throw new RequestTooLongError(
+      `the ${request.type} request has ${numbers} numbers in its ranges, at most ${MAX_REQUEST_NUMBERS} can be sent: ask for less at a time`
+    )
   }
   if (writer.length > MAX_REQUEST_BYTES) {
     throw new RequestTooLongError(

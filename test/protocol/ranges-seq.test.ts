@@ -158,13 +158,19 @@ describe('ranges sequence on the wire', () => {
     )
   })
 
-  test('a megabyte of entries or of boundaries is read', () => {
-    const entries = new Uint8Array(1024 * 1024).fill(0)
-    entries.set(fromHex('feff1f'))
-    expect(decodeRangesSeq(entries).isEmpty).toBe(true)
-    const boundaries = new Uint8Array(1024 * 1024).fill(1)
-    boundaries.set(fromHex('01 00 80803f'))
-    expect(decodeRangesSeq(boundaries).at(0).boundaries.length).toBe(0xfc000)
+  test('as many entries or boundaries as a request may have are read, and one more is not', () => {
+    const of = (bytes: number[], rest: number, fill: number): Uint8Array =>
+      Uint8Array.from([...bytes, ...new Array<number>(rest).fill(fill)])
+    // 131072 entries of two bytes: step 0, no ranges.
+    expect(decodeRangesSeq(of([0x80, 0x80, 0x08], 2 * 131_072, 0)).isEmpty).toBe(true)
+    expect(() => decodeRangesSeq(of([0x81, 0x80, 0x08], 2 * 131_073, 0))).toThrow('more than 131072 numbers')
+    // One entry with the other 131071 as boundaries.
+    const most = decodeRangesSeq(of([1, 0, 0xff, 0xff, 0x07], 131_071, 1))
+    expect(most.at(0).boundaries.length).toBe(131_071)
+    expect(most.numbers).toBe(131_072)
+    expect(() => decodeRangesSeq(of([1, 0, 0x80, 0x80, 0x08], 131_072, 1))).toThrow(
+      'more than 131072 numbers'
+    )
   })
 })
 
