@@ -163,11 +163,10 @@ export class MemoryStore implements BlobStore {
       }
       const { hash, blob } = collector.finish()
       progress.end()
-      if (!this.#publish(hash, blob)) this.#usedBytes -= collector.reserved
+      if (this.#publish(hash, blob)) this.#usedBytes += blob.allocated
       return { hash, size: blob.size }
-    } catch (error) {
+    } finally {
       this.#usedBytes -= collector.reserved
-      throw error
     }
   }
 

@@ -31,7 +31,8 @@ export class Pages {
   cost(offset: number, length: number): number {
     let bytes = 0
     for (const page of pagesOf(offset, length)) {
-      if (!this.#pages.has(page)) bytes += this.#pageBytes(page)
+      const there = this.#pages.get(page)?.length ?? 0
+      bytes += this.#pageBytes(page, there, offset + length) - there
     }
     return bytes
   }
@@ -45,13 +46,9 @@ export class Pages {
 
   write(offset: number, bytes: Uint8Array): void {
     for (const page of pagesOf(offset, bytes.length)) {
-      let target = this.#pages.get(page)
-      if (target === undefined) {
-        target = new Uint8Array(this.#pageBytes(page))
-        this.#pages.set(page, target)
-      }
       const start = page * PAGE_BYTES
       const from = Math.max(offset, start)
+      const target = this.#page(page, offset + bytes.length)
       target.set(bytes.subarray(from - offset, start + PAGE_BYTES - offset), from - start)
     }
   }
@@ -71,8 +68,23 @@ export class Pages {
     }
   }
 
-  #pageBytes(page: number): number {
-    return Math.min(PAGE_BYTES, this.#size - page * PAGE_BYTES)
+  /** The page, with room up to `end`. */
+  #page(page: number, end: number): Uint8Array {
+    const there = this.#pages.get(page)
+    const bytes = this.#pageBytes(page, there?.length ?? 0, end)
+    if (there?.length === bytes) return there
+    const grown = new Uint8Array(bytes)
+    if (there !== undefined) grown.set(there)
+    this.#pages.set(page, grown)
+    return grown
+  }
+
+  /** Bytes to have of a page of which there are `there`: as long as the size is not known, it grows by doubling. */
+  #pageBytes(page: number, there: number, end: number): number {
+    const start = page * PAGE_BYTES
+    if (this.#size !== Infinity) return Math.min(PAGE_BYTES, this.#size - start)
+    const needed = Math.min(PAGE_BYTES, end - start)
+    return needed <= there ? there : Math.min(PAGE_BYTES, Math.max(needed, 2 * there))
   }
 }
 
