@@ -34,7 +34,7 @@ export class OutboardBuilder {
   readonly #kernel: Kernel
   readonly #onRun: (nodes: RunOutboard) => void
   readonly #pairs = new Uint8Array((RUN_GROUPS - 1) * PAIR_BYTES)
-  #buffer: Uint8Array | undefined
+  #buffer = new Uint8Array(0)
   #buffered = 0
   #values = new Uint8Array(64 * CV_BYTES)
   #runs = 0
@@ -64,8 +64,8 @@ export class OutboardBuilder {
         rest = rest.subarray(RUN_BYTES)
         continue
       }
-      this.#buffer ??= new Uint8Array(RUN_BYTES)
       const taken = rest.subarray(0, RUN_BYTES - this.#buffered)
+      this.#makeRoom(this.#buffered + taken.length)
       this.#buffer.set(taken, this.#buffered)
       this.#buffered += taken.length
       rest = rest.subarray(taken.length)
@@ -76,14 +76,22 @@ export class OutboardBuilder {
   finish(): HashedBlob {
     const isRoot = this.#runs === 0
     if (isRoot || this.#buffered > 0) {
-      this.#hashRun(this.#buffer?.subarray(0, this.#buffered) ?? new Uint8Array(0), isRoot)
+      this.#hashRun(this.#buffer.subarray(0, this.#buffered), isRoot)
     }
     const { value, nodes } = combineRuns(this.#values, this.#size, this.#kernel)
     return { hash: Hash.fromBytes(value), size: this.#size, top: nodes }
   }
 
+  /** Most blobs are small: they should not cost a run's worth of memory each. */
+  #makeRoom(length: number): void {
+    if (length <= this.#buffer.length) return
+    const grown = new Uint8Array(Math.min(RUN_BYTES, Math.max(length, 2 * this.#buffer.length)))
+    grown.set(this.#buffer.subarray(0, this.#buffered))
+    this.#buffer = grown
+  }
+
   #hashBuffered(): void {
-    this.#hashRun(this.#buffer!, false)
+    this.#hashRun(this.#buffer, false)
     this.#buffered = 0
   }
 

@@ -6,7 +6,8 @@
  */
 export const MAX_STREAMS_PER_PEER = 64
 
-/** Requests that are answered at the same time in all. Each costs about 1.5 MiB while it is being answered. */
+/** Requests that are answered at the same time in all. Each costs up to 3 MiB while it is being answered, all together not much
+ * more than `RESPONSE_MEMORY_BYTES`. */
 export const MAX_STREAMS = 512
 
 /**
@@ -44,3 +45,9 @@ export const CHILDREN_PER_REQUEST = 8_192
 
 /** Ranges of chunks that are asked for at a time: their boundaries, and an entry for each child, are what a request may hold. */
 export const RANGES_PER_REQUEST = 32_768
+
+/**
+ * Memory in bytes that the responses under way share for data they have read ahead. As long as there are few of them, each
+ * reads 1 MiB at a time; when there are many, less.
+ */
+export const RESPONSE_MEMORY_BYTES = 128 * 1024 * 1024

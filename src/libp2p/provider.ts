@@ -1,11 +1,13 @@
 /** Answers the requests that come in on libp2p streams. */
 import type { Connection, Logger, PeerId, Stream } from '@libp2p/interface'
+import { ENCODE_BATCH_BYTES } from '../bao/encoder.ts'
 import { BLOBS_PROTOCOL } from '../protocol/constants.ts'
 import type { Request } from '../protocol/request.ts'
 import { respond } from '../protocol/respond.ts'
 import { encodeStatus } from '../protocol/status.ts'
 import type { BlobStore } from '../store/index.ts'
 import { closeStream } from './close-stream.ts'
+import { RESPONSE_MEMORY_BYTES } from './constants.ts'
 import type { BlobsLimits } from './limits.ts'
 import { StreamLimits } from './stream-limits.ts'
 import { streamReader } from './stream-reader.ts'
@@ -70,6 +72,12 @@ export class Provider {
     await Promise.all(this.#serving)
   }
 
+  /** What a response that begins now may read at a time. It holds up to three such pieces. */
+  #batchBytes(): number {
+    const share = RESPONSE_MEMORY_BYTES / 3 / (this.#serving.size + 1)
+    return Math.min(ENCODE_BATCH_BYTES, Math.floor(share))
+  }
+
   async #refuse(stream: Stream): Promise<void> {
     const { limits, log } = this.#init
     if (stream.protocol !== BLOBS_PROTOCOL) {
@@ -110,6 +118,7 @@ export class Provider {
         hasStatus: stream.protocol === BLOBS_PROTOCOL,
         acceptPush,
         maxBlobBytes: limits.maxBlobBytes,
+        encode: { batchBytes: this.#batchBytes() },
         authorize: authorize && (request => authorize({ peer, request })),
         onRequest: received => {
           request = received

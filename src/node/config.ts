@@ -25,7 +25,7 @@ export class InvalidConfigError extends Error {
 
 const LIMIT_DESCRIPTIONS: Readonly<Record<keyof BlobsLimits, string>> = {
   maxStreamsPerPeer: 'Requests of one peer that are answered at the same time.',
-  maxStreams: 'Requests that are answered at the same time in all; each costs about 1.5 MiB of memory.',
+  maxStreams: 'Requests that are answered at the same time in all.',
   maxStreamsPerConnection: 'Streams that one connection may open before further ones are reset.',
   retryAfterMs: 'How long a peer that is turned away is told to wait, in ms.',
   requestTimeoutMs: 'Within this time a request must have come in full, in ms.',

@@ -1,7 +1,7 @@
 /**
  * The provider's side: reads a request and yields the response.
  *
- * Knows nothing of libp2p: any stream of bytes can carry it. Memory is a few pieces of at most 256 KiB per response,
+ * Knows nothing of libp2p: any stream of bytes can carry it. Memory is a few pieces of at most 1 MiB per response,
  * whatever is asked for.
  */
 import { type EncodeOptions, encode } from '../bao/encoder.ts'

@@ -8,6 +8,9 @@ import { explained, isNotFound } from '../fs-errors.ts'
 import type { BlobReader } from '../index.ts'
 import { readAll } from '../write-all.ts'
 
+/** Bytes of outboard to read at a time: that of 16 MiB of data. */
+const WINDOW_BYTES = 64 * 1024
+
 export class FsReader implements BlobReader {
   readonly hash: Hash
   readonly size: number
@@ -16,6 +19,8 @@ export class FsReader implements BlobReader {
   readonly #outboard: FileHandle | undefined
   readonly #onClose: ((reader: FsReader) => void) | undefined
   #isClosed = false
+  /** The part of the outboard that was read last. */
+  #window: { readonly start: number; readonly bytes: Uint8Array } = { start: 0, bytes: new Uint8Array(0) }
 
   constructor(files: BlobFiles, onClose?: (reader: FsReader) => void) {
     this.hash = files.hash
@@ -40,8 +45,26 @@ export class FsReader implements BlobReader {
     await this.#read('data', this.#data, this.size, offset, target, signal)
   }
 
+  /** Reads ahead: who reads data in order asks for the outboard in order, a little at a time. */
   async readOutboard(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
-    await this.#read('outboard', this.#outboard, outboardBytes(this.size), offset, target, signal)
+    const total = outboardBytes(this.size)
+    const window = this.#window
+    const at = offset - window.start
+    if (at >= 0 && at + target.length <= window.bytes.length && !this.#isClosed) {
+      target.set(window.bytes.subarray(at, at + target.length))
+      return
+    }
+    const isNext = offset <= window.start + window.bytes.length && at >= 0
+    const length = isNext ? Math.min(WINDOW_BYTES, total - offset) : 0
+    if (length <= target.length) {
+      await this.#read('outboard', this.#outboard, total, offset, target, signal)
+      this.#window = { start: offset, bytes: target.slice() }
+      return
+    }
+    const bytes = new Uint8Array(length)
+    await this.#read('outboard', this.#outboard, total, offset, bytes, signal)
+    this.#window = { start: offset, bytes }
+    target.set(bytes.subarray(0, target.length))
   }
 
   async close(): Promise<void> {
