@@ -179,7 +179,8 @@ describe.each([false, true])('a Get (status: %s)', hasStatus => {
     }
     const to = new MemoryStore()
     const reset = new Error('connection lost')
-    const failure = await transfer(from, to, get(hash), { hasStatus }, async function* (response) {
+    const small = { hasStatus, encode: { batchBytes: 65_536 } }
+    const failure = await transfer(from, to, get(hash), small, async function* (response) {
       let sent = 0
       for await (const bytes of response) {
         yield bytes

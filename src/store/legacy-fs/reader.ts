@@ -54,7 +54,8 @@ export class FsReader implements BlobReader {
       target.set(window.bytes.subarray(at, at + target.length))
       return
     }
-    const isNext = offset <= window.start + window.bytes.length && at >= 0
+    // The outboard of a partial blob has gaps, and its file may end before it does.
+    const isNext = this.held === undefined && at >= 0 && at <= window.bytes.length
     const length = isNext ? Math.min(WINDOW_BYTES, total - offset) : 0
     if (length <= target.length) {
       await this.#read('outboard', this.#outboard, total, offset, target, signal)
