@@ -2,6 +2,7 @@
 import type { Hash } from '../hash.ts'
 import { parseWanted } from '../node/provider-list.ts'
 import { verifyBlob } from '../node/verify-blob.ts'
+import { Links } from '../protocol/links.ts'
 import type { BlobStore } from '../store/index.ts'
 import { type Cli, type Context, examples, openHome } from './context.ts'
 import { EXIT } from './exit-codes.ts'
@@ -11,8 +12,9 @@ import { LOCAL_MIN_BYTES, ProgressView } from './progress.ts'
 const DESCRIPTION = `Read blobs in the home's store through, and tell which are damaged. Without a hash all are read.
 
 Each is checked twice: against the tree of hashes it is served with, and as a whole by another implementation of BLAKE3.
-Damaged bytes are never served. With --remove a damaged blob is removed, and its tags stay: adding or getting it again brings it
-back. The exit code is 1 when anything is damaged.`
+A blob whose data is damaged is set aside: it is no longer served, and adding or getting it again brings it back; --remove
+removes what was set aside, too. Without a hash it is also told which blobs are missing that a tag names. The exit code is 1
+when anything is damaged or missing.`
 
 interface VerifyFlags {
   readonly all?: boolean
@@ -54,9 +56,34 @@ async function verify(context: Context, texts: readonly string[], flags: VerifyF
     damaged++
     if (flags.remove) await store.delete(hash)
   }
-  const found = damaged === 0 ? 'none is damaged' : `${damaged} damaged${flags.remove ? ', removed' : ''}`
-  output.result({ event: 'summary', blobs, damaged }, `${plural(blobs, 'blob')} read, ${found}`)
-  return damaged === 0 ? EXIT.ok : EXIT.failed
+  const missing = flags.all || hashes.length === 0 ? await tellMissing(context, store) : 0
+  const found =
+    damaged === 0 ? 'none is damaged' : `${damaged} damaged${flags.remove ? ', removed' : ', set aside'}`
+  const lost = missing === 0 ? '' : `, ${missing} missing`
+  output.result(
+    { event: 'summary', blobs, damaged, missing },
+    `${plural(blobs, 'blob')} read, ${found}${lost}`
+  )
+  return damaged + missing === 0 ? EXIT.ok : EXIT.failed
+}
+
+/** Tells of blobs that a tag names, itself or by a hash sequence, and that are not there. @returns how many */
+async function tellMissing({ output, signal }: Context, store: BlobStore): Promise<number> {
+  let missing = 0
+  const look = async (hash: Hash, tag: string): Promise<boolean> => {
+    const { state } = await store.status(hash, { signal })
+    if (state !== 'absent') return state === 'complete'
+    missing++
+    const event = { event: 'verified', hash, state: 'missing', bytes: 0, reason: `tag "${tag}" names it` }
+    output.result(event, `${hash}  missing: tag "${tag}" names it`)
+    return false
+  }
+  for await (const { name, hash, format } of store.tags.list({ signal })) {
+    if (!(await look(hash, name)) || format === 'raw') continue
+    await using links = await Links.open(store, hash, { signal })
+    for await (const child of links) await look(child, name)
+  }
+  return missing
 }
 
 /** @returns whether it is undamaged */

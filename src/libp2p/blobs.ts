@@ -100,6 +100,9 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
   }
 
   async fetch(hash: Hash, options: FetchOptions): Promise<FetchResult> {
+    if (options.format !== undefined && !['raw', 'hash_seq'].includes(options.format)) {
+      throw new TypeError(`fetch: format is "${options.format}", it must be "raw" or "hash_seq"`)
+    }
     const failures: { provider: ProviderAddress; error: unknown }[] = []
     let receivedBefore = 0
     for (const provider of providersOf(options.from)) {
@@ -134,6 +137,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
         receivedBefore += received
       }
     }
+    this.safeDispatchEvent('failed', { detail: { hash, errors: failures.map(({ error }) => error) } })
     throw failures.length === 1 ? failures[0]!.error : new AllProvidersFailedError(hash, failures)
   }
 
@@ -174,11 +178,12 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     const request: GetRequest = { type: 'get', hash, ranges: RangesSeq.blob(ranges) }
     const pump = this.#receive(options.from, request, async () => sink, signal).then(
       () => channel.end(),
-      error => channel.fail(error)
+      error => channel.fail(error, signal.aborted)
     )
     try {
       for await (const pieces of channel) {
         for (const piece of pieces) {
+          options.signal?.throwIfAborted()
           if (piece.length > 0) yield piece
         }
       }
@@ -203,7 +208,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
       )
       .then(
         () => channel.end(),
-        error => channel.fail(error)
+        error => channel.fail(error, signal.aborted)
       )
     try {
       yield* channel

@@ -19,9 +19,14 @@ export class Channel<T> {
     this.#wake?.()
   }
 
-  /** The consumer meets `error` after all that waits. */
-  fail(error: unknown): void {
+  /**
+   * The consumer meets `error` after all that waits.
+   *
+   * @param isUrgent drops what waits
+   */
+  fail(error: unknown, isUrgent = false): void {
     this.#end ??= { error }
+    if (isUrgent) for (const { done } of this.#waiting.splice(0)) done()
     this.#wake?.()
   }
 

@@ -11,6 +11,13 @@ export const MAX_STREAMS_PER_PEER = 64
 export const MAX_STREAMS = 512
 
 /**
+ * Observe requests among these, of one peer and in all. They rest for hours and cost little, but would take the places of those
+ * who want data.
+ */
+export const MAX_OBSERVERS_PER_PEER = 8
+export const MAX_OBSERVERS = 64
+
+/**
  * Streams that libp2p lets one connection open before it resets further ones by itself. Above `MAX_STREAMS_PER_PEER`, so
  * that a peer that asks for a little too much is told to come back later.
  */

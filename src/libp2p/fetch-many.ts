@@ -28,6 +28,9 @@ export interface FetchManyJob {
   readonly fetch: (hash: Hash) => Promise<{ received: number }>
 }
 
+/** Blobs in a request that follows one which met a blob that was not there. */
+const FEW_AT_A_TIME = 16
+
 interface Wanted {
   readonly hash: Hash
   readonly ranges: ChunkRanges
@@ -51,12 +54,17 @@ export async function fetchMany(
       if (ranges.isEmpty) fetched.push(hash)
       else wanted.push({ hash, ranges })
     }
+    // A blob that is not there ends the response. Where many are not there, only a few are asked for again at a time: else each
+    // of them would cost a request with all the rest.
+    let most = wanted.length
     while (wanted.length > 0) {
-      const { done, bytes } = await getMany(getter, store, wanted, job)
+      const asked = wanted.slice(0, most)
+      const { done, bytes } = await getMany(getter, store, asked, job)
       received += bytes
       fetched.push(...wanted.slice(0, done).map(({ hash }) => hash))
-      const stopped = wanted[done]
-      wanted = wanted.slice(done + 1)
+      const stopped = asked[done]
+      wanted = wanted.slice(stopped === undefined ? done : done + 1)
+      most = stopped === undefined ? 2 * most : FEW_AT_A_TIME
       if (stopped === undefined) continue
       try {
         received += (await job.fetch(stopped.hash)).received

@@ -17,10 +17,16 @@ export class ProviderUnreachableError extends Error {
   readonly code = 'ERR_PROVIDER_UNREACHABLE'
 
   constructor(provider: ProviderAddress, cause: unknown) {
-    super(`${nameOf(provider)} cannot be reached: ${cause instanceof Error ? cause.message : cause}`, {
+    super(`${nameOf(provider)} cannot be reached: ${reasonOf(cause)}`, {
       cause
     })
   }
+}
+
+/** libp2p sometimes rejects with the event that it was waiting against. */
+function reasonOf(cause: unknown): string {
+  if (cause instanceof Error) return cause.message
+  return cause instanceof Event ? `the connection reported "${cause.type}"` : String(cause)
 }
 
 /** A response, on its way. */

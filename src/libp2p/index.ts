@@ -136,6 +136,8 @@ export interface BlobsEvents {
   request: CustomEvent<ServedRequest>
   /** A fetch has been completed. */
   fetched: CustomEvent<FetchResult & { readonly ms: number }>
+  /** A fetch has failed, with the reason of each provider that was asked. One that was aborted is not told of. */
+  failed: CustomEvent<{ readonly hash: Hash; readonly errors: readonly unknown[] }>
 }
 
 export interface Blobs extends TypedEventTarget<BlobsEvents> {

@@ -17,6 +17,18 @@ export interface BlobsLimits {
    */
   readonly maxStreams: number
   /**
+   * Observe requests of one peer among these.
+   *
+   * @default 8
+   */
+  readonly maxObserversPerPeer: number
+  /**
+   * Observe requests among these in all.
+   *
+   * @default 64
+   */
+  readonly maxObservers: number
+  /**
    * Streams that libp2p lets one connection open before it resets further ones.
    *
    * @default 256
@@ -63,6 +75,8 @@ export interface BlobsLimits {
 export const DEFAULT_LIMITS: BlobsLimits = {
   maxStreamsPerPeer: defaults.MAX_STREAMS_PER_PEER,
   maxStreams: defaults.MAX_STREAMS,
+  maxObserversPerPeer: defaults.MAX_OBSERVERS_PER_PEER,
+  maxObservers: defaults.MAX_OBSERVERS,
   maxStreamsPerConnection: defaults.MAX_STREAMS_PER_CONNECTION,
   retryAfterMs: defaults.RETRY_AFTER_MS,
   requestTimeoutMs: defaults.REQUEST_TIMEOUT_MS,

@@ -2,6 +2,7 @@
 import type { Connection, Logger, PeerId, Stream } from '@libp2p/interface'
 import { ENCODE_BATCH_BYTES } from '../bao/encoder.ts'
 import { BLOBS_PROTOCOL } from '../protocol/constants.ts'
+import { BusyError } from '../protocol/errors.ts'
 import type { Request } from '../protocol/request.ts'
 import { respond } from '../protocol/respond.ts'
 import { encodeStatus } from '../protocol/status.ts'
@@ -45,12 +46,15 @@ export class RequestTimeoutError extends Error {
 export class Provider {
   readonly #init: ProviderInit
   readonly #streams: StreamLimits
+  readonly #observers: StreamLimits
   readonly #stopping = new AbortController()
   readonly #serving = new Set<Promise<void>>()
 
   constructor(init: ProviderInit) {
     this.#init = init
-    this.#streams = new StreamLimits(init.limits.maxStreamsPerPeer, init.limits.maxStreams)
+    const { maxStreamsPerPeer, maxStreams, maxObserversPerPeer, maxObservers } = init.limits
+    this.#streams = new StreamLimits(maxStreamsPerPeer, maxStreams)
+    this.#observers = new StreamLimits(maxObserversPerPeer, maxObservers)
   }
 
   /** Handles one inbound stream. Never rejects: what goes wrong concerns this stream only. */
@@ -112,6 +116,7 @@ export class Provider {
     const writer = streamWriter(stream, { signal, idleTimeoutMs: limits.idleTimeoutMs })
     let request: Request | undefined
     let failure: unknown
+    let leaveObservers: (() => void) | undefined
     try {
       const response = respond(reader, store, {
         signal,
@@ -123,6 +128,9 @@ export class Provider {
         onRequest: received => {
           request = received
           clearTimeout(requestTimer)
+          if (received.type !== 'observe') return
+          leaveObservers = this.#observers.enter(peer.toString())
+          if (leaveObservers === undefined) throw new BusyError(limits.retryAfterMs)
         },
         onFailure: error => {
           failure = error
@@ -135,6 +143,7 @@ export class Provider {
       failure ??= error
       writer.abort(toError(error))
     } finally {
+      leaveObservers?.()
       clearTimeout(requestTimer)
       clearTimeout(streamTimer)
     }

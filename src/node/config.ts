@@ -26,6 +26,8 @@ export class InvalidConfigError extends Error {
 const LIMIT_DESCRIPTIONS: Readonly<Record<keyof BlobsLimits, string>> = {
   maxStreamsPerPeer: 'Requests of one peer that are answered at the same time.',
   maxStreams: 'Requests that are answered at the same time in all.',
+  maxObserversPerPeer: 'Observe requests of one peer among these.',
+  maxObservers: 'Observe requests among these in all.',
   maxStreamsPerConnection: 'Streams that one connection may open before further ones are reset.',
   retryAfterMs: 'How long a peer that is turned away is told to wait, in ms.',
   requestTimeoutMs: 'Within this time a request must have come in full, in ms.',
@@ -53,6 +55,8 @@ const limit = (key: keyof BlobsLimits) =>
 const limits = z.strictObject({
   maxStreamsPerPeer: limit('maxStreamsPerPeer'),
   maxStreams: limit('maxStreams'),
+  maxObserversPerPeer: limit('maxObserversPerPeer'),
+  maxObservers: limit('maxObservers'),
   maxStreamsPerConnection: limit('maxStreamsPerConnection'),
   retryAfterMs: limit('retryAfterMs'),
   requestTimeoutMs: limit('requestTimeoutMs'),

@@ -14,8 +14,11 @@ import type { BlobReader, BlobStore, WaitOptions } from '../store/index.ts'
 /** What was found. */
 export interface Verified {
   readonly hash: Hash
-  /** `ok`: all that is held is right, and it is all of the blob; `partial`: all that is held is right. */
-  readonly state: 'ok' | 'partial' | 'damaged'
+  /**
+   * `ok`: all that is held is right, and it is all of the blob; `partial`: all that is held is right; `mended`: the data is
+   * right, what belongs to it was not, and is now; `damaged`: the data is wrong, and the store has set it aside.
+   */
+  readonly state: 'ok' | 'partial' | 'mended' | 'damaged'
   /** Bytes that were read. */
   readonly bytes: number
   /** What is wrong. */
@@ -32,6 +35,15 @@ export async function verifyBlob(
   hash: Hash,
   options: VerifyOptions = {}
 ): Promise<Verified> {
+  const first = await readThrough(store, hash, options)
+  if (first.state !== 'damaged') return first
+  const after = await store.reportDamage(hash)
+  if (after.state !== 'complete') return first
+  const second = await readThrough(store, hash, options)
+  return second.state === 'ok' ? { ...second, state: 'mended', reason: first.reason ?? '' } : second
+}
+
+async function readThrough(store: BlobStore, hash: Hash, options: VerifyOptions): Promise<Verified> {
   let bytes = 0
   const count = (length: number): void => {
     bytes += length

@@ -51,6 +51,19 @@ export class NotAHashSequenceError extends Error {
   }
 }
 
+/** There is too much to do at the moment. Thrown at the provider, from the hook that sees the request. */
+export class BusyError extends Error {
+  override readonly name = 'BusyError'
+  readonly code = 'ERR_BUSY'
+  /** When to ask again, in ms. */
+  readonly retryAfterMs: number
+
+  constructor(retryAfterMs: number) {
+    super(`too many requests of this kind at the same time; ask again in ${retryAfterMs} ms`)
+    this.retryAfterMs = retryAfterMs
+  }
+}
+
 /** A request was refused; thrown at the provider where the stream cannot say why. */
 export class PermissionDeniedError extends Error {
   override readonly name = 'PermissionDeniedError'

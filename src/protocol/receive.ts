@@ -181,7 +181,7 @@ class Receiver {
     const size = await this.#readSize(index, hash)
     const blob: ReceivedBlob = { index, hash, size, ranges }
     const target = await this.#sink.open(blob)
-    const writes: Promise<void>[] = []
+    const writes = new Set<Promise<void>>()
     try {
       const decoder = new Decoder(hash, size, ranges)
       const proven = new Proven()
@@ -192,7 +192,11 @@ class Receiver {
         if (proven.isEmpty) return
         received += proven.bytes
         const write = target.write(proven.take())
-        writes.push(write)
+        writes.add(write)
+        write.then(
+          () => writes.delete(write),
+          () => undefined
+        )
         this.#buffers.hold(write)
         handedOnAt = Date.now()
       }
@@ -283,7 +287,7 @@ class Receiver {
     this.#end = rest.length
   }
 
-  #close(target: BlobSink, writes: readonly Promise<void>[]): void {
+  #close(target: BlobSink, writes: ReadonlySet<Promise<void>>): void {
     const closing = Promise.allSettled(writes)
       .then(() => target.close())
       .then(

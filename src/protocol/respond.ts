@@ -5,7 +5,12 @@
  * whatever is asked for.
  */
 import { type EncodeOptions, encode } from '../bao/encoder.ts'
-import { HashMismatchError, MissingChunksError, TruncatedEncodingError } from '../bao/errors.ts'
+import {
+  CorruptSourceError,
+  HashMismatchError,
+  MissingChunksError,
+  TruncatedEncodingError
+} from '../bao/errors.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { SizeMismatchError } from '../store/errors.ts'
@@ -14,6 +19,7 @@ import { concat } from './concat.ts'
 import {
   BadPushError,
   BlobTooLargeError,
+  BusyError,
   NotAHashSequenceError,
   NotAvailableError,
   PermissionDeniedError
@@ -51,7 +57,7 @@ export interface RespondOptions {
   readonly maxBlobBytes?: number | undefined
   /** Decides whether a request is answered, before the store is looked at. Default: every request is. */
   readonly authorize?: ((request: Request) => boolean | Promise<boolean>) | undefined
-  /** Told of the request, once it has been read. */
+  /** Told of the request, once it has been read. May throw a BusyError to turn it away. */
   readonly onRequest?: ((request: Request) => void) | undefined
   /** Told of each blob when its first byte is about to be sent. */
   readonly onBlob?: ((blob: RespondedBlob) => void) | undefined
@@ -105,6 +111,7 @@ export async function* respond(
 
 function statusOf(error: unknown): Status {
   if (error instanceof NotAvailableError || error instanceof MissingChunksError) return { type: 'not_found' }
+  if (error instanceof BusyError) return { type: 'busy', retryAfterMs: error.retryAfterMs }
   if (error instanceof PermissionDeniedError) return { type: 'permission_denied', message: error.message }
   if (
     error instanceof MalformedRequestError ||
@@ -182,7 +189,7 @@ async function* answerGet(
   if (request.ranges.isEmpty) return
   await using root = await openBlob(store, request.hash, 0, options, request.ranges.at(0))
   if (request.ranges.isBlobOnly) {
-    yield* encodeBlob(root, 0, request.ranges.at(0), options)
+    yield* encodeBlob(store, root, 0, request.ranges.at(0), options)
     return
   }
   // What is no hash sequence is not answered at all, not even its root: so does the original.
@@ -191,10 +198,10 @@ async function* answerGet(
     const end = Math.min(to ?? Number.POSITIVE_INFINITY, links.count + 1)
     for (let i = from; i < end; i++) {
       if (i === 0) {
-        yield* encodeBlob(root, 0, ranges, options)
+        yield* encodeBlob(store, root, 0, ranges, options)
       } else {
         await using child = await openBlob(store, await links.link(i - 1), i, options, ranges)
-        yield* encodeBlob(child, i, ranges, options)
+        yield* encodeBlob(store, child, i, ranges, options)
       }
     }
   }
@@ -209,7 +216,7 @@ async function* answerGetMany(
     const end = Math.min(to ?? request.hashes.length, request.hashes.length)
     for (let i = from; i < end; i++) {
       await using blob = await openBlob(store, request.hashes[i]!, i, options, ranges)
-      yield* encodeBlob(blob, i, ranges, options)
+      yield* encodeBlob(store, blob, i, ranges, options)
     }
   }
 }
@@ -227,6 +234,22 @@ async function openBlob(
 }
 
 async function* encodeBlob(
+  store: BlobStore,
+  blob: BlobReader,
+  index: number,
+  ranges: ChunkRanges,
+  options: RespondOptions
+): AsyncGenerator<Uint8Array, void, undefined> {
+  try {
+    yield* sizeAndEncoding(blob, index, ranges, options)
+  } catch (error) {
+    // The store may mend it for the next request. This one does not wait for that.
+    if (error instanceof CorruptSourceError) store.reportDamage(blob.hash).catch(options.onFailure)
+    throw error
+  }
+}
+
+async function* sizeAndEncoding(
   blob: BlobReader,
   index: number,
   ranges: ChunkRanges,

@@ -181,6 +181,15 @@ export interface BlobStore extends AsyncDisposable {
   delete(hash: Hash): Promise<boolean>
 
   /**
+   * To be told when what a reader of the blob has returned was wrong. The store reads the blob through. What it can mend, such
+   * as a damaged outboard, it mends; a blob whose data is wrong it sets aside, so that it is absent from then on and can be
+   * added or fetched again. A partial blob of which a part is wrong is given up.
+   *
+   * @returns what is held now
+   */
+  reportDamage(hash: Hash): Promise<BlobStatus>
+
+  /**
    * The blob's status now, and again whenever it has changed, until the signal aborts (which ends it without an error) or
    * the consumer leaves. Changes that follow each other fast are reported as one.
    */

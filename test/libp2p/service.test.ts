@@ -1,4 +1,7 @@
 /** Two libp2p nodes in one process, over TCP. */
+import { mkdtemp, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import type { Libp2p, Stream } from '@libp2p/interface'
 import { afterEach, describe, expect, it } from 'vitest'
 import {
@@ -26,6 +29,7 @@ import type { ObserveItem } from '../../src/protocol/observe-item.ts'
 import { RangesSeq } from '../../src/protocol/ranges-seq.ts'
 import { encodeRequest } from '../../src/protocol/request.ts'
 import { respond } from '../../src/protocol/respond.ts'
+import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { INTERESTING_SIZES, randomData } from '../helpers/data.ts'
 import { createTestNode, MUXER_OPTIONS, type MuxerOptions } from '../helpers/libp2p.ts'
@@ -313,6 +317,32 @@ describe('the service', () => {
     )
   })
 
+  it('asks for many blobs that are not there in a number of requests that grows with theirs, not with its square', async () => {
+    const [provider, getter] = [await start(), await start()]
+    const hashes = Array.from({ length: 400 }, (_, i) => hashBytes(randomData(10 + i)).hash)
+    let numbers = 0
+    provider.services.blobs.addEventListener('request', ({ detail }) => {
+      if (detail.request?.type === 'get_many') numbers += detail.request.hashes.length
+    })
+    const result = await getter.services.blobs.fetchMany(hashes, { from: provider.getMultiaddrs() })
+    expect(result.notAvailable.length).toBe(400)
+    expect(numbers).toBeLessThan(400 * 17 + 400)
+  })
+
+  it('tells of fetches that failed', async () => {
+    const [provider, getter] = [await start(), await start()]
+    const failed: { hash: Hash; errors: readonly unknown[] }[] = []
+    getter.services.blobs.addEventListener('failed', ({ detail }) => failed.push(detail))
+    const { hash } = hashBytes(randomData(5))
+    await expect(getter.services.blobs.fetch(hash, { from: provider.getMultiaddrs() })).rejects.toThrow()
+    expect(failed).toMatchObject([{ hash }])
+    expect(failed[0]!.errors[0]).toBeInstanceOf(NotAvailableError)
+    const format = 'hashseq' as 'raw'
+    await expect(getter.services.blobs.fetch(hash, { from: provider.peerId, format })).rejects.toThrow(
+      'must be "raw"'
+    )
+  })
+
   it('refuses limits that are none', async () => {
     await expect(start({ limits: { maxStreams: 0 } })).rejects.toThrow('maxStreams is 0')
     await expect(start({ limits: { maxStream: 5 } as object })).rejects.toThrow(
@@ -321,7 +351,60 @@ describe('the service', () => {
   })
 })
 
+describe('damage at the provider', () => {
+  it('is told to the store, which mends what it can: the next request is answered', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'blobs-damage-'))
+    const store = await LegacyFsStore.open(folder)
+    try {
+      const data = randomData(3_000_000)
+      const { hash } = await store.addBytes(data)
+      const provider = await createTestNode({ services: { blobs: blobs({ store }) } })
+      running.push(provider)
+      const getter = await start()
+      const outboard = await open(join(folder, 'data', `${hash}.obao4`), 'r+')
+      await outboard.write(Uint8Array.of(1, 2, 3, 4), 0, 4, 5000)
+      await outboard.close()
+      const from = provider.getMultiaddrs()
+      await expect(getter.services.blobs.fetch(hash, { from })).rejects.toThrow()
+      await until(() => store.notices.some(notice => notice.includes('computed anew')))
+      await getter.services.blobs.fetch(hash, { from })
+      expect(Buffer.compare(await bytesOf(getter.store, hash), data)).toBe(0)
+
+      const other = await start()
+      const file = await open(join(folder, 'data', `${hash}.data`), 'r+')
+      await file.write(Uint8Array.of(1, 2, 3, 4), 0, 4, 2_000_000)
+      await file.close()
+      await expect(other.services.blobs.fetch(hash, { from })).rejects.toThrow()
+      await until(() => store.notices.some(notice => notice.includes('add or fetch the blob again')))
+      await expect(other.services.blobs.fetch(hash, { from })).rejects.toThrow(NotAvailableError)
+    } finally {
+      await store.close()
+      await rm(folder, { recursive: true })
+    }
+  })
+})
+
 describe('a hostile peer', () => {
+  it('that observes as often as it can leaves room for those who want data', async () => {
+    const provider = await start({ limits: { maxObserversPerPeer: 3, maxObservers: 4, maxStreams: 6 } })
+    const { hash } = await provider.store.addBytes(randomData(1000))
+    const getters = [await start(), await start()]
+    const from = provider.getMultiaddrs()
+    const stop = new AbortController()
+    const first: Promise<unknown>[] = []
+    for (const getter of getters) {
+      for (let i = 0; i < 3; i++) {
+        const observing = getter.services.blobs.observe(hash, { from, signal: stop.signal })
+        first.push(observing.next().catch(() => 'stopped'))
+      }
+    }
+    await Promise.race(first)
+    await getters[0]!.services.blobs.fetch(hash, { from })
+    stop.abort(new Error('enough'))
+    const outcomes = await Promise.all(first)
+    expect(outcomes.filter(outcome => outcome === 'stopped').length).toBe(2)
+  })
+
   const request = (hash: Hash): Uint8Array =>
     encodeRequest({ type: 'get', hash, ranges: RangesSeq.blob(ChunkRanges.all) })
 

@@ -19,22 +19,34 @@ describe('verifying', () => {
     expect(await verifyBlob(store, hash)).toEqual({ hash, state: 'ok', bytes: size })
   })
 
-  it('finds every damaged byte, and the blob right again when it is mended', async () => {
+  it('finds every damaged byte, and sets the blob aside, so that adding it brings it back', async () => {
     await using folder = await scratch()
     await using store = await LegacyFsStore.open(folder.path)
-    const { hash } = await store.addBytes(randomData(100_000))
-    const [name] = (await readdir(folder.in('data'))).filter(file => file.endsWith('.data'))
     for (const offset of [0, 16_383, 50_000, 99_999]) {
+      const { hash } = await store.addBytes(randomData(100_000))
+      expect(await verifyBlob(store, hash)).toMatchObject({ state: 'ok' })
+      const [name] = (await readdir(folder.in('data'))).filter(file => file.endsWith('.data'))
       const file = await open(join(folder.in('data'), name!), 'r+')
       const byte = new Uint8Array(1)
       await file.read(byte, 0, 1, offset)
       await file.write(Uint8Array.of(byte[0]! ^ 1), 0, 1, offset)
-      const found = await verifyBlob(store, hash)
-      await file.write(byte, 0, 1, offset)
       await file.close()
+      const found = await verifyBlob(store, hash)
       expect(found.state).toBe('damaged')
       expect(found.reason).toMatch(/damaged/)
+      expect(await store.status(hash)).toEqual({ state: 'absent' })
+      expect(await readdir(folder.in('data'))).toContain(`${hash}.data.damaged`)
     }
+  })
+
+  it('mends an outboard that is damaged, and loses nothing', async () => {
+    await using folder = await scratch()
+    await using store = await LegacyFsStore.open(folder.path)
+    const { hash } = await store.addBytes(randomData(100_000))
+    const file = await open(join(folder.in('data'), `${hash}.obao4`), 'r+')
+    await file.write(Uint8Array.of(1, 2, 3), 0, 3, 100)
+    await file.close()
+    expect(await verifyBlob(store, hash)).toMatchObject({ state: 'mended', bytes: 100_000 })
     expect(await verifyBlob(store, hash)).toMatchObject({ state: 'ok' })
   })
 

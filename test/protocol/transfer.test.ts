@@ -380,9 +380,12 @@ describe('statuses', () => {
                 close: async () => undefined,
                 [Symbol.asyncDispose]: async () => undefined
               })
-            : Reflect.get(target, name)
+            : name === 'reportDamage'
+              ? async (damaged: Hash) => reported.push(damaged)
+              : Reflect.get(target, name)
       })
     }
+    const reported: Hash[] = []
     const failures: unknown[] = []
     const response = respond([encodeRequest(get(hash))], store('data'), {
       hasStatus: true,
@@ -397,6 +400,7 @@ describe('statuses', () => {
 
     const error = await statusOf(encodeRequest(get(hash)), {}, store('outboard'))
     expect(error.status).toEqual({ type: 'internal' })
+    expect(reported).toEqual([hash, hash])
   })
 
   it('names the wait when busy, and makes a message fit for a terminal', () => {

@@ -58,12 +58,24 @@ export class Integrity {
   }
 
   /**
-   * To be told when what was read is wrong. If it was the outboard, it is computed anew; if it was the data, the blob counts
-   * as absent from then on.
+   * To be told when what was read is wrong. If it was the outboard, it is computed anew; if it was the data, it is set aside,
+   * and the blob is absent from then on.
    */
   async reportDamage(hash: Hash): Promise<void> {
-    const found = await findComplete(this.#context.layout, hash)
-    if (found !== undefined) await this.ensure(hash, { ...found, hasOutboard: false })
+    const { layout, notice } = this.#context
+    const found = await findComplete(layout, hash)
+    if (found === undefined) return
+    if (await this.ensure(hash, { ...found, hasOutboard: false })) {
+      notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
+      return
+    }
+    // Somebody may have put a good one in its place.
+    if ((await findComplete(layout, hash))?.version !== found.version) return
+    await explained(`cannot set aside ${layout.data(hash)}`, async () => {
+      await rename(layout.data(hash), layout.setAside(hash))
+      await rm(layout.outboard(hash), { force: true })
+    })
+    notice(`what there was of blob ${hash} is in ${layout.setAside(hash)}; add or fetch the blob again`)
   }
 
   /** @throws BlobDamagedError when it has turned out before that the data is not what the hash says */

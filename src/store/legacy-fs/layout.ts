@@ -38,6 +38,11 @@ export class Layout {
     return join(this.dataFolder, `${hash}.data`)
   }
 
+  /** Data that turned out not to be what its name said, until somebody looks at it. Nothing reads it again. */
+  setAside(hash: Hash): string {
+    return `${this.data(hash)}.damaged`
+  }
+
   outboard(hash: Hash): string {
     return join(this.dataFolder, `${hash}.obao4`)
   }

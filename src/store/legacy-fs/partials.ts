@@ -140,6 +140,7 @@ export class Partials {
           await rm(layout.outboard(hash), { force: true })
           await rm(layout.data(hash), { force: true })
         }
+        await rm(layout.setAside(hash), { force: true })
         await removePartial(layout, hash)
         await dataSync.sync()
       })

@@ -161,10 +161,17 @@ export class LegacyFsStore implements BlobStore {
         const isLinked = isMoved && (await linkOut(this.#context, reader, target, { ...options, signal }))
         if (!isLinked) await exportFile(reader, target, { ...options, signal })
       } catch (error) {
-        if (error instanceof CorruptSourceError) await this.#integrity.reportDamage(hash)
+        if (error instanceof CorruptSourceError) await this.#reportDamage(hash)
         throw error
       }
       if (isMoved) await this.#partials.remove(hash)
+    })
+  }
+
+  async reportDamage(hash: Hash): Promise<BlobStatus> {
+    return await this.#lifetime.run(undefined, async () => {
+      await this.#reportDamage(hash)
+      return await this.#status(hash)
     })
   }
 
@@ -196,6 +203,13 @@ export class LegacyFsStore implements BlobStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  async #reportDamage(hash: Hash): Promise<void> {
+    await this.#integrity.reportDamage(hash)
+    const { state } = await this.#status(hash)
+    if (state === 'partial') await this.#partials.remove(hash)
+    this.#watchers.notify(hash)
   }
 
   async #add(

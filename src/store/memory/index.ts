@@ -71,6 +71,11 @@ export class MemoryStore implements BlobStore {
     return this.#find(hash)?.status ?? ABSENT
   }
 
+  /** Memory does not rot: there is nothing to mend. */
+  async reportDamage(hash: Hash): Promise<BlobStatus> {
+    return await this.status(hash)
+  }
+
   async open(hash: Hash, options: OpenOptions = {}): Promise<BlobReader | undefined> {
     this.#lifetime.check(options.signal)
     const blob = this.#find(hash)
