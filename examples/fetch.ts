@@ -1,7 +1,7 @@
 /**
  * Fetches the blob of a ticket, checks it while it arrives, and prints it.
  *
- *   node examples/fetch.ts TICKET
+ *   npx node examples/fetch.ts TICKET
  */
 import { multiaddr } from '@multiformats/multiaddr'
 import { ChunkRanges, MemoryStore, readVerified } from 'libp2p-blobs'

@@ -1,7 +1,7 @@
 /**
  * Adds the service to a libp2p app: one more line under `services`. Two such apps swap a blob.
  *
- *   node examples/own-app.ts
+ *   npx node examples/own-app.ts
  */
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'

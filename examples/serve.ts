@@ -1,7 +1,7 @@
 /**
  * Serves one piece of text and prints a ticket for it. End it with Ctrl-C.
  *
- *   node examples/serve.ts [--listen MULTIADDR]
+ *   npx node examples/serve.ts [--listen MULTIADDR]
  */
 import { parseArgs } from 'node:util'
 import { MemoryStore } from 'libp2p-blobs'
@@ -17,7 +17,7 @@ node.blobs.addEventListener('request', ({ detail }) => {
   console.log(`sent ${detail.bytes} bytes to ${detail.peer}`)
 })
 console.log(`serving ${size} bytes, get them with:`)
-console.log(`node examples/fetch.ts ${node.ticket(hash, 'raw')}`)
+console.log(`npx node examples/fetch.ts ${node.ticket(hash, 'raw')}`)
 
 process.once('SIGINT', () => node.stop())
 process.once('SIGTERM', () => node.stop())

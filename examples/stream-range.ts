@@ -2,7 +2,7 @@
  * Plays a second from the middle of a video: of a blob of 64 MiB only the bytes wanted are sent, and each is proven to be the
  * blob's before it is handed out. Nothing is stored.
  *
- *   node examples/stream-range.ts
+ *   npx node examples/stream-range.ts
  */
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'

@@ -40,7 +40,7 @@ describe('the examples', () => {
     })
     try {
       for await (const line of createInterface({ input: serving.stdout })) {
-        const command = /^node examples\/(fetch\.ts) (\S+)$/.exec(line)
+        const command = /^npx node examples\/(fetch\.ts) (\S+)$/.exec(line)
         if (command === null) continue
         expect(await run(command[1]!, command[2]!)).toBe('Hello from libp2p-blobs!\n')
         break
