@@ -6,7 +6,7 @@
  */
 export const MAX_STREAMS_PER_PEER = 64
 
-/** Requests that are answered at the same time in all. Each costs up to 3 MiB while it is being answered, all together not much
+/** Requests that are answered at the same time in all. Each costs up to 6 MiB while it is being answered, all together not much
  * more than `RESPONSE_MEMORY_BYTES`. */
 export const MAX_STREAMS = 512
 

@@ -76,9 +76,9 @@ export class Provider {
     await Promise.all(this.#serving)
   }
 
-  /** What a response that begins now may read at a time. It holds up to three such pieces. */
+  /** What a response that begins now may read at a time. It holds up to six such pieces: two read, four on their way. */
   #batchBytes(): number {
-    const share = RESPONSE_MEMORY_BYTES / 3 / (this.#serving.size + 1)
+    const share = RESPONSE_MEMORY_BYTES / 6 / (this.#serving.size + 1)
     return Math.min(ENCODE_BATCH_BYTES, Math.floor(share))
   }
 
@@ -123,7 +123,8 @@ export class Provider {
         hasStatus: stream.protocol === BLOBS_PROTOCOL,
         acceptPush,
         maxBlobBytes: limits.maxBlobBytes,
-        encode: { batchBytes: this.#batchBytes() },
+        // The writer waits until a piece has left the stream: what the connection still holds of it is less than the next three.
+        encode: { batchBytes: this.#batchBytes(), reuseBuffers: true },
         authorize: authorize && (request => authorize({ peer, request })),
         onRequest: received => {
           request = received

@@ -63,7 +63,8 @@ export interface RespondOptions {
   readonly onBlob?: ((blob: RespondedBlob) => void) | undefined
   /** Told why a response ended early, or with a status that is not ok. */
   readonly onFailure?: ((error: unknown) => void) | undefined
-  readonly encode?: Pick<EncodeOptions, 'batchBytes' | 'kernel'> | undefined
+  /** With `reuseBuffers`, what is yielded may be overwritten once three more large pieces have been. */
+  readonly encode?: Pick<EncodeOptions, 'batchBytes' | 'kernel' | 'reuseBuffers'> | undefined
 }
 
 /** Small pieces of a response are put together until they are as large as this, in bytes. */

@@ -135,6 +135,25 @@ describe('encode', () => {
     )
   })
 
+  it('with buffers that are used again leaves a piece alone until three more have come', async () => {
+    const data = randomData(12 * RUN_BYTES + 5)
+    const source = memorySource(data)
+    const whole = encodeOracle(data, ChunkRanges.all)
+    const kept: { at: number; bytes: Uint8Array }[] = []
+    const memories = new Set<ArrayBufferLike>()
+    let at = 0
+    for await (const bytes of encode(source.hash, source, ChunkRanges.all, { reuseBuffers: true })) {
+      kept.push({ at, bytes })
+      memories.add(bytes.buffer)
+      for (const piece of kept.slice(-4)) {
+        expect(Buffer.compare(piece.bytes, whole.subarray(piece.at, piece.at + piece.bytes.length))).toBe(0)
+      }
+      at += bytes.length
+    }
+    expect(at).toBe(whole.length)
+    expect(memories.size).toBeLessThan(kept.length)
+  })
+
   it('stops at the first chunk that is not held, and says which', async () => {
     const data = randomData(10 * GROUP_BYTES + 100)
     const whole = await encodeAll(memorySource(data), ChunkRanges.all)

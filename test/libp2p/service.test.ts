@@ -317,6 +317,19 @@ describe('the service', () => {
     )
   })
 
+  it('sends the right bytes to a slow reader, though it uses its buffers again', async () => {
+    const [provider, getter] = [await start(), await start({}, 'default')]
+    const data = randomData(24 * 1024 * 1024)
+    const { hash } = await provider.store.addBytes(data)
+    let read = 0
+    for await (const bytes of getter.services.blobs.stream(hash, { from: provider.getMultiaddrs() })) {
+      expect(Buffer.compare(bytes, data.subarray(read, read + bytes.length))).toBe(0)
+      read += bytes.length
+      if (read % (2 * 1024 * 1024) < bytes.length) await new Promise(resolve => setTimeout(resolve, 50))
+    }
+    expect(read).toBe(data.length)
+  })
+
   it('asks for many blobs that are not there in a number of requests that grows with theirs, not with its square', async () => {
     const [provider, getter] = [await start(), await start()]
     const hashes = Array.from({ length: 400 }, (_, i) => hashBytes(randomData(10 + i)).hash)
