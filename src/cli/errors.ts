@@ -22,6 +22,7 @@ const { failed, usage, notFound, unreachable, targetExists, full, badData, refus
 export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_ALL_PROVIDERS_FAILED: unreachable,
   ERR_BAD_PUSH: failed,
+  ERR_BUSY: refused,
   ERR_BLOB_DAMAGED: badData,
   ERR_BLOB_DELETED: failed,
   ERR_BLOB_HELD: failed,

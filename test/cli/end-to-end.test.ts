@@ -384,28 +384,41 @@ describe('a home', () => {
     expect(await run(['ls'], home('a'))).toMatchObject({ stdout: '' })
   })
 
-  it('finds damage, removes it, and has it again when it is added again', async () => {
+  it('finds damage, sets it aside or removes it, tells what is missing, and has it again when it is added again', async () => {
     await run(['init'], home('a'))
     await run(['add', 'file.bin', 'tree'], home('a'))
     expect(await run(['verify'], home('a'))).toMatchObject({ code: EXIT.ok })
     const data = folder.in('a', 'blobs', 'data')
     const names = (await readdir(data)).filter(name => name.endsWith('.data'))
     const sizes = await Promise.all(names.map(async name => (await stat(`${data}/${name}`)).size))
-    const file = await open(`${data}/${names[sizes.indexOf(2_000_000)]}`, 'r+')
-    await file.write(Buffer.from('damage'), 0, 6, 1_000_000)
-    await file.close()
+    const name = names[sizes.indexOf(2_000_000)]!
+    const damage = async (): Promise<void> => {
+      const file = await open(`${data}/${name}`, 'r+')
+      await file.write(Buffer.from('damage'), 0, 6, 1_000_000)
+      await file.close()
+    }
+    await damage()
     const verifying = start(['verify', '--json'], home('a'))
     expect((await verifying.ended).code).toBe(EXIT.failed)
     const damaged = verifying.events.filter(({ state }) => state === 'damaged')
     expect(damaged).toEqual([
       expect.objectContaining({ event: 'verified', reason: expect.stringMatching(/damaged/) })
     ])
-    expect(verifying.events.at(-1)).toMatchObject({ event: 'summary', damaged: 1, blobs: names.length })
+    expect(verifying.events.at(-1)).toMatchObject({
+      event: 'summary',
+      damaged: 1,
+      missing: 1,
+      blobs: names.length
+    })
+    expect(await readdir(data)).toContain(`${name}.damaged`)
     const hash = String(damaged[0]?.hash)
-    expect((await run(['verify', hash, '--remove'], home('a'))).code).toBe(EXIT.failed)
     expectFailure(await run(['get', hash, '-o', 'here/out'], home('a')), EXIT.usage, /nobody is named/)
     await run(['add', 'file.bin'], home('a'))
     expect(await run(['verify', '--all'], home('a'))).toMatchObject({ code: EXIT.ok })
+
+    await damage()
+    expect((await run(['verify', hash, '--remove'], home('a'))).code).toBe(EXIT.failed)
+    expect((await readdir(data)).filter(file => file.startsWith(hash))).toEqual([])
   })
 
   it('makes tickets when it is served or given an address, and tells what is in one', async () => {
