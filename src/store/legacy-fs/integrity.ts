@@ -21,7 +21,7 @@ import { readInputFile } from '../input-file.ts'
 import type { FsContext } from './context.ts'
 import { type FoundComplete, findComplete } from './found.ts'
 import { openComplete } from './opening.ts'
-import { OutboardSpool } from './outboard-spool.ts'
+import { OutboardSpool } from '../outboard-spool.ts'
 import { FsReader } from './reader.ts'
 
 /** Data files that are remembered as checked. */

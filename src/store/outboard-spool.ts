@@ -1,10 +1,10 @@
 /** Keeps the outboards of runs while a blob streams by, and writes them in their final order when its size is known. */
 import { open, rm } from 'node:fs/promises'
-import { PAIR_BYTES, RUN_GROUPS } from '../../bao/constants.ts'
-import { groupCount, runOutboardOffset } from '../../bao/geometry.ts'
-import type { HashedBlob, RunOutboard } from '../../bao/outboard.ts'
-import { StoreError } from '../errors.ts'
-import { readAll, writeAll } from '../write-all.ts'
+import { PAIR_BYTES, RUN_GROUPS } from '../bao/constants.ts'
+import { groupCount, runOutboardOffset } from '../bao/geometry.ts'
+import type { HashedBlob, RunOutboard } from '../bao/outboard.ts'
+import { StoreError } from './errors.ts'
+import { readAll, writeAll } from './write-all.ts'
 
 /** Bytes of outboard that are kept in memory, enough for 260 MiB of data; beyond, they go to a temporary file. */
 const KEPT_BYTES = 1024 * 1024
@@ -57,7 +57,7 @@ export class OutboardSpool {
       let pieces: Uint8Array[] = []
       let gathered = 0
       let written = 0
-      for await (const piece of this.#inOrder(blob)) {
+      for await (const piece of this.inOrder(blob)) {
         pieces.push(piece)
         gathered += piece.length
         if (gathered < WRITE_BYTES) continue
@@ -78,8 +78,8 @@ export class OutboardSpool {
     if (this.#wasMade) await rm(this.#path, { force: true })
   }
 
-  /** The nodes above the runs, and between them the runs. */
-  async *#inOrder({ size, top }: HashedBlob): AsyncGenerator<Uint8Array, void, undefined> {
+  /** The whole outboard in its final order: the nodes above the runs, and between them the runs. */
+  async *inOrder({ size, top }: HashedBlob): AsyncGenerator<Uint8Array, void, undefined> {
     const groups = groupCount(size)
     let next = 0
     let run = 0

@@ -1,0 +1,84 @@
+/**
+ * The keys of the object store's objects.
+ *
+ * ```
+ * blobs/{hash}/data                 the blob's bytes; there ⇔ the blob is complete
+ * blobs/{hash}/outboard             its outboard in pre-order, of blobs above 16 KiB; written before the data
+ * blobs/{hash}/partial/{fragment}   what is held of a blob that is not complete (`fragment-name.ts`)
+ * tags/{hash of the name}           a tag, as JSON
+ * quarantine/{hash}/{what}-{time}   what did not match its key: never deleted by us
+ * temp/{random}                     a stream that is being added
+ * ```
+ *
+ * `{hash}` is in base32, whose order is that of the keys.
+ */
+import { groupCount } from '../../bao/geometry.ts'
+import { hashBytes } from '../../bao/outboard.ts'
+import { Hash } from '../../hash.ts'
+
+export const BLOBS_PREFIX = 'blobs/'
+export const TAGS_PREFIX = 'tags/'
+export const TEMP_PREFIX = 'temp/'
+export const QUARANTINE_PREFIX = 'quarantine/'
+
+/** Objects under `temp/`, and uploads never completed, are swept when they are older than this many milliseconds. */
+export const ABANDONED_MS = 24 * 60 * 60 * 1000
+
+/** All keys of a blob begin with this. */
+export function blobPrefix(hash: Hash): string {
+  return `${BLOBS_PREFIX}${hash.toBase32()}/`
+}
+
+export function dataKey(hash: Hash): string {
+  return `${blobPrefix(hash)}data`
+}
+
+export function outboardKey(hash: Hash): string {
+  return `${blobPrefix(hash)}outboard`
+}
+
+/** Whether a blob has an outboard: a single chunk group has none. */
+export function hasOutboard(size: number): boolean {
+  return groupCount(size) > 1
+}
+
+export function partialPrefix(hash: Hash): string {
+  return `${blobPrefix(hash)}partial/`
+}
+
+/** @param name in any characters and up to 1024 bytes, which is more than a key takes: so it is hashed */
+export function tagKey(name: string): string {
+  return `${TAGS_PREFIX}${hashBytes(new TextEncoder().encode(name)).hash.toBase32()}`
+}
+
+/** Where what does not match its key is kept for somebody to look at. */
+export function quarantineKey(hash: Hash, what: string, now: number): string {
+  return `${QUARANTINE_PREFIX}${hash.toBase32()}/${what}-${now}`
+}
+
+/** What a key under {@link BLOBS_PREFIX} is. */
+export interface BlobKey {
+  readonly hash: Hash
+  readonly kind: 'data' | 'outboard' | 'fragment'
+  /** The fragment's name. */
+  readonly fragment?: string
+}
+
+/** @returns undefined when it is no key of ours */
+export function parseBlobKey(key: string): BlobKey | undefined {
+  const match = /^blobs\/([a-z2-7]{52})\/(?:(data|outboard)|partial\/([0-9._-]+))$/.exec(key)
+  if (match === null) return undefined
+  const hash = parseHash(match[1]!)
+  if (hash === undefined) return undefined
+  if (match[3] !== undefined) return { hash, kind: 'fragment', fragment: match[3] }
+  return { hash, kind: match[2] as 'data' | 'outboard' }
+}
+
+/** 52 letters hold four bits more than a hash: not all of them are one. */
+function parseHash(text: string): Hash | undefined {
+  try {
+    return Hash.parse(text)
+  } catch {
+    return undefined
+  }
+}
