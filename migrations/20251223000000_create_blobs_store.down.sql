@@ -1,0 +1,5 @@
+DROP TABLE facts;
+DROP TABLE deletions;
+DROP TABLE tags;
+DROP TABLE fragments;
+DROP TABLE blobs;

@@ -1,0 +1,149 @@
+/** The tables of blobs: what is held of them, and which of them are still to be deleted from the storage. */
+import type { Hash } from '../../../hash.ts'
+import type { Connection } from './connection.ts'
+import { type BlobRow, parseBlob, parseHash, type RawBlob } from './rows.ts'
+
+const COLUMNS = 'hash, size, state, has_outboard, created_at, updated_at'
+
+export interface Held {
+  /** Bytes. */
+  readonly size: number
+  readonly hasOutboard: boolean
+}
+
+export interface FragmentChange {
+  /** Bytes of the whole blob, as claimed. */
+  readonly size: number
+  /** The fragment that is there now. */
+  readonly add: string
+  /** Those that it makes needless. */
+  readonly drop: readonly string[]
+}
+
+/** Its methods neither begin transactions nor turn errors: `Metadata` does. */
+export class BlobRows {
+  readonly #path: string
+  readonly #sql: ReturnType<typeof prepare>
+
+  constructor(connection: Connection) {
+    this.#path = connection.name
+    this.#sql = prepare(connection)
+  }
+
+  find(hash: Hash): BlobRow | undefined {
+    const row = this.#sql.find.get(hash.toBase32())
+    return row === undefined ? undefined : parseBlob(row, this.#path, hash)
+  }
+
+  list(after: Hash | undefined, limit: number): BlobRow[] {
+    return this.#sql.list.all(after?.toBase32() ?? '', limit).map(row => parseBlob(row, this.#path))
+  }
+
+  count(): { complete: number; partial: number } {
+    const all = this.#sql.countAll.get() ?? 0
+    const partial = this.#sql.countPartial.get() ?? 0
+    return { complete: all - partial, partial }
+  }
+
+  markComplete(hash: Hash, { size, hasOutboard }: Held): void {
+    const key = hash.toBase32()
+    this.#put(key, size, 'complete', hasOutboard)
+    this.#sql.dropAllFragments.run(key)
+    this.#sql.deletionDone.run(key)
+  }
+
+  fragments(hash: Hash): string[] {
+    return this.#sql.fragments.all(hash.toBase32())
+  }
+
+  keepFragment(hash: Hash, { size, add, drop }: FragmentChange): boolean {
+    const key = hash.toBase32()
+    const row = this.find(hash)
+    if (row?.state === 'complete') return false
+    if (row !== undefined && row.size !== size) this.#sql.dropAllFragments.run(key)
+    this.#put(key, size, 'partial', false)
+    for (const name of drop) this.#sql.dropFragment.run(key, name)
+    this.#sql.addFragment.run(key, add)
+    this.#sql.deletionDone.run(key)
+    return true
+  }
+
+  dropFragments(hash: Hash, names: readonly string[]): void {
+    const key = hash.toBase32()
+    for (const name of names) this.#sql.dropFragment.run(key, name)
+    this.#sql.dropIfEmpty.run(key)
+  }
+
+  remove(hash: Hash): BlobRow | undefined {
+    const row = this.find(hash)
+    if (row === undefined) return undefined
+    this.forget(hash)
+    this.#sql.noteDeletion.run(hash.toBase32(), Date.now())
+    return row
+  }
+
+  /** Fragments go along with their blob (`ON DELETE CASCADE`). */
+  forget(hash: Hash): void {
+    this.#sql.forget.run(hash.toBase32())
+  }
+
+  pendingDeletions(limit: number): Hash[] {
+    const where = `database ${this.#path}, table deletions`
+    return this.#sql.pendingDeletions.all(limit).map(key => parseHash(key, where))
+  }
+
+  isDeletionPending(hash: Hash): boolean {
+    return this.#sql.isDeletionPending.get(hash.toBase32()) !== undefined
+  }
+
+  deletionDone(hash: Hash): void {
+    this.#sql.deletionDone.run(hash.toBase32())
+  }
+
+  #put(key: string, size: number, state: BlobRow['state'], hasOutboard: boolean): void {
+    const now = Date.now()
+    this.#sql.put.run(key, size, state, hasOutboard ? 1 : 0, now, now)
+  }
+}
+
+function prepare(connection: Connection) {
+  return {
+    find: connection.prepare<[string], RawBlob>(`SELECT ${COLUMNS} FROM blobs WHERE hash = ?`),
+    list: connection.prepare<[string, number], RawBlob>(
+      `SELECT ${COLUMNS} FROM blobs WHERE hash > ? ORDER BY hash LIMIT ?`
+    ),
+    countAll: connection.prepare<[], number>('SELECT count(*) FROM blobs').pluck(),
+    countPartial: connection
+      .prepare<[], number>("SELECT count(*) FROM blobs WHERE state = 'partial'")
+      .pluck(),
+    put: connection.prepare<[string, number, string, number, number, number]>(
+      `INSERT INTO blobs (${COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT (hash) DO UPDATE SET
+         size = excluded.size,
+         state = excluded.state,
+         has_outboard = excluded.has_outboard,
+         updated_at = excluded.updated_at`
+    ),
+    forget: connection.prepare<[string]>('DELETE FROM blobs WHERE hash = ?'),
+    fragments: connection
+      .prepare<[string], string>('SELECT name FROM fragments WHERE hash = ? ORDER BY name')
+      .pluck(),
+    addFragment: connection.prepare<[string, string]>(
+      'INSERT INTO fragments (hash, name) VALUES (?, ?) ON CONFLICT DO NOTHING'
+    ),
+    dropFragment: connection.prepare<[string, string]>('DELETE FROM fragments WHERE hash = ? AND name = ?'),
+    dropAllFragments: connection.prepare<[string]>('DELETE FROM fragments WHERE hash = ?'),
+    dropIfEmpty: connection.prepare<[string]>(
+      `DELETE FROM blobs WHERE hash = ?1 AND state = 'partial'
+       AND NOT EXISTS (SELECT 1 FROM fragments WHERE hash = ?1)`
+    ),
+    noteDeletion: connection.prepare<[string, number]>(
+      'INSERT INTO deletions (hash, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING'
+    ),
+    pendingDeletions: connection
+      .prepare<[number], unknown>('SELECT hash FROM deletions ORDER BY created_at, hash LIMIT ?')
+      .pluck(),
+    isDeletionPending: connection.prepare<[string]>('SELECT 1 FROM deletions WHERE hash = ?'),
+    deletionDone: connection.prepare<[string]>('DELETE FROM deletions WHERE hash = ?')
+  }
+}

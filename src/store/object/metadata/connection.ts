@@ -1,0 +1,109 @@
+/** Opening the index's database file. */
+import { mkdirSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import Database from 'better-sqlite3'
+import { StoreError } from '../../errors.ts'
+import { toStoreError } from '../../fs-errors.ts'
+import { ForeignDatabaseError } from './errors.ts'
+import { sqliteCode, toMetadataError } from './sqlite-errors.ts'
+
+export type Connection = Database.Database
+
+/** Stands for a database that is kept in memory, and gone when it is closed. */
+export const IN_MEMORY = ':memory:'
+
+/** Marks a database file as ours (`PRAGMA application_id`): "blob". */
+export const APPLICATION_ID = 0x626c6f62
+
+/**
+ * How long to wait for another process to let go of the database. Waiting blocks this process. That is no matter, since each
+ * writes for less than a millisecond at a time, and readers wait for nobody; more than this means that a process was stopped
+ * or hangs amid writing, which is to be told.
+ */
+export const BUSY_TIMEOUT_MS = 5_000
+
+const RETRY_MS = 10
+
+/**
+ * Opens a database that is ours, or is to become ours because it is empty. Its schema is not looked at.
+ *
+ * @param path a file, which is made with its folder if it is not there; or {@link IN_MEMORY}
+ * @throws ForeignDatabaseError when the file is something else
+ */
+export function connect(path: string): Connection {
+  // Made absolute, because SQLite reads names that begin with "file:" as URIs, and takes the empty one for a temporary file.
+  const file = path === IN_MEMORY ? path : resolve(path)
+  if (file !== IN_MEMORY) makeFolder(file)
+  let connection: Connection | undefined
+  try {
+    connection = new Database(file, { timeout: BUSY_TIMEOUT_MS })
+    checkOurs(connection, file)
+    configure(connection, file)
+    return connection
+  } catch (error) {
+    connection?.close()
+    throw toMetadataError(error, file)
+  }
+}
+
+function makeFolder(file: string): void {
+  try {
+    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw toStoreError(error, `cannot make the folder of database ${file}`)
+  }
+}
+
+/** Comes before anything is written: what belongs to others is not touched. */
+function checkOurs(connection: Connection, file: string): void {
+  try {
+    const id = connection.pragma('application_id', { simple: true })
+    if (id === APPLICATION_ID) return
+    const tables = connection.prepare('SELECT count(*) FROM sqlite_schema').pluck().get()
+    if (id === 0 && tables === 0) return
+  } catch (cause) {
+    if (sqliteCode(cause) !== 'SQLITE_NOTADB') throw cause
+    throw new ForeignDatabaseError(
+      `${file} is no SQLite database; choose another path for the database (db_path), or, if this was it, remove it ` +
+        'and run "blobs recover", which makes it anew from the storage',
+      { cause }
+    )
+  }
+  throw new ForeignDatabaseError(
+    `${file} is a database of another program; choose another path for the database (db_path): it is not shared`
+  )
+}
+
+function configure(connection: Connection, file: string): void {
+  // Readers do not wait for writers, nor writers for readers, in this process or another one.
+  const mode = patiently(() => connection.pragma('journal_mode = WAL', { simple: true }))
+  if (mode !== 'wal' && file !== IN_MEMORY) {
+    throw new StoreError(
+      `database ${file}: the file system cannot have a write-ahead log (it needs shared memory and locks, which network ` +
+        'file systems lack); put the database on a local disk (db_path)'
+    )
+  }
+  // With a write-ahead log this never damages the database: a power failure can at most take back what was written since the
+  // last checkpoint, not part of a transaction. Taking it back is bearable, as the storage is the truth: a blob whose row is
+  // lost is found by a recovery, or by reading through; objects of a row that is back although they were deleted are found
+  // missing when they are asked for. Syncing each transaction to the disk would hold up the event loop for as long as the disk
+  // takes. A process that is killed loses nothing, and closing makes a checkpoint, so what a command has done is on disk
+  // when it has ended.
+  connection.pragma('synchronous = NORMAL')
+  connection.pragma('foreign_keys = ON')
+  // A file that somebody has tampered with has no code of its own run (triggers and views that call functions).
+  connection.pragma('trusted_schema = OFF')
+}
+
+/** Switching to WAL, SQLite does not wait for others who do so at the same time, but fails at once. */
+function patiently<T>(action: () => T): T {
+  const deadline = performance.now() + BUSY_TIMEOUT_MS
+  for (;;) {
+    try {
+      return action()
+    } catch (error) {
+      if (sqliteCode(error) !== 'SQLITE_BUSY' || performance.now() > deadline) throw error
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, RETRY_MS)
+    }
+  }
+}

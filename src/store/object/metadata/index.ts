@@ -1,0 +1,222 @@
+/**
+ * The object store's index: what it knows of its blobs without asking the storage, in a SQLite database of its own. The
+ * storage is the truth: whatever is lost or wrong here can be made anew from it.
+ *
+ * Everything is synchronous, as SQLite is, and takes well below a millisecond. Several processes may use one database.
+ */
+import { resolve } from 'node:path'
+import type { Hash } from '../../../hash.ts'
+import { StoreClosedError } from '../../errors.ts'
+import type { Tag } from '../../index.ts'
+import { BlobRows, type FragmentChange, type Held } from './blob-rows.ts'
+import { type Connection, connect, IN_MEMORY } from './connection.ts'
+import { migrate } from './migrate.ts'
+import { defaultMigrationsFolder, readMigrations } from './migrations-folder.ts'
+import type { BlobRow } from './rows.ts'
+import { explained } from './sqlite-errors.ts'
+import { type TagQuery, TagRows } from './tag-rows.ts'
+
+export { IN_MEMORY } from './connection.ts'
+export * from './errors.ts'
+export type { BlobRow, FragmentChange, Held, TagQuery }
+
+export interface MetadataOptions {
+  /** Where the migrations are; by default those of this package. */
+  readonly migrationsFolder?: string | undefined
+}
+
+export interface BlobQuery {
+  /** Only blobs after this one. */
+  readonly after?: Hash | undefined
+  /** Most rows to return. */
+  readonly limit: number
+}
+
+/**
+ * All methods throw StoreClosedError after `close`, StoreFullError when there is no room, DatabaseBusyError when another process
+ * does not let go, DatabaseDamagedError, MetadataError when a row holds what cannot be, and else StoreError.
+ */
+export class Metadata implements Disposable {
+  /** The database's file, or {@link IN_MEMORY}. */
+  readonly path: string
+  readonly #connection: Connection
+  readonly #blobs: BlobRows
+  readonly #tags: TagRows
+  readonly #facts: ReturnType<typeof prepareFacts>
+
+  private constructor(path: string, connection: Connection) {
+    this.path = path
+    this.#connection = connection
+    this.#blobs = new BlobRows(connection)
+    this.#tags = new TagRows(connection)
+    this.#facts = prepareFacts(connection)
+  }
+
+  /**
+   * Opens the database, makes it if there is none, and brings its schema up to date.
+   *
+   * @param path a file, which is made with its folder if it is not there; or {@link IN_MEMORY}
+   * @throws ForeignDatabaseError, NewerDatabaseError, MigrationChangedError, MigrationOrderError, InvalidMigrationError
+   */
+  static open(
+    path: string,
+    { migrationsFolder = defaultMigrationsFolder() }: MetadataOptions = {}
+  ): Metadata {
+    const migrations = readMigrations(migrationsFolder)
+    const file = path === IN_MEMORY ? path : resolve(path)
+    const connection = connect(file)
+    try {
+      return explained(file, () => {
+        migrate(connection, migrations)
+        return new Metadata(file, connection)
+      })
+    } catch (error) {
+      connection.close()
+      throw error
+    }
+  }
+
+  find(hash: Hash): BlobRow | undefined {
+    return this.#read(() => this.#blobs.find(hash))
+  }
+
+  /** In ascending order of the hashes in base32, which is that of the keys in the storage, not that of the bytes. */
+  listBlobs({ after, limit }: BlobQuery): BlobRow[] {
+    return this.#read(() => this.#blobs.list(after, limit))
+  }
+
+  countBlobs(): { complete: number; partial: number } {
+    return this.#read(() => this.#blobs.count())
+  }
+
+  /** The blob is whole under its final key. Its fragments are forgotten, and it is no longer to be deleted. */
+  markComplete(hash: Hash, held: Held): void {
+    this.transaction(() => this.#blobs.markComplete(hash, held))
+  }
+
+  /** Names of what is there of a partial blob. */
+  fragments(hash: Hash): string[] {
+    return this.#read(() => this.#blobs.fragments(hash))
+  }
+
+  /**
+   * A fragment is there, and others are not needed any more. The blob is no longer to be deleted. When the blob was
+   * thought to have another size, all fragments of that size are forgotten.
+   *
+   * @returns false when the blob is complete: then nothing was done
+   */
+  keepFragment(hash: Hash, change: FragmentChange): boolean {
+    return this.transaction(() => this.#blobs.keepFragment(hash, change))
+  }
+
+  /** Forgets fragments, and a partial blob that has none left. */
+  dropFragments(hash: Hash, names: readonly string[]): void {
+    this.transaction(() => this.#blobs.dropFragments(hash, names))
+  }
+
+  /** Forgets a blob, and notes that its objects are to be deleted. @returns what it was */
+  remove(hash: Hash): BlobRow | undefined {
+    return this.transaction(() => this.#blobs.remove(hash))
+  }
+
+  /** Forgets a blob whose objects are gone, or are kept elsewhere. */
+  forget(hash: Hash): void {
+    this.transaction(() => this.#blobs.forget(hash))
+  }
+
+  /** Blobs whose objects are to be deleted; who waits longest comes first. */
+  pendingDeletions(limit: number): Hash[] {
+    return this.#read(() => this.#blobs.pendingDeletions(limit))
+  }
+
+  isDeletionPending(hash: Hash): boolean {
+    return this.#read(() => this.#blobs.isDeletionPending(hash))
+  }
+
+  /** The blob's objects are deleted. */
+  deletionDone(hash: Hash): void {
+    this.transaction(() => this.#blobs.deletionDone(hash))
+  }
+
+  /** Sets or replaces a tag. @throws InvalidTagNameError */
+  setTag(tag: Tag): void {
+    this.transaction(() => this.#tags.set(tag))
+  }
+
+  getTag(name: string): Tag | undefined {
+    return this.#read(() => this.#tags.get(name))
+  }
+
+  /** @returns whether there was one */
+  deleteTag(name: string): boolean {
+    return this.transaction(() => this.#tags.delete(name))
+  }
+
+  /** In order of their names' UTF-8 bytes. */
+  listTags(query: TagQuery): Tag[] {
+    return this.#read(() => this.#tags.list(query))
+  }
+
+  countTags(): number {
+    return this.#read(() => this.#tags.count())
+  }
+
+  /** Something that is known of the index itself. */
+  fact(key: string): string | undefined {
+    return this.#read(() => this.#facts.get.get(key))
+  }
+
+  /** @param value undefined: it is not known any more */
+  setFact(key: string, value: string | undefined): void {
+    this.transaction(() => {
+      if (value === undefined) this.#facts.delete.run(key)
+      else this.#facts.set.run(key, value)
+    })
+  }
+
+  /**
+   * Runs several calls as one: either all of what they write stays, or, when `action` throws, nothing. Other processes wait
+   * meanwhile, and so does this one: it is not for waiting, nor for more than about a thousand rows at a time.
+   */
+  transaction<T>(action: () => T): T {
+    // From the start as a writer: who reads first and then wants to write fails when somebody else has written in between.
+    return this.#read(() => this.#connection.transaction(action).immediate())
+  }
+
+  /** A number that is another one when another connection has written. Cheap to ask. */
+  changes(): number {
+    return this.#read(() => this.#facts.changes.get() ?? 0)
+  }
+
+  /** Writes to disk what is only in the log yet. May be called again. */
+  close(): void {
+    if (!this.#connection.open) return
+    try {
+      // The last one to close does so in any case, but others may have the database open. Not waiting for anybody.
+      this.#connection.pragma('wal_checkpoint(PASSIVE)')
+    } catch {
+      // The log has it all: whoever opens the database next goes on from there.
+    }
+    this.#connection.close()
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  #read<T>(action: () => T): T {
+    if (!this.#connection.open) throw new StoreClosedError()
+    return explained(this.path, action)
+  }
+}
+
+function prepareFacts(connection: Connection) {
+  return {
+    get: connection.prepare<[string], string>('SELECT value FROM facts WHERE key = ?').pluck(),
+    set: connection.prepare<[string, string]>(
+      'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value'
+    ),
+    delete: connection.prepare<[string]>('DELETE FROM facts WHERE key = ?'),
+    changes: connection.prepare<[], number>('PRAGMA data_version').pluck()
+  }
+}
