@@ -90,6 +90,23 @@ export async function* readVerified(
   }
 }
 
+/**
+ * What a `Decoder` proves of the encoding of `ranges`: the form in which a store's writer takes it, so that a blob can go from
+ * one store to another. With `reuseBuffers` it is good until three more have been handed out.
+ *
+ * @throws what {@link encode} throws, after all that comes before has been handed out
+ */
+export async function* encodeVerified(
+  hash: Hash,
+  source: EncodeSource,
+  ranges: ChunkRanges,
+  options: EncodeOptions = {}
+): AsyncGenerator<Verified, void, undefined> {
+  for await (const { verified } of encodeBatches(hash, source, ranges, options)) {
+    if (verified.consumed > 0) yield verified
+  }
+}
+
 async function* encodeBatches(
   hash: Hash,
   source: EncodeSource,
