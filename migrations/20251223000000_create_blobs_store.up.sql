@@ -3,7 +3,7 @@
 
 CREATE TABLE blobs (
   hash         TEXT PRIMARY KEY CHECK (length(hash) = 52),
-  size         INTEGER NOT NULL CHECK (size >= 0),
+  size         INTEGER NOT NULL CHECK (size BETWEEN 0 AND 9007199254740991),
   state        TEXT NOT NULL CHECK (state IN ('complete', 'partial')),
   has_outboard INTEGER NOT NULL CHECK (has_outboard IN (0, 1)),
   created_at   INTEGER NOT NULL,

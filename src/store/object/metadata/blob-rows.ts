@@ -88,8 +88,7 @@ export class BlobRows {
   }
 
   pendingDeletions(limit: number): Hash[] {
-    const where = `database ${this.#path}, table deletions`
-    return this.#sql.pendingDeletions.all(limit).map(key => parseHash(key, where))
+    return this.#sql.pendingDeletions.all(limit).map(key => parseHash(key, this.#path, 'table deletions'))
   }
 
   isDeletionPending(hash: Hash): boolean {

@@ -16,13 +16,16 @@ export const IN_MEMORY = ':memory:'
 export const APPLICATION_ID = 0x626c6f62
 
 /**
- * How long to wait for another process to let go of the database. Waiting blocks this process. That is no matter, since each
- * writes for less than a millisecond at a time, and readers wait for nobody; more than this means that a process was stopped
- * or hangs amid writing, which is to be told.
+ * How long to wait for another process to let go of the database, in ms. Waiting blocks this process. That is no matter, since
+ * each writes for less than a millisecond at a time, and readers wait for nobody; more than this means that a process was
+ * stopped or hangs amid writing, which is to be told.
  */
 export const BUSY_TIMEOUT_MS = 5_000
 
 const RETRY_MS = 10
+
+/** Bytes that the write-ahead log keeps of the disk when it is not in use. A checkpoint is made every 4 MiB. */
+const LOG_BYTES = 16 * 1024 * 1024
 
 /**
  * Opens a database that is ours, or is to become ours because it is empty. Its schema is not looked at.
@@ -30,15 +33,15 @@ const RETRY_MS = 10
  * @param path a file, which is made with its folder if it is not there; or {@link IN_MEMORY}
  * @throws ForeignDatabaseError when the file is something else
  */
-export function connect(path: string): Connection {
+export function connect(path: string, busyTimeoutMs = BUSY_TIMEOUT_MS): Connection {
   // Made absolute, because SQLite reads names that begin with "file:" as URIs, and takes the empty one for a temporary file.
   const file = path === IN_MEMORY ? path : resolve(path)
   if (file !== IN_MEMORY) makeFolder(file)
   let connection: Connection | undefined
   try {
-    connection = new Database(file, { timeout: BUSY_TIMEOUT_MS })
+    connection = new Database(file, { timeout: busyTimeoutMs })
     checkOurs(connection, file)
-    configure(connection, file)
+    configure(connection, file, busyTimeoutMs)
     return connection
   } catch (error) {
     connection?.close()
@@ -74,9 +77,9 @@ function checkOurs(connection: Connection, file: string): void {
   )
 }
 
-function configure(connection: Connection, file: string): void {
+function configure(connection: Connection, file: string, busyTimeoutMs: number): void {
   // Readers do not wait for writers, nor writers for readers, in this process or another one.
-  const mode = patiently(() => connection.pragma('journal_mode = WAL', { simple: true }))
+  const mode = patiently(busyTimeoutMs, () => connection.pragma('journal_mode = WAL', { simple: true }))
   if (mode !== 'wal' && file !== IN_MEMORY) {
     throw new StoreError(
       `database ${file}: the file system cannot have a write-ahead log (it needs shared memory and locks, which network ` +
@@ -90,14 +93,16 @@ function configure(connection: Connection, file: string): void {
   // takes. A process that is killed loses nothing, and closing makes a checkpoint, so what a command has done is on disk
   // when it has ended.
   connection.pragma('synchronous = NORMAL')
+  // After a recovery, which writes a lot at once, the log gives the room back.
+  connection.pragma(`journal_size_limit = ${LOG_BYTES}`)
   connection.pragma('foreign_keys = ON')
   // A file that somebody has tampered with has no code of its own run (triggers and views that call functions).
   connection.pragma('trusted_schema = OFF')
 }
 
 /** Switching to WAL, SQLite does not wait for others who do so at the same time, but fails at once. */
-function patiently<T>(action: () => T): T {
-  const deadline = performance.now() + BUSY_TIMEOUT_MS
+function patiently<T>(timeoutMs: number, action: () => T): T {
+  const deadline = performance.now() + timeoutMs
   for (;;) {
     try {
       return action()

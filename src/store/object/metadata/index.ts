@@ -23,6 +23,11 @@ export type { BlobRow, FragmentChange, Held, TagQuery }
 export interface MetadataOptions {
   /** Where the migrations are; by default those of this package. */
   readonly migrationsFolder?: string | undefined
+  /**
+   * How long to wait for another process that is writing, in ms; 5000 by default. This process stands still meanwhile. Less
+   * ends sooner when a process hangs amid writing, and fails sooner when the disk is slow.
+   */
+  readonly busyTimeoutMs?: number | undefined
 }
 
 export interface BlobQuery {
@@ -34,7 +39,8 @@ export interface BlobQuery {
 
 /**
  * All methods throw StoreClosedError after `close`, StoreFullError when there is no room, DatabaseBusyError when another process
- * does not let go, DatabaseDamagedError, MetadataError when a row holds what cannot be, and else StoreError.
+ * does not let go, DatabaseDamagedError, MetadataError when a row holds what cannot be, and else StoreError. Those that take
+ * a limit throw RangeError when it is not positive.
  */
 export class Metadata implements Disposable {
   /** The database's file, or {@link IN_MEMORY}. */
@@ -60,11 +66,11 @@ export class Metadata implements Disposable {
    */
   static open(
     path: string,
-    { migrationsFolder = defaultMigrationsFolder() }: MetadataOptions = {}
+    { migrationsFolder = defaultMigrationsFolder(), busyTimeoutMs }: MetadataOptions = {}
   ): Metadata {
     const migrations = readMigrations(migrationsFolder)
     const file = path === IN_MEMORY ? path : resolve(path)
-    const connection = connect(file)
+    const connection = connect(file, busyTimeoutMs)
     try {
       return explained(file, () => {
         migrate(connection, migrations)
@@ -77,16 +83,16 @@ export class Metadata implements Disposable {
   }
 
   find(hash: Hash): BlobRow | undefined {
-    return this.#read(() => this.#blobs.find(hash))
+    return this.#guarded(() => this.#blobs.find(hash))
   }
 
   /** In ascending order of the hashes in base32, which is that of the keys in the storage, not that of the bytes. */
   listBlobs({ after, limit }: BlobQuery): BlobRow[] {
-    return this.#read(() => this.#blobs.list(after, limit))
+    return this.#guarded(() => this.#blobs.list(after, checkedLimit(limit)))
   }
 
   countBlobs(): { complete: number; partial: number } {
-    return this.#read(() => this.#blobs.count())
+    return this.#guarded(() => this.#blobs.count())
   }
 
   /** The blob is whole under its final key. Its fragments are forgotten, and it is no longer to be deleted. */
@@ -96,7 +102,7 @@ export class Metadata implements Disposable {
 
   /** Names of what is there of a partial blob. */
   fragments(hash: Hash): string[] {
-    return this.#read(() => this.#blobs.fragments(hash))
+    return this.#guarded(() => this.#blobs.fragments(hash))
   }
 
   /**
@@ -126,11 +132,11 @@ export class Metadata implements Disposable {
 
   /** Blobs whose objects are to be deleted; who waits longest comes first. */
   pendingDeletions(limit: number): Hash[] {
-    return this.#read(() => this.#blobs.pendingDeletions(limit))
+    return this.#guarded(() => this.#blobs.pendingDeletions(checkedLimit(limit)))
   }
 
   isDeletionPending(hash: Hash): boolean {
-    return this.#read(() => this.#blobs.isDeletionPending(hash))
+    return this.#guarded(() => this.#blobs.isDeletionPending(hash))
   }
 
   /** The blob's objects are deleted. */
@@ -144,7 +150,7 @@ export class Metadata implements Disposable {
   }
 
   getTag(name: string): Tag | undefined {
-    return this.#read(() => this.#tags.get(name))
+    return this.#guarded(() => this.#tags.get(name))
   }
 
   /** @returns whether there was one */
@@ -154,16 +160,16 @@ export class Metadata implements Disposable {
 
   /** In order of their names' UTF-8 bytes. */
   listTags(query: TagQuery): Tag[] {
-    return this.#read(() => this.#tags.list(query))
+    return this.#guarded(() => this.#tags.list({ ...query, limit: checkedLimit(query.limit) }))
   }
 
   countTags(): number {
-    return this.#read(() => this.#tags.count())
+    return this.#guarded(() => this.#tags.count())
   }
 
   /** Something that is known of the index itself. */
   fact(key: string): string | undefined {
-    return this.#read(() => this.#facts.get.get(key))
+    return this.#guarded(() => this.#facts.get.get(key))
   }
 
   /** @param value undefined: it is not known any more */
@@ -180,12 +186,12 @@ export class Metadata implements Disposable {
    */
   transaction<T>(action: () => T): T {
     // From the start as a writer: who reads first and then wants to write fails when somebody else has written in between.
-    return this.#read(() => this.#connection.transaction(action).immediate())
+    return this.#guarded(() => this.#connection.transaction(action).immediate())
   }
 
   /** A number that is another one when another connection has written. Cheap to ask. */
   changes(): number {
-    return this.#read(() => this.#facts.changes.get() ?? 0)
+    return this.#guarded(() => this.#facts.changes.get() ?? 0)
   }
 
   /** Writes to disk what is only in the log yet. May be called again. */
@@ -204,10 +210,16 @@ export class Metadata implements Disposable {
     this.close()
   }
 
-  #read<T>(action: () => T): T {
+  #guarded<T>(action: () => T): T {
     if (!this.#connection.open) throw new StoreClosedError()
     return explained(this.path, action)
   }
+}
+
+/** SQLite takes a negative limit for none. */
+function checkedLimit(limit: number): number {
+  if (Number.isSafeInteger(limit) && limit > 0) return limit
+  throw new RangeError(`a limit is a positive number of rows, not ${limit}`)
 }
 
 function prepareFacts(connection: Connection) {

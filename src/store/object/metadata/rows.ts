@@ -2,6 +2,7 @@
 import { Hash } from '../../../hash.ts'
 import type { BlobFormat, Tag } from '../../index.ts'
 import { MetadataError } from './errors.ts'
+import { howToRebuild } from './sqlite-errors.ts'
 
 export interface BlobRow {
   readonly hash: Hash
@@ -35,14 +36,18 @@ export interface RawTag {
 
 const BASE32 = /^[a-z2-7]{52}$/
 
-/** @throws MetadataError */
-export function parseHash(text: unknown, where: string): Hash {
+/**
+ * @param path the database's, for messages
+ * @param where table and row, for messages
+ * @throws MetadataError
+ */
+export function parseHash(text: unknown, path: string, where: string): Hash {
   try {
     if (typeof text === 'string' && BASE32.test(text)) return Hash.parse(text)
   } catch {
     // 52 letters hold four bits more than a hash: not all of them are one.
   }
-  throw bad(where, `the hash ${shown(text)} is none`)
+  throw bad(path, where, `the hash ${shown(text)} is none`)
 }
 
 /**
@@ -51,23 +56,25 @@ export function parseHash(text: unknown, where: string): Hash {
  * @throws MetadataError
  */
 export function parseBlob(row: RawBlob, path: string, known?: Hash): BlobRow {
-  const where = `database ${path}, table blobs, row ${shown(row.hash)}`
-  const hash = known ?? parseHash(row.hash, where)
+  const where = `table blobs, row ${shown(row.hash)}`
+  const hash = known ?? parseHash(row.hash, path, where)
   const { size, state, has_outboard: outboard, created_at: createdAt, updated_at: updatedAt } = row
-  if (state !== 'complete' && state !== 'partial') throw bad(where, `the state ${shown(state)} is not known`)
-  if (!isCount(size)) throw bad(where, `${shown(size)} is no size in bytes`)
-  if (outboard !== 0 && outboard !== 1) throw bad(where, `has_outboard is ${shown(outboard)}, not 0 or 1`)
-  if (!isCount(createdAt) || !isCount(updatedAt)) throw bad(where, 'a time is none')
+  if (state !== 'complete' && state !== 'partial')
+    throw bad(path, where, `the state ${shown(state)} is not known`)
+  if (!isCount(size)) throw bad(path, where, `${shown(size)} is no size in bytes`)
+  if (outboard !== 0 && outboard !== 1)
+    throw bad(path, where, `has_outboard is ${shown(outboard)}, not 0 or 1`)
+  if (!isCount(createdAt) || !isCount(updatedAt)) throw bad(path, where, 'a time is none')
   return { hash, size, state, hasOutboard: outboard === 1, createdAt, updatedAt }
 }
 
 /** @throws MetadataError */
 export function parseTag(row: RawTag, path: string): Tag {
   const name = parseName(row.name, path)
-  const where = `database ${path}, table tags, row ${shown(name)}`
+  const where = `table tags, row ${shown(name)}`
   const { format } = row
-  if (!isFormat(format)) throw bad(where, `the format ${shown(format)} is not known`)
-  return { name, hash: parseHash(row.hash, where), format }
+  if (!isFormat(format)) throw bad(path, where, `the format ${shown(format)} is not known`)
+  return { name, hash: parseHash(row.hash, path, where), format }
 }
 
 function parseName(bytes: unknown, path: string): string {
@@ -78,7 +85,7 @@ function parseName(bytes: unknown, path: string): string {
   } catch {
     // Said below.
   }
-  throw bad(`database ${path}, table tags`, 'a name is not in UTF-8')
+  throw bad(path, 'table tags', 'a name is not in UTF-8')
 }
 
 function isFormat(value: unknown): value is BlobFormat {
@@ -89,9 +96,9 @@ function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0
 }
 
-function bad(where: string, what: string): MetadataError {
+function bad(path: string, where: string, what: string): MetadataError {
   return new MetadataError(
-    `${where}: ${what}; was it written by something else? "blobs recover" makes the database anew from the storage`
+    `database ${path}, ${where}: ${what}; something else has written to it: ${howToRebuild(path)}`
   )
 }
 
