@@ -9,7 +9,7 @@ export const EXIT = {
   usage: 2,
   /** The blob is not there: not in the store, or not at the provider. */
   notFound: 3,
-  /** No provider could be reached, or it went away. What has arrived is kept. */
+  /** No provider could be reached, or it went away; or the storage of the blobs did. What has arrived is kept. */
   unreachable: 4,
   /** There is something already where a file or folder was to be written. */
   targetExists: 5,
@@ -17,7 +17,7 @@ export const EXIT = {
   full: 6,
   /** What came in, or is stored, is not what it should be: wrong bytes, or names that are unsafe as files. */
   badData: 7,
-  /** The other side refused. */
+  /** The other side refused: a peer, or the storage of the blobs. */
   refused: 8,
   /** Who read the output has gone (128 + SIGPIPE). */
   outputClosed: 141,

@@ -5,6 +5,7 @@ import { HOME_VARIABLE, homePath } from '../node/home.ts'
 import { ReceiveInterruptedError } from '../node/receive-interrupted.ts'
 import { addCommand } from './add.ts'
 import { type Context, collect, examples, type GlobalOptions, type Run } from './context.ts'
+import { dbCommand } from './db.ts'
 import { explain } from './errors.ts'
 import { EXIT, EXIT_HELP } from './exit-codes.ts'
 import { unwrapped } from './format.ts'
@@ -44,6 +45,7 @@ const COMMANDS = [
   statusCommand,
   rmCommand,
   verifyCommand,
+  dbCommand,
   ticketCommand
 ]
 

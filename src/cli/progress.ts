@@ -13,6 +13,8 @@ export interface Amount {
   /** Blobs done and blobs in all, by which the share is told when the bytes in all are not known. */
   readonly blobsDone?: number | undefined
   readonly blobs?: number | undefined
+  /** What else is to be said: `12 blobs`. */
+  readonly note?: string | undefined
 }
 
 export interface ProgressOptions {
@@ -107,6 +109,7 @@ export class ProgressView {
     if (percent !== undefined) parts.push(hasBar ? `${bar(percent)} ${percent} %` : `${percent} %`)
     parts.push(total === undefined ? formatBytes(bytes) : `${formatBytes(bytes)} of ${formatBytes(total)}`)
     if (total === undefined && blobs !== undefined) parts.push(`${blobsDone ?? 0} of ${blobs} blobs`)
+    if (amount.note !== undefined) parts.push(amount.note)
     const rate = this.#rate.bytesPerSecond
     if (rate !== undefined) parts.push(`${formatBytes(rate)}/s`)
     const left = total === undefined ? undefined : this.#rate.secondsFor(total - bytes)

@@ -8,6 +8,7 @@ import { type BlobsLimits, DEFAULT_LIMITS } from '../libp2p/limits.ts'
 import { MAX_TICKET_ADDRS } from '../protocol/constants.ts'
 import { nearest } from './nearest.ts'
 import { SPELLINGS, type Spelling } from './spelling.ts'
+import { keyOfOtherStore, STORE_SHAPES, type StoreType, storeSchema, storeTypeOf } from './store-config.ts'
 
 /** Something in the configuration is wrong. The message names the source, the key and what would be right. */
 export class InvalidConfigError extends Error {
@@ -37,9 +38,6 @@ const LIMIT_DESCRIPTIONS: Readonly<Record<keyof BlobsLimits, string>> = {
   maxBlobBytes: 'Most bytes that a blob may claim to have, when it is fetched.'
 }
 
-/** Types of stores that the format of the file knows, and this version has not. */
-const LATER_STORES = ['filesystem', 's3']
-
 const listenAddr = z.string().superRefine((text, context) => {
   const reason = whyNoListenAddr(text)
   if (reason !== undefined) context.addIssue({ code: 'custom', message: reason })
@@ -66,24 +64,6 @@ const limits = z.strictObject({
   maxBlobBytes: limit('maxBlobBytes')
 } satisfies Record<keyof BlobsLimits, z.ZodType>)
 
-const blobStore = z
-  .strictObject({
-    type: z
-      .literal('legacy')
-      .default('legacy')
-      .describe('"legacy": one file per blob, with its outboard beside it.'),
-    path: z
-      .string()
-      .min(1)
-      .default('blobs')
-      .describe('The folder of the store; relative to the home folder.'),
-    sync: z
-      .enum(['full', 'none'])
-      .default('full')
-      .describe('"full": what was added survives a power failure. "none": many small blobs are added faster.')
-  })
-  .describe('Where blobs are kept.')
-
 const fields = z.strictObject({
   listen: z
     .array(listenAddr)
@@ -105,24 +85,11 @@ const fields = z.strictObject({
     .enum(['quiet', 'normal', 'verbose'])
     .default('normal')
     .describe('What the commands tell: "quiet" only errors, "verbose" each request that is answered too.'),
-  blobStore: blobStore.prefault({}),
+  blobStore: storeSchema.prefault({}),
   limits: limits.prefault({}).describe('What peers may take of this node.')
 })
 
-/** Types that are to come are told apart from typing errors, and before their keys are called unknown. */
-export const configSchema = z
-  .unknown()
-  .superRefine((value, context) => {
-    const type = isTable(value) && isTable(value.blobStore) ? value.blobStore.type : undefined
-    if (typeof type === 'string' && LATER_STORES.includes(type)) {
-      context.addIssue({
-        code: 'custom',
-        path: ['blobStore', 'type'],
-        message: `this version has no "${type}" store yet; use "legacy", or leave the section out`
-      })
-    }
-  })
-  .pipe(fields)
+export const configSchema = fields
 
 /** All that a node is told, with the defaults filled in. */
 export type Config = z.output<typeof fields>
@@ -130,12 +97,8 @@ export type Config = z.output<typeof fields>
 /** What has to be told: nothing. */
 export type ConfigInput = z.input<typeof fields>
 
-/** Shapes of the configuration by path, for those who list its keys. */
-export const CONFIG_SHAPES = {
-  '': fields.shape,
-  blobStore: blobStore.shape,
-  limits: limits.shape
-} as const
+/** Keys of the configuration by path, but for those of the store: they depend on its type. */
+export const CONFIG_SHAPES = { '': fields.shape, limits: limits.shape } as const
 
 /**
  * Checks a configuration and fills in the defaults.
@@ -148,30 +111,49 @@ export const CONFIG_SHAPES = {
 export function parseConfig(input: unknown, source: string, spelling: Spelling = 'code'): Config {
   const result = configSchema.safeParse(input)
   if (result.success) return result.data
+  const section = isTable(input) ? input.blobStore : undefined
   throw new InvalidConfigError(
     source,
-    result.error.issues.flatMap(issue => describeIssue(issue, spelling))
+    result.error.issues.flatMap(issue => describeIssue(issue, spelling, storeTypeOf(section)))
   )
 }
 
-/** What is said of a key that is none. */
-export function unknownKey(key: string, path: string, spelling: Spelling): string {
-  const shape = Object.entries(CONFIG_SHAPES).find(([at]) => at === path)?.[1] ?? {}
-  const known = Object.keys(shape).map(SPELLINGS[spelling])
+/**
+ * What is said of a key that is none.
+ *
+ * @param type of the store that the configuration names, if there is such a type
+ */
+export function unknownKey(
+  key: string,
+  path: string,
+  spelling: Spelling,
+  type: StoreType | undefined
+): string {
+  const ofOther =
+    path === 'blobStore' && type !== undefined ? keyOfOtherStore(key, type, spelling) : undefined
+  if (ofOther !== undefined) return ofOther
+  const known = Object.keys(shapeAt(path, type)).map(SPELLINGS[spelling])
   const near = nearest(key, known)
   const place = path === '' ? '' : ` in "${SPELLINGS[spelling](path)}"`
   const hint = near === undefined ? `there are ${known.join(', ')}` : `did you mean "${near}"?`
   return `unknown key "${key}"${place}; ${hint}`
 }
 
-function describeIssue(issue: z.core.$ZodIssue, spelling: Spelling): string[] {
+function shapeAt(path: string, type: StoreType | undefined): Readonly<Record<string, z.ZodType>> {
+  if (path !== 'blobStore') return Object.entries(CONFIG_SHAPES).find(([at]) => at === path)?.[1] ?? {}
+  return type === undefined ? Object.assign({}, ...Object.values(STORE_SHAPES)) : STORE_SHAPES[type]
+}
+
+function describeIssue(issue: z.core.$ZodIssue, spelling: Spelling, type: StoreType | undefined): string[] {
   const path = issue.path.map(part =>
     typeof part === 'number' ? `${part}` : SPELLINGS[spelling](String(part))
   )
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(key => unknownKey(SPELLINGS[spelling](key), issue.path.join('.'), spelling))
+    return issue.keys.map(key => unknownKey(SPELLINGS[spelling](key), issue.path.join('.'), spelling, type))
   }
-  const message = issue.message.replace(/^Invalid (input|option): /, '')
+  const message = issue.message
+    .replace(/^Invalid (input|option): /, '')
+    .replace(/^expected .*, received undefined$/, 'is missing')
   return [path.length === 0 ? message : `"${path.join('.')}": ${message}`]
 }
 

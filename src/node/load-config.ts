@@ -3,7 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import { type Config, type ConfigInput, InvalidConfigError, parseConfig, unknownKey } from './config.ts'
-import { fromToml } from './spelling.ts'
+import { fromToml, SPELLINGS } from './spelling.ts'
+import { type StoreType, storeTypeOf } from './store-config.ts'
 
 export const CONFIG_FILE = 'config.toml'
 
@@ -41,24 +42,26 @@ export function parseToml(text: string, source: string): Table {
   } catch (cause) {
     if (!(cause instanceof TomlError)) throw cause
     const reason = cause.message.split('\n')[0]!.replace(/^Invalid TOML document: /, '')
-    throw new InvalidConfigError(`${source}, line ${cause.line}, column ${cause.column}`, [reason], { cause })
+    // The cause is not kept: it quotes the lines around the error, and a secret may stand in them.
+    throw new InvalidConfigError(`${source}, line ${cause.line}, column ${cause.column}`, [reason])
   }
   const problems: string[] = []
-  const result = respell(table, '', problems)
+  const type = storeTypeOf(table[SPELLINGS.toml('blobStore')])
+  const result = respell(table, '', type, problems)
   if (problems.length > 0) throw new InvalidConfigError(source, problems)
   return result
 }
 
-function respell(table: Table, path: string, problems: string[]): Table {
+function respell(table: Table, path: string, type: StoreType | undefined, problems: string[]): Table {
   const result: Table = {}
   for (const [key, value] of Object.entries(table)) {
     const inCode = fromToml(key)
     if (inCode === undefined) {
-      problems.push(unknownKey(key, path, 'toml'))
+      problems.push(unknownKey(key, path, 'toml', type))
       continue
     }
     const inner = path === '' ? inCode : `${path}.${inCode}`
-    result[inCode] = isTable(value) ? respell(value, inner, problems) : value
+    result[inCode] = isTable(value) ? respell(value, inner, type, problems) : value
   }
   return result
 }

@@ -1,3 +1,6 @@
+import { readFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { stringify } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
@@ -6,6 +9,13 @@ import { type ConfigInput, InvalidConfigError, parseConfig } from '../../src/nod
 import { configTemplate } from '../../src/node/config-template.ts'
 import { loadConfig, parseToml } from '../../src/node/load-config.ts'
 import { SPELLINGS } from '../../src/node/spelling.ts'
+import {
+  DEFAULT_MAX_BLOB_SIZE,
+  STORE_SHAPES,
+  STORE_TYPES,
+  type StoreInput,
+  type StoreType
+} from '../../src/node/store-config.ts'
 import { scratch, writeTree } from './support.ts'
 
 const DEFAULTS = parseConfig({}, 'test')
@@ -25,6 +35,18 @@ async function problemWith(text: string): Promise<string> {
   expect(error).toBeInstanceOf(InvalidConfigError)
   return (error as InvalidConfigError).message
 }
+
+/** A template with each line that shows a key in force; of the forms of the store that of one type. */
+function uncommented(template: string, type: StoreType): string {
+  return template
+    .split(/^(?=# \[)/m)
+    .filter(section => !section.startsWith('# [blob_store]') || section.includes(`type = "${type}"`))
+    .join('')
+    .replace(/^# (?=\[|[a-z_]+ = )/gm, '')
+}
+
+/** The beginning of a section to which only what is wrong is to be added. */
+const S3 = '[blob_store]\ntype = "s3"\nendpoint = "http://localhost:9000"\nbucket = "blobs"\n'
 
 function inToml(value: unknown): unknown {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return value
@@ -55,20 +77,39 @@ describe('the configuration', () => {
   const listen = fc
     .tuple(fc.constantFrom('/ip4/127.0.0.1', '/ip6/::1', '/ip4/0.0.0.0'), port)
     .map(([host, number]) => `${host}/tcp/${number}`)
+  const text = fc.string({ minLength: 1 })
+  const folderKeys = { path: text, sync: fc.constantFrom('full' as const, 'none' as const) }
+  const databaseKeys = { dbPath: text, maxBlobSize: fc.integer({ min: 1 }) }
+  const stores: fc.Arbitrary<StoreInput> = fc.oneof(
+    fc.record({ type: fc.constant('legacy' as const), ...folderKeys }, { requiredKeys: [] }),
+    fc.record(
+      { type: fc.constant('filesystem' as const), ...folderKeys, ...databaseKeys },
+      { requiredKeys: ['type'] }
+    ),
+    fc.record(
+      {
+        type: fc.constant('s3' as const),
+        endpoint: fc.webAuthority().map(host => `https://${host}`),
+        bucket: fc.stringMatching(/^[a-z0-9][a-z0-9.-]{2,62}$/),
+        accessKey: text,
+        secretKey: text,
+        sessionToken: text,
+        region: text,
+        prefix: text.filter(prefix => !prefix.startsWith('/')),
+        pathStyle: fc.boolean(),
+        readThrough: fc.boolean(),
+        ...databaseKeys
+      },
+      { requiredKeys: ['type', 'endpoint', 'bucket', 'accessKey', 'secretKey'] }
+    )
+  )
   const configs = fc.record(
     {
       listen: fc.array(listen, { maxLength: 4 }),
       announce: fc.array(listen, { maxLength: 4 }),
       identity: fc.string({ minLength: 1, unit: 'binary' }).filter(text => text.isWellFormed()),
       logLevel: fc.constantFrom('quiet' as const, 'normal' as const, 'verbose' as const),
-      blobStore: fc.record(
-        {
-          type: fc.constant('legacy' as const),
-          path: fc.string({ minLength: 1 }),
-          sync: fc.constantFrom('full' as const, 'none' as const)
-        },
-        { requiredKeys: [] }
-      ),
+      blobStore: stores,
       limits: fc.record(limitValues, { requiredKeys: [] })
     },
     { requiredKeys: [] }
@@ -83,16 +124,110 @@ describe('the configuration', () => {
     )
   })
 
-  it('of a new home says all defaults, and is valid with every line uncommented', async () => {
+  it('of a new home says all defaults, and each form of its store is valid with every line uncommented', async () => {
     const template = configTemplate()
     expect(await load(template)).toEqual(DEFAULTS)
-    const uncommented = template
-      .split('\n')
-      .map(line => line.replace(/^# (?=\[|[a-z_]+ = )/, ''))
-      .join('\n')
-    expect(await load(uncommented)).toEqual(DEFAULTS)
-    const keys = uncommented.match(/^[a-z_]+(?= = )/gm)
-    expect(keys).toHaveLength(4 + 3 + Object.keys(DEFAULT_LIMITS).length)
+    for (const type of STORE_TYPES) {
+      const text = uncommented(template, type)
+      const config = await load(text)
+      expect(config).toEqual({ ...DEFAULTS, blobStore: expect.objectContaining({ type }) })
+      const keys = text.match(/^[a-z_]+(?= = )/gm)
+      const storeKeys = Object.keys(STORE_SHAPES[type])
+      expect(keys).toHaveLength(4 + storeKeys.length + Object.keys(DEFAULT_LIMITS).length)
+    }
+    expect(await load(uncommented(template, 'legacy'))).toEqual(DEFAULTS)
+  })
+
+  it('of a new home with a store has its keys in force, and nothing else', async () => {
+    const stores: StoreInput[] = [
+      { type: 'legacy' },
+      { type: 'filesystem', path: 'elsewhere', sync: 'none' },
+      { type: 's3', endpoint: 'http://localhost:9000', bucket: 'abc', prefix: 'a/', readThrough: true },
+      { type: 's3', endpoint: 'https://s3.example.org', bucket: 'abc', accessKey: 'k"\\', secretKey: "s'\n" }
+    ]
+    for (const blobStore of stores) {
+      const text = configTemplate(blobStore)
+      expect(await load(text)).toEqual(parseConfig({ blobStore }, 'test'))
+      expect(text.match(/^[a-z_]+ = /gm)).toHaveLength(Object.keys(blobStore).length)
+    }
+  })
+})
+
+describe('the forms of a store', () => {
+  it.each([
+    ['', { type: 'legacy', path: 'blobs', sync: 'full' }],
+    ['type = "legacy"', { type: 'legacy', path: 'blobs', sync: 'full' }],
+    [
+      'type = "filesystem"\npath = "/data/blobs"\ndb_path = "/data/blobs.db"',
+      {
+        type: 'filesystem',
+        path: '/data/blobs',
+        dbPath: '/data/blobs.db',
+        sync: 'full',
+        maxBlobSize: DEFAULT_MAX_BLOB_SIZE
+      }
+    ],
+    [
+      'type = "filesystem"',
+      {
+        type: 'filesystem',
+        path: 'blobs',
+        dbPath: 'blobs.db',
+        sync: 'full',
+        maxBlobSize: DEFAULT_MAX_BLOB_SIZE
+      }
+    ],
+    [
+      `type = "s3"
+endpoint = "http://localhost:9000"
+access_key = "minioadmin"
+secret_key = "minioadmin"
+bucket = "blobs"
+region = "us-east-1"        # optional
+prefix = "node-a/"          # optional
+db_path = "/data/blobs.db"  # optional
+read_through = false        # optional`,
+      {
+        type: 's3',
+        endpoint: 'http://localhost:9000',
+        accessKey: 'minioadmin',
+        secretKey: 'minioadmin',
+        bucket: 'blobs',
+        region: 'us-east-1',
+        prefix: 'node-a/',
+        dbPath: '/data/blobs.db',
+        readThrough: false,
+        maxBlobSize: DEFAULT_MAX_BLOB_SIZE
+      }
+    ],
+    [
+      'type = "s3"\nendpoint = "https://s3.example.org:444"\nbucket = "blobs"',
+      {
+        type: 's3',
+        endpoint: 'https://s3.example.org:444',
+        bucket: 'blobs',
+        region: 'us-east-1',
+        prefix: '',
+        dbPath: 'blobs.db',
+        readThrough: false,
+        maxBlobSize: DEFAULT_MAX_BLOB_SIZE
+      }
+    ]
+  ])('%j', async (text, blobStore) => {
+    expect((await load(`[blob_store]\n${text}`)).blobStore).toEqual(blobStore)
+  })
+
+  it('of homes that the first version made go on meaning what they meant', async () => {
+    const folder = resolve(import.meta.dirname, '../fixtures/home-0.1.0')
+    expect(await loadConfig(folder)).toEqual(DEFAULTS)
+    const text = await readFile(join(folder, 'config.toml'), 'utf8')
+    expect(await load(uncommented(text, 'legacy'))).toEqual(DEFAULTS)
+    expect((await load('listen = ["/ip4/127.0.0.1/tcp/4001"]')).blobStore.type).toBe('legacy')
+    expect((await load('[blob_store]\npath = "/data"\nsync = "none"')).blobStore).toEqual({
+      type: 'legacy',
+      path: '/data',
+      sync: 'none'
+    })
   })
 })
 
@@ -114,9 +249,42 @@ describe('a wrong configuration', () => {
     ['announce = ["example.org"]', '"example.org" is no multiaddr'],
     ['identity = ""', '"identity": '],
     ['log_level = "loud"', '"log_level": '],
-    ['[blob_store]\ntype = "lecagy"', '"blob_store.type": '],
-    ['[blob_store]\ntype = "filesystem"', 'this version has no "filesystem" store yet; use "legacy"'],
-    ['[blob_store]\ntype = "s3"\nbucket = "b"', 'this version has no "s3" store yet; use "legacy"']
+    ['[blob_store]\ntype = "lecagy"', '"blob_store.type": there is no type "lecagy"; did you mean "legacy"?'],
+    ['[blob_store]\ntype = "S3"\nbucket = "b"', 'there is no type "S3"; did you mean "s3"?'],
+    ['[blob_store]\ntype = "zzzzzzzzzzzz"', 'there are "legacy", "filesystem", "s3"'],
+    ['[blob_store]\ntype = 3', '"blob_store.type": expected one of "legacy", "filesystem", "s3"'],
+    ['blob_store = "s3"', '"blob_store": expected object'],
+    [
+      '[blob_store]\nbucket = "blobs"',
+      `key "bucket" belongs to type = "s3"; the section's type is "legacy", which is also what no type means`
+    ],
+    [
+      '[blob_store]\ntype = "filesystem"\naccess_key = "a"',
+      `key "access_key" belongs to type = "s3"; the section's type is "filesystem"`
+    ],
+    ['[blob_store]\ndb_path = "a"', 'key "db_path" belongs to type = "filesystem" or "s3"'],
+    [`${S3}path = "a"`, 'key "path" belongs to type = "legacy" or "filesystem"'],
+    [`${S3}buckt = "a"`, 'unknown key "buckt" in "blob_store"; did you mean "bucket"?'],
+    [`${S3}readThrough = true`, 'unknown key "readThrough" in "blob_store"; did you mean "read_through"?'],
+    ['[blob_store]\ntype = "s3"\nendpoint = "http://a"', '"blob_store.bucket": is missing'],
+    ['[blob_store]\ntype = "s3"\nbucket = "abc"', '"blob_store.endpoint": is missing'],
+    ['[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "localhost:9000"', 'no address of a server'],
+    ['[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "s3://localhost"', 'no address of a server'],
+    [
+      '[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "http://a/abc"',
+      'the bucket has a key of its own'
+    ],
+    ['[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "http://k@a"', 'they have keys of their own'],
+    [
+      '[blob_store]\ntype = "s3"\nbucket = "a/b"\nendpoint = "http://a"',
+      '"blob_store.bucket": no name of a bucket'
+    ],
+    [`${S3}prefix = "/a"`, '"blob_store.prefix": it must not begin with "/"'],
+    [`${S3}access_key = "a"`, '"blob_store.secret_key": is missing'],
+    [`${S3}secret_key = "a"`, '"blob_store.access_key": is missing'],
+    [`${S3}session_token = "a"`, '"blob_store.access_key": is missing'],
+    [`${S3}max_blob_size = 0`, '"blob_store.max_blob_size": '],
+    [`${S3}read_through = "yes"`, '"blob_store.read_through": expected boolean, received string']
   ])('%j says what is wrong, where, and what would be right', async (text, message) => {
     const problem = await problemWith(text)
     expect(problem).toContain('config.toml: ')
@@ -124,8 +292,34 @@ describe('a wrong configuration', () => {
     expect(problem).not.toContain('\n')
   })
 
-  it('says nothing of keys that belong to a store that is to come', async () => {
-    expect(await problemWith('[blob_store]\ntype = "s3"\nbucket = "b"')).not.toContain('bucket')
+  it('says nothing of keys when it is not clear whose they are', async () => {
+    expect(await problemWith('[blob_store]\ntype = "s4"\nbucket = "b"')).not.toContain('bucket')
+  })
+
+  it('never tells a secret, whatever is wrong and wherever the secret was put by mistake', async () => {
+    const secret = 'wJalrXUtnFEMI'
+    const wrong = [
+      `${S3}access_key = "a"\nsecret_key = "${secret}"\nread_through = 3`,
+      `${S3}secret_key = "${secret}"`,
+      `${S3}access_key = "a"\nsecretKey = "${secret}"`,
+      `${S3}access_key = "a"\nsecret_key = "${secret}`,
+      `${S3}access_key = "a"\nsecret_key = ${secret}`,
+      `${S3}access_key = "a"\nsecret_key = ["${secret}"]`,
+      `${S3}access_key = "a"\nsecret_key = "${secret}"\n= 3`,
+      `${S3}prefix = "/${secret}"`,
+      `[blob_store]\ntype = "s3"\nbucket = "a/${secret}"\nendpoint = "http://a"`,
+      `[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "http://k:${secret}@a"`,
+      `[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "s3://k:${secret}@a/abc"`,
+      `[blob_store]\nsecret_key = "${secret}"`
+    ]
+    for (const text of wrong) {
+      const error = await load(text).then(
+        () => undefined,
+        (reason: unknown) => reason
+      )
+      expect(error, text).toBeInstanceOf(InvalidConfigError)
+      expect(inspect(error, { depth: 10 }), text).not.toContain(secret)
+    }
   })
 
   it('that is no TOML is told with its position', async () => {
@@ -146,6 +340,7 @@ describe('a wrong configuration', () => {
 
   it('in code is told as it is spelt in code', () => {
     expect(() => parseConfig({ blobStor: {} }, 'options')).toThrow('did you mean "blobStore"?')
+    expect(() => parseConfig({ blobStore: { dbPath: 'a' } }, 'options')).toThrow('key "dbPath" belongs to')
     expect(() => parseConfig({ limits: { max_streams: 1 } }, 'options')).toThrow('did you mean "maxStreams"?')
   })
 
