@@ -81,6 +81,10 @@ function chosenParts(upload: StoredUpload, body: Body): StoredPart[] {
     etag: (text(part, 'ETag') ?? '').replace(/^"|"$/g, '')
   }))
   if (named.length === 0) throw malformedXml()
+  // AWS leaves the others out of the object; Ceph refuses, and so nobody may rely on it.
+  if (named.length < upload.parts.size) {
+    throw new S3Error('InvalidPart', 400, 'Parts were uploaded that are not among those to complete with')
+  }
   const parts = named.map(({ number, etag }, index) => {
     if (index > 0 && number <= named[index - 1]!.number) {
       throw new S3Error('InvalidPartOrder', 400, 'The list of parts was not in ascending order')
