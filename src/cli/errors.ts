@@ -48,6 +48,7 @@ export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_INVALID_PEER: usage,
   ERR_INVALID_RANGES: failed,
   ERR_INVALID_RANGES_SEQ: failed,
+  ERR_INVALID_S3_OPTIONS: usage,
   ERR_INVALID_TAG_NAME: usage,
   ERR_INVALID_TICKET: usage,
   ERR_IN_USE: failed,

@@ -22,7 +22,7 @@ const EXAMPLES: Readonly<Record<StoreType, StoreInput>> = {
     endpoint: 'http://localhost:9000',
     accessKey: 'minioadmin',
     secretKey: 'minioadmin',
-    sessionToken: 'only with keys that are lent',
+    sessionToken: 'of-keys-that-are-lent',
     bucket: 'blobs',
     pathStyle: true
   }

@@ -6,6 +6,7 @@ import { exists } from '../store/folders.ts'
 import { errorCode, explained } from '../store/fs-errors.ts'
 import { configTemplate } from './config-template.ts'
 import { CONFIG_FILE } from './load-config.ts'
+import type { StoreInput } from './store-config.ts'
 
 /** Names the home folder in the environment. */
 export const HOME_VARIABLE = 'BLOBS_HOME'
@@ -43,16 +44,17 @@ export async function requireHome(path: string): Promise<void> {
  * Makes a home, readable by its owner only, with a config file that shows every key and its default. Of two processes that
  * do so at the same time, both succeed.
  *
+ * @param store what the config file says about the store, secrets included. Default: nothing, so that all defaults hold
  * @returns whether there was none before
  * @throws StoreError when it cannot be made
  */
-export async function createHome(path: string): Promise<boolean> {
+export async function createHome(path: string, store?: StoreInput): Promise<boolean> {
   return await explained(`cannot make the home folder ${path}`, async () => {
     const made = await mkdir(path, { recursive: true, mode: 0o700 })
     // The process's umask may have taken rights away from `mode`.
     if (made !== undefined) await chmod(path, 0o700)
     try {
-      await writeFile(join(path, CONFIG_FILE), configTemplate(), { flag: 'wx', mode: 0o600 })
+      await writeFile(join(path, CONFIG_FILE), configTemplate(store), { flag: 'wx', mode: 0o600 })
       return true
     } catch (error) {
       if (errorCode(error) === 'EEXIST') return false

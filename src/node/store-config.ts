@@ -1,5 +1,6 @@
 /** The section `blob_store`: three kinds of stores, each with keys of its own. */
 import { z } from 'zod'
+import { S3_FIELDS } from '../store/object/storage/s3/options.ts'
 import { nearest } from './nearest.ts'
 import { SPELLINGS, type Spelling } from './spelling.ts'
 
@@ -34,14 +35,6 @@ const maxBlobSize = z
   .default(DEFAULT_MAX_BLOB_SIZE)
   .describe('Largest blob that is taken, in bytes, whatever a peer claims.')
 
-const endpoint = z
-  .string()
-  .superRefine((text, context) => {
-    const message = whyNoEndpoint(text)
-    if (message !== undefined) context.addIssue({ code: 'custom', message })
-  })
-  .describe('The server: https://s3.example.org, or http:// without encryption.')
-
 const legacy = z.strictObject({
   type: z
     .literal('legacy')
@@ -67,31 +60,22 @@ const s3 = z
     type: z
       .literal('s3')
       .describe('"s3": objects in a bucket, and a database that can be made anew from it.'),
-    endpoint,
-    accessKey: z
-      .string()
-      .min(1)
-      .optional()
-      .describe('Without keys here those of the environment are used: AWS_… or MINIO_….'),
-    secretKey: z.string().min(1).optional().describe('The secret that belongs to it.'),
-    sessionToken: z.string().min(1).optional().describe('Goes with keys that are lent for some time.'),
-    bucket: z
-      .string()
-      .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{1,62}$/, 'no name of a bucket: 3 to 63 of a-z, 0-9, "." and "-"')
-      .describe('The bucket. It has to be there.'),
-    region: z.string().min(1).default('us-east-1').describe('The region of the bucket.'),
-    prefix: z
-      .string()
-      .max(512)
-      .regex(/^(?!\/)/, 'it must not begin with "/"')
-      .default('')
-      .describe('What all keys begin with, so that several can share a bucket: "node-a/".'),
-    pathStyle: z
-      .boolean()
-      .optional()
-      .describe(
-        'Whether the bucket is named in the path, not in the host; only Amazon wants it in the host.'
-      ),
+    endpoint: S3_FIELDS.endpoint.describe(
+      'The server: https://s3.example.org, or http:// without encryption.'
+    ),
+    accessKey: S3_FIELDS.accessKey.describe(
+      'Without keys here those of the environment are used: AWS_… or MINIO_….'
+    ),
+    secretKey: S3_FIELDS.secretKey.describe('The secret that belongs to it.'),
+    sessionToken: S3_FIELDS.sessionToken.describe('Goes with keys that are lent for some time.'),
+    bucket: S3_FIELDS.bucket.describe('The bucket. It has to be there.'),
+    region: S3_FIELDS.region.describe('The region of the bucket.'),
+    prefix: S3_FIELDS.prefix.describe(
+      'What all keys begin with, so that several can share a bucket: "node-a/".'
+    ),
+    pathStyle: S3_FIELDS.pathStyle.describe(
+      'Whether the bucket is named in the path of URLs; without this, except at amazonaws.com.'
+    ),
     dbPath,
     readThrough: z
       .boolean()
@@ -166,18 +150,4 @@ function noSuchType(section: unknown): string {
   if (typeof type !== 'string') return `expected one of ${known}`
   const near = nearest(type, STORE_TYPES)
   return `there is no type "${type}"; ${near === undefined ? `there are ${known}` : `did you mean "${near}"?`}`
-}
-
-/** What is wrong is never quoted: an address may hold a secret. */
-function whyNoEndpoint(text: string): string | undefined {
-  const url = URL.parse(text)
-  if (url === null || !/^https?:$/.test(url.protocol)) {
-    return 'no address of a server; one looks like https://s3.example.org or http://localhost:9000'
-  }
-  if (url.username !== '' || url.password !== '')
-    return 'keys do not belong here; they have keys of their own'
-  if (url.pathname !== '/' || url.search !== '' || url.hash !== '') {
-    return 'nothing may follow the host and port; the bucket has a key of its own'
-  }
-  return undefined
 }

@@ -78,6 +78,7 @@ describe('the configuration', () => {
     .tuple(fc.constantFrom('/ip4/127.0.0.1', '/ip6/::1', '/ip4/0.0.0.0'), port)
     .map(([host, number]) => `${host}/tcp/${number}`)
   const text = fc.string({ minLength: 1 })
+  const key = fc.stringMatching(/^[\x21-\x7e]{1,40}$/)
   const folderKeys = { path: text, sync: fc.constantFrom('full' as const, 'none' as const) }
   const databaseKeys = { dbPath: text, maxBlobSize: fc.integer({ min: 1 }) }
   const stores: fc.Arbitrary<StoreInput> = fc.oneof(
@@ -90,12 +91,12 @@ describe('the configuration', () => {
       {
         type: fc.constant('s3' as const),
         endpoint: fc.webAuthority().map(host => `https://${host}`),
-        bucket: fc.stringMatching(/^[a-z0-9][a-z0-9.-]{2,62}$/),
-        accessKey: text,
-        secretKey: text,
-        sessionToken: text,
-        region: text,
-        prefix: text.filter(prefix => !prefix.startsWith('/')),
+        bucket: fc.stringMatching(/^[a-z0-9-]{3,63}$/).filter(name => !/^-|-$/.test(name)),
+        accessKey: key,
+        secretKey: key,
+        sessionToken: key,
+        region: fc.stringMatching(/^[a-z0-9-]{1,20}$/),
+        prefix: fc.stringMatching(/^([a-z0-9_-]{1,5}\/){0,3}$/),
         pathStyle: fc.boolean(),
         readThrough: fc.boolean(),
         ...databaseKeys
@@ -143,7 +144,7 @@ describe('the configuration', () => {
       { type: 'legacy' },
       { type: 'filesystem', path: 'elsewhere', sync: 'none' },
       { type: 's3', endpoint: 'http://localhost:9000', bucket: 'abc', prefix: 'a/', readThrough: true },
-      { type: 's3', endpoint: 'https://s3.example.org', bucket: 'abc', accessKey: 'k"\\', secretKey: "s'\n" }
+      { type: 's3', endpoint: 'https://s3.example.org', bucket: 'abc', accessKey: 'k"\\', secretKey: 's\'"' }
     ]
     for (const blobStore of stores) {
       const text = configTemplate(blobStore)
@@ -268,18 +269,27 @@ describe('a wrong configuration', () => {
     [`${S3}readThrough = true`, 'unknown key "readThrough" in "blob_store"; did you mean "read_through"?'],
     ['[blob_store]\ntype = "s3"\nendpoint = "http://a"', '"blob_store.bucket": is missing'],
     ['[blob_store]\ntype = "s3"\nbucket = "abc"', '"blob_store.endpoint": is missing'],
-    ['[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "localhost:9000"', 'no address of a server'],
-    ['[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "s3://localhost"', 'no address of a server'],
+    [
+      '[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "localhost:9000"',
+      '"blob_store.endpoint": must be a URL that begins with'
+    ],
+    [
+      '[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "s3://localhost"',
+      '"blob_store.endpoint": must be a URL that begins with'
+    ],
     [
       '[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "http://a/abc"',
-      'the bucket has a key of its own'
+      'the bucket is an option of its own'
     ],
-    ['[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "http://k@a"', 'they have keys of their own'],
+    [
+      '[blob_store]\ntype = "s3"\nbucket = "abc"\nendpoint = "http://k@a"',
+      'must have no user and password in it'
+    ],
     [
       '[blob_store]\ntype = "s3"\nbucket = "a/b"\nendpoint = "http://a"',
-      '"blob_store.bucket": no name of a bucket'
+      '"blob_store.bucket": must be a bucket name'
     ],
-    [`${S3}prefix = "/a"`, '"blob_store.prefix": it must not begin with "/"'],
+    [`${S3}prefix = "/a"`, '"blob_store.prefix": must be words of letters'],
     [`${S3}access_key = "a"`, '"blob_store.secret_key": is missing'],
     [`${S3}secret_key = "a"`, '"blob_store.access_key": is missing'],
     [`${S3}session_token = "a"`, '"blob_store.access_key": is missing'],

@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { createHome, homePath, NoHomeError, requireHome } from '../../src/node/home.ts'
+import { loadConfig } from '../../src/node/load-config.ts'
 import { scratch } from './support.ts'
 
 describe('the home', () => {
@@ -22,6 +23,23 @@ describe('the home', () => {
     expect(await createHome(home)).toBe(false)
     expect(await readFile(join(home, 'config.toml'), 'utf8')).toBe('log_level = "quiet"')
     await requireHome(home)
+  })
+
+  it('is made with a store, whose secret its owner alone can read', async () => {
+    await using folder = await scratch()
+    const home = folder.in('home')
+    const store = {
+      type: 's3',
+      endpoint: 'http://localhost:9000',
+      bucket: 'blobs',
+      accessKey: 'key',
+      secretKey: 'secret'
+    } as const
+    expect(await createHome(home, store)).toBe(true)
+    expect((await loadConfig(home)).blobStore).toMatchObject(store)
+    expect((await stat(join(home, 'config.toml'))).mode & 0o777).toBe(0o600)
+    expect(await createHome(home, { type: 'legacy' })).toBe(false)
+    expect((await loadConfig(home)).blobStore).toMatchObject(store)
   })
 
   it('is not any folder', async () => {
