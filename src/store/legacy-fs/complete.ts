@@ -8,13 +8,13 @@ import { groupCount } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import { BlobDeletedError } from '../errors.ts'
 import { isNotFound } from '../fs-errors.ts'
+import { fileStats } from '../stats.ts'
 import { type Identity, isSameIdentity } from './claim.ts'
 import type { FsContext } from './context.ts'
 import { removeForeignPartial } from './foreign.ts'
 import { findPartialFiles } from './found.ts'
 import type { IngestedFiles } from './ingest.ts'
 import { removePartial } from './partial-files.ts'
-import { fileStats } from './stats.ts'
 
 /** Puts the temporary files of a whole blob in place. What was held of it in part is removed. */
 export async function placeIngested(

@@ -1,8 +1,9 @@
 /** What all parts of one open store share. */
+
+import type { FolderSync } from '../folder-sync.ts'
 import type { KeyedMutex } from '../mutex.ts'
-import type { FolderSync } from './folder-sync.ts'
+import type { TempFolder } from '../temp.ts'
 import type { Layout } from './layout.ts'
-import type { TempFolder } from './temp.ts'
 
 export interface FsContext {
   readonly layout: Layout

@@ -6,9 +6,9 @@ import { checkBlob } from '../export-file.ts'
 import { cannotLink, exists, syncFolder } from '../folders.ts'
 import { errorCode, explained } from '../fs-errors.ts'
 import type { ExportOptions } from '../index.ts'
+import { statIfThere } from '../stats.ts'
 import type { FsContext } from './context.ts'
 import type { FsReader } from './reader.ts'
-import { statIfThere } from './stats.ts'
 
 /**
  * Gives a complete blob's file another name outside the store, after every byte was checked. The name in the store stays,

@@ -7,8 +7,8 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Hash } from '../../hash.ts'
+import { statIfThere } from '../stats.ts'
 import type { Layout } from './layout.ts'
-import { statIfThere } from './stats.ts'
 
 const DATABASE = 'blobs.db'
 

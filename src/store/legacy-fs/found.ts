@@ -1,9 +1,9 @@
 /** What the files of a blob say. Asked anew every time: another process may have changed them. */
 import { outboardBytes } from '../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
+import { fileStats, statIfThere } from '../stats.ts'
 import { type Claim, type Identity, isAbout, type Lengths, readClaim } from './claim.ts'
 import type { Layout } from './layout.ts'
-import { fileStats, statIfThere } from './stats.ts'
 
 export interface FoundComplete {
   readonly state: 'complete'

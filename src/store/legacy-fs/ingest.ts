@@ -7,9 +7,9 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { groupCount } from '../../bao/geometry.ts'
 import { type HashedBlob, OutboardBuilder } from '../../bao/outboard.ts'
+import { OutboardSpool } from '../outboard-spool.ts'
 import { writeAll } from '../write-all.ts'
 import type { FsContext } from './context.ts'
-import { OutboardSpool } from '../outboard-spool.ts'
 
 /** Blocks that are being written while the next is hashed. */
 const WRITES_IN_FLIGHT = 3

@@ -18,10 +18,10 @@ import type { Hash } from '../../hash.ts'
 import { BlobDamagedError } from '../errors.ts'
 import { explained, isNotFound } from '../fs-errors.ts'
 import { readInputFile } from '../input-file.ts'
+import { OutboardSpool } from '../outboard-spool.ts'
 import type { FsContext } from './context.ts'
 import { type FoundComplete, findComplete } from './found.ts'
 import { openComplete } from './opening.ts'
-import { OutboardSpool } from '../outboard-spool.ts'
 import { FsReader } from './reader.ts'
 
 /** Data files that are remembered as checked. */

@@ -4,6 +4,7 @@ import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { StoreError } from '../errors.ts'
 import { errorCode, isNotFound } from '../fs-errors.ts'
+import { fileStats } from '../stats.ts'
 import { pause } from '../waiting.ts'
 import {
   type Claim,
@@ -17,7 +18,6 @@ import {
 import type { FsContext } from './context.ts'
 import { findPartialFiles } from './found.ts'
 import type { Layout } from './layout.ts'
-import { fileStats } from './stats.ts'
 
 /** Milliseconds after which to look again while another process is making the files, and how often to look at all. */
 const LOOK_AGAIN_MS = 15

@@ -5,6 +5,7 @@ import { isWhole } from '../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobDeletedError, SizeMismatchError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
+import { fileStats } from '../stats.ts'
 import { provesSize } from '../status.ts'
 import { completePartial, placeIngested } from './complete.ts'
 import type { FsContext } from './context.ts'
@@ -14,7 +15,6 @@ import type { Ingest } from './ingest.ts'
 import type { Integrity } from './integrity.ts'
 import { PartialBlob } from './partial.ts'
 import { openOrMake, removePartial } from './partial-files.ts'
-import { fileStats } from './stats.ts'
 
 export class Partials {
   readonly #context: FsContext

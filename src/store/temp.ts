@@ -10,7 +10,7 @@ import { readlinkSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { errorCode } from '../fs-errors.ts'
+import { errorCode } from './fs-errors.ts'
 import { statIfThere } from './stats.ts'
 
 /** Files untouched for this many milliseconds are nobody's. */

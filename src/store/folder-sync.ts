@@ -1,5 +1,5 @@
 /** Makes renames in one folder last. Those that come while one is under way are done by the next, all at once. */
-import { syncFolder } from '../folders.ts'
+import { syncFolder } from './folders.ts'
 
 export class FolderSync {
   readonly #folder: string
