@@ -133,8 +133,8 @@ function prepare(connection: Connection) {
     dropFragment: connection.prepare<[string, string]>('DELETE FROM fragments WHERE hash = ? AND name = ?'),
     dropAllFragments: connection.prepare<[string]>('DELETE FROM fragments WHERE hash = ?'),
     dropIfEmpty: connection.prepare<[string]>(
-      `DELETE FROM blobs WHERE hash = ?1 AND state = 'partial'
-       AND NOT EXISTS (SELECT 1 FROM fragments WHERE hash = ?1)`
+      `DELETE FROM blobs WHERE hash = ? AND state = 'partial'
+       AND NOT EXISTS (SELECT 1 FROM fragments WHERE fragments.hash = blobs.hash)`
     ),
     noteDeletion: connection.prepare<[string, number]>(
       'INSERT INTO deletions (hash, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING'

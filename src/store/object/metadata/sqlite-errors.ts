@@ -25,10 +25,13 @@ export function toMetadataError(error: unknown, path: string): unknown {
   const code = sqliteCode(error)
   if (code === undefined) return error
   const cause = error instanceof Database.SqliteError ? error : undefined
+  // The log's index, which is shared memory in a file, cannot grow: where the disk is full this is what fails first.
+  const isFull = code === 'SQLITE_FULL' || cause?.code === 'SQLITE_IOERR_SHMSIZE'
+  if (isFull) {
+    return new StoreFullError(`database ${path}: the disk is full; make room and try again`, { cause })
+  }
   const said = `${cause?.message} (${cause?.code})`
   switch (code) {
-    case 'SQLITE_FULL':
-      return new StoreFullError(`database ${path}: the disk is full; make room and try again`, { cause })
     case 'SQLITE_BUSY':
     case 'SQLITE_LOCKED':
     case 'SQLITE_PROTOCOL':
