@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import Database from 'better-sqlite3'
 import { afterEach } from 'vitest'
-import { hashBytes } from '../../../../src/bao/outboard.ts'
-import type { Hash } from '../../../../src/hash.ts'
 import { Metadata, type MetadataOptions } from '../../../../src/store/object/metadata/index.ts'
+
+export { hashOf } from './hashes.ts'
 
 const cleanups: (() => void)[] = []
 
@@ -41,9 +41,4 @@ export function raw<T>(path: string, action: (database: Database.Database) => T)
   } finally {
     database.close()
   }
-}
-
-/** The hash of a number. */
-export function hashOf(number: number): Hash {
-  return hashBytes(Uint8Array.from([number, number >> 8, number >> 16])).hash
 }
