@@ -1,0 +1,154 @@
+/** The blobs that are arriving in this process. All that makes, completes or deletes objects does it under the blob's mutex. */
+import { isWhole } from '../../bao/geometry.ts'
+import { EMPTY_HASH, type Hash } from '../../hash.ts'
+import { BlobDeletedError, SizeMismatchError } from '../errors.ts'
+import { provesSize } from '../status.ts'
+import { Arrival } from './arrival.ts'
+import type { ObjectContext } from './context.ts'
+import { completeArrival } from './finish.ts'
+import { Fragments } from './fragments.ts'
+import type { Lookup } from './lookup.ts'
+
+export class Arrivals {
+  readonly #context: ObjectContext
+  readonly #lookup: Lookup
+  readonly #live = new Map<string, Arrival>()
+
+  constructor(context: ObjectContext, lookup: Lookup) {
+    this.#context = context
+    this.#lookup = lookup
+  }
+
+  /** The blob that is arriving, if it is in this process. */
+  find(hash: Hash): Arrival | undefined {
+    return this.#live.get(hash.toString())
+  }
+
+  all(): Iterable<Arrival> {
+    return this.#live.values()
+  }
+
+  /** @throws SizeMismatchError when the blob is known to have another size */
+  checkSize(hash: Hash, size: number): void {
+    if (hash.equals(EMPTY_HASH)) {
+      if (size !== 0) throw new SizeMismatchError(hash, size, 0)
+      return
+    }
+    const row = this.#context.metadata.find(hash)
+    if (row?.state === 'complete') {
+      if (row.size !== size) throw new SizeMismatchError(hash, size, row.size)
+      return
+    }
+    const live = this.find(hash)
+    if (live?.hasFailed === false && live.size !== size && provesSize(live.held, live.size))
+      throw new SizeMismatchError(hash, size, live.size)
+    if (row !== undefined && row.size !== size) {
+      const { held } = new Fragments(hash, row.size, this.#context.metadata.fragments(hash))
+      if (provesSize(held, row.size)) throw new SizeMismatchError(hash, size, row.size)
+    }
+  }
+
+  /**
+   * Lets a writer take part in a blob's arrival. A partial blob of another, unproven size is discarded.
+   *
+   * @returns undefined when the blob is complete
+   */
+  async attach(hash: Hash, size: number): Promise<Arrival | undefined> {
+    return await this.exclusively(hash, async () => {
+      const { metadata } = this.#context
+      // What a lost database has forgotten, or another node has brought, need not be fetched again.
+      if (metadata.find(hash) === undefined && this.find(hash) === undefined) await this.#lookup.relook(hash)
+      this.checkSize(hash, size)
+      const row = metadata.find(hash)
+      if (row?.state === 'complete') return undefined
+      let live = this.find(hash)
+      if (live !== undefined && (live.hasFailed || live.isComplete || live.size !== size)) {
+        await this.#abandon(live)
+        live = undefined
+      }
+      if (row !== undefined && row.size !== size) metadata.dropFragments(hash, metadata.fragments(hash))
+      live ??= this.#begin(hash, size)
+      live.users++
+      return live
+    })
+  }
+
+  /** Ends a writer's part: completes the blob if it is whole, else saves what is held when nobody else writes. */
+  async release(arrival: Arrival): Promise<void> {
+    await this.exclusively(arrival.hash, async () => {
+      arrival.users--
+      try {
+        if (arrival.hasFailed || arrival.isComplete) return
+        if (arrival.isWhole) await this.#complete(arrival)
+        else if (arrival.users === 0) await arrival.save()
+      } finally {
+        if (arrival.users === 0) {
+          if (this.find(arrival.hash) === arrival) this.#live.delete(arrival.hash.toString())
+          await arrival.close()
+        }
+      }
+    })
+  }
+
+  /** Goes on with what a killed process has begun: completing a blob of which all parts are there. */
+  async finishLeftOver(hash: Hash): Promise<void> {
+    await this.exclusively(hash, async () => {
+      const row = this.#context.metadata.find(hash)
+      if (row?.state !== 'partial' || this.find(hash) !== undefined) return
+      const arrival = this.#begin(hash, row.size)
+      try {
+        if (isWhole(arrival.held, row.size)) await this.#complete(arrival)
+      } finally {
+        this.#live.delete(hash.toString())
+        await arrival.close()
+      }
+    })
+  }
+
+  /** To be called under the mutex when a blob was completed in another way: those who write it have nothing left to do. */
+  onComplete(hash: Hash, size: number): void {
+    const live = this.find(hash)
+    if (live?.size === size) live.markComplete()
+    else live?.fail(new BlobDeletedError(hash))
+  }
+
+  /** To be called under the mutex: makes writers fail, and forgets the blob. @returns whether anything was held */
+  async abandon(hash: Hash): Promise<boolean> {
+    const live = this.find(hash)
+    if (live === undefined) return false
+    const wasHeld = !live.hasFailed && !live.held.isEmpty
+    await this.#abandon(live)
+    return wasHeld
+  }
+
+  async exclusively<T>(hash: Hash, action: () => Promise<T>): Promise<T> {
+    return await this.#context.mutex.run(hash.toString(), action)
+  }
+
+  #begin(hash: Hash, size: number): Arrival {
+    const fragments = new Fragments(hash, size, this.#context.metadata.fragments(hash))
+    const arrival = new Arrival(this.#context, fragments)
+    this.#live.set(hash.toString(), arrival)
+    return arrival
+  }
+
+  async #complete(arrival: Arrival): Promise<void> {
+    const { metadata } = this.#context
+    const isDone = (): boolean => metadata.find(arrival.hash)?.state === 'complete'
+    // Another process may have been faster, and have taken the fragments away.
+    if (!isDone()) {
+      await completeArrival(this.#context, arrival).catch(async error => {
+        if (!isDone() && !((await this.#lookup.relook(arrival.hash)) && isDone())) throw error
+      })
+    }
+    arrival.markComplete()
+    this.#context.changed(arrival.hash)
+  }
+
+  /** Its memory is given back when its writers close. */
+  async #abandon(arrival: Arrival): Promise<void> {
+    arrival.fail(new BlobDeletedError(arrival.hash))
+    this.#live.delete(arrival.hash.toString())
+    await arrival.settle()
+  }
+}

@@ -1,0 +1,129 @@
+/**
+ * Making a blob complete. To be called under the blob's mutex.
+ *
+ * The outboard comes first, then the data, then the row: who sees the data finds all that belongs to it, and what the index
+ * knows is there.
+ */
+import { PAIR_BYTES } from '../../bao/constants.ts'
+import { outboardBytes } from '../../bao/geometry.ts'
+import type { Hash } from '../../hash.ts'
+import { StoreError } from '../errors.ts'
+import type { Arrival } from './arrival.ts'
+import type { ObjectContext } from './context.ts'
+import { FragmentLayout } from './fragment.ts'
+import { readNodes } from './fragments.ts'
+import { dataKey, hasOutboard, outboardKey, partialPrefix } from './layout.ts'
+import { putStream } from './storage/put-stream.ts'
+
+/** Fragments whose nodes are read at the same time. */
+const NODES_AHEAD = 8
+
+/** Keys that are deleted in one go. */
+const DELETE_AT_ONCE = 1000
+
+/** Turns an arrival that is whole into a complete blob. */
+export async function completeArrival(context: ObjectContext, arrival: Arrival): Promise<void> {
+  const { hash, size, parts } = arrival
+  if (parts.count === 1) await putOnlyPart(context, arrival)
+  else {
+    await arrival.saveWholeParts()
+    if (arrival.isComplete) return
+    await composeParts(context, arrival)
+  }
+  await publish(context, hash, size)
+  await deleteAll(context, partialPrefix(hash))
+}
+
+/**
+ * Notes that a blob is complete, once its objects are there.
+ *
+ * @throws StoreError when the data is not there, or not all of it
+ */
+export async function publish(
+  { storage, metadata }: ObjectContext,
+  hash: Hash,
+  size: number,
+  signal?: AbortSignal
+): Promise<void> {
+  const data = await storage.stat(dataKey(hash), { signal })
+  if (data?.size !== size) {
+    const found = data === undefined ? 'it is not there' : `it has ${data.size} bytes instead of ${size}`
+    throw new StoreError(`the data of blob ${hash} was written to ${storage.name}, but ${found}`)
+  }
+  metadata.markComplete(hash, { size, hasOutboard: hasOutboard(size) })
+}
+
+/** Deletes all objects whose keys begin with a prefix. */
+export async function deleteAll({ storage }: ObjectContext, prefix: string): Promise<void> {
+  let keys: string[] = []
+  const flush = async (): Promise<void> => {
+    await storage.delete(keys)
+    keys = []
+  }
+  for await (const { key } of storage.list({ prefix })) {
+    keys.push(key)
+    if (keys.length === DELETE_AT_ONCE) await flush()
+  }
+  if (keys.length > 0) await flush()
+}
+
+async function putOnlyPart({ storage }: ObjectContext, arrival: Arrival): Promise<void> {
+  const { hash, parts } = arrival
+  const part = await arrival.onlyPart()
+  const to = parts.endGroup(0)
+  if (hasOutboard(arrival.size)) {
+    const nodes = Array.from({ length: to - 1 }, (_, index) => {
+      const node = part.node(index)
+      if (node === undefined) throw new StoreError(`blob ${hash} is whole, but its outboard is not`)
+      return node
+    })
+    await storage.put(outboardKey(hash), nodes)
+  }
+  await storage.put(dataKey(hash), [part.view({ from: 0, to })])
+}
+
+async function composeParts({ storage }: ObjectContext, arrival: Arrival): Promise<void> {
+  const { hash, size, parts, fragments } = arrival
+  const slices = Array.from({ length: parts.count }, (_, part) => ({
+    key: fragments.keyOf(fragments.wholePart(part)!),
+    offset: 0,
+    length: parts.bytesOf(parts.firstGroup(part), parts.endGroup(part))
+  }))
+  await putStream(storage, outboardKey(hash), outboardBytes(size), outboardOf(storage, arrival))
+  await storage.compose(dataKey(hash), slices)
+}
+
+/**
+ * The outboard, put together from the nodes in the parts' fragments. Each has the nodes above its part, too: of these, the ones
+ * that come before the part's own and after all that came so far are new.
+ */
+async function* outboardOf(
+  storage: ObjectContext['storage'],
+  arrival: Arrival
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const { parts } = arrival
+  const read = (part: number): Promise<{ layout: FragmentLayout; nodes: Uint8Array }> => {
+    const fragment = arrival.fragments.wholePart(part)!
+    const layout = new FragmentLayout(fragment)
+    const known = arrival.savedNodes(part)
+    const nodes =
+      known === undefined
+        ? readNodes(storage, arrival.fragments.keyOf(fragment), layout)
+        : Promise.resolve(known)
+    const reading = nodes.then(nodes => ({ layout, nodes }))
+    // Awaited in its turn.
+    reading.catch(() => undefined)
+    return reading
+  }
+  const ahead: ReturnType<typeof read>[] = []
+  let next = 0
+  for (let part = 0; part < parts.count; part++) {
+    while (ahead.length < NODES_AHEAD && part + ahead.length < parts.count)
+      ahead.push(read(part + ahead.length))
+    const { layout, nodes } = await ahead.shift()!
+    const known = layout.nodes.findIndex(index => index >= next)
+    if (known < 0) continue
+    yield nodes.subarray(known * PAIR_BYTES)
+    next = layout.nodes.at(-1)! + 1
+  }
+}

@@ -1,0 +1,361 @@
+/**
+ * Adding blobs. Small ones are hashed in memory and put at once. A file is hashed first, so that nothing goes up that is there
+ * already, and read again to go up. A stream, which comes only once, goes up under a temporary key while it is hashed.
+ */
+import { randomBytes } from 'node:crypto'
+import { stat } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { RUN_BYTES } from '../../bao/constants.ts'
+import { outboardBytes } from '../../bao/geometry.ts'
+import { type HashedBlob, hashBytes, OutboardBuilder } from '../../bao/outboard.ts'
+import type { Hash } from '../../hash.ts'
+import { FileChangedError } from '../errors.ts'
+import { explained } from '../fs-errors.ts'
+import type { AddOptions, AddResult } from '../index.ts'
+import { readInputFile } from '../input-file.ts'
+import type { Limiter } from '../limiter.ts'
+import { OutboardSpool } from '../outboard-spool.ts'
+import { Progress } from '../progress.ts'
+import { pause } from '../waiting.ts'
+import type { Arrivals } from './arrivals.ts'
+import type { ObjectContext } from './context.ts'
+import { BlobTooLargeError } from './errors.ts'
+import { deleteAll, publish } from './finish.ts'
+import { dataKey, hasOutboard, outboardKey, partialPrefix, TEMP_PREFIX } from './layout.ts'
+import { PART_BYTES } from './parts.ts'
+import { putStream, uploadStream } from './storage/put-stream.ts'
+
+/** Blobs of at most so many bytes are added from memory. */
+export const SMALL_BYTES = 1024 * 1024
+
+/** Runs of 1 MiB that are hashed before others get their turn on the thread. */
+const RUNS_PER_TURN = 4
+
+/** Puts the objects of a blob that is not complete yet: the outboard, then the data. */
+type PutObjects = () => Promise<void>
+
+export class Ingest {
+  readonly #context: ObjectContext
+  readonly #arrivals: Arrivals
+  readonly #maxBlobSize: number
+  /** Waits until nobody is deleting the blob's objects. */
+  readonly #whenDeleted: (hash: Hash, signal?: AbortSignal) => Promise<void>
+
+  constructor(
+    context: ObjectContext,
+    arrivals: Arrivals,
+    maxBlobSize: number,
+    whenDeleted: (hash: Hash, signal?: AbortSignal) => Promise<void>
+  ) {
+    this.#context = context
+    this.#arrivals = arrivals
+    this.#maxBlobSize = maxBlobSize
+    this.#whenDeleted = whenDeleted
+  }
+
+  async addBytes(bytes: Uint8Array, { signal, onProgress }: AddOptions = {}): Promise<AddResult> {
+    this.#checkSize(bytes.length)
+    const { hash, outboard } =
+      bytes.length <= RUNS_PER_TURN * RUN_BYTES ? hashBytes(bytes) : await hashInTurns(bytes, signal)
+    const progress = new Progress(onProgress)
+    await this.#place(
+      hash,
+      bytes.length,
+      async () => {
+        if (outboard.length > 0) await storeBytes(this.#context, outboardKey(hash), outboard, signal)
+        await storeBytes(this.#context, dataKey(hash), bytes, signal)
+      },
+      bytes.length > SMALL_BYTES,
+      signal
+    )
+    progress.add(bytes.length)
+    progress.end()
+    return { hash, size: bytes.length }
+  }
+
+  /** Keeps a blob of one chunk group, which has been verified. */
+  async placeSmall(hash: Hash, bytes: Uint8Array): Promise<void> {
+    this.#checkSize(bytes.length)
+    await this.#place(
+      hash,
+      bytes.length,
+      () => this.#context.storage.put(dataKey(hash), [bytes.slice()]),
+      false
+    )
+  }
+
+  /** @param limiterFor by size in bytes: so many at a time */
+  async addPath(
+    path: string,
+    options: AddOptions,
+    limiterFor: (size: number) => Limiter
+  ): Promise<AddResult> {
+    const before = await stateOf(path)
+    return await limiterFor(Number(before.size)).run(
+      () => this.#addPath(path, before, options),
+      options.signal
+    )
+  }
+
+  async #addPath(path: string, before: FileState, options: AddOptions): Promise<AddResult> {
+    const { signal } = options
+    if (before.isFile && before.size <= SMALL_BYTES) {
+      return await this.addBytes(await gather(readInputFile(path, signal)), options)
+    }
+    this.#checkSize(Number(before.size))
+    return await withSpool(async spool => {
+      const blob = await hashFile(path, spool, options)
+      const { hash, size } = blob
+      const { storage } = this.#context
+      const put: PutObjects = async () => {
+        if (hasOutboard(size)) {
+          await putStream(storage, outboardKey(hash), outboardBytes(size), spool.inOrder(blob), { signal })
+        }
+        // Read again: what goes up is hashed again, or a file that was changed in between would be stored under this name.
+        const again = new OutboardBuilder(() => undefined)
+        const source = checkedBy(again, readInputFile(path, signal), () => {
+          if (!again.finish().hash.equals(hash)) throw new FileChangedError(path)
+        })
+        await putStream(storage, dataKey(hash), size, source, { signal })
+      }
+      await this.#place(hash, size, put, true, signal)
+      const after = await stateOf(path)
+      if (after.size !== before.size || after.mtimeNs !== before.mtimeNs) throw new FileChangedError(path)
+      return { hash, size }
+    })
+  }
+
+  async addStream(
+    source: AsyncIterable<Uint8Array>,
+    { signal, onProgress }: AddOptions = {}
+  ): Promise<AddResult> {
+    const progress = new Progress(onProgress)
+    const counted = this.#counted(source, progress)
+    const start = await takeUpTo(counted, SMALL_BYTES)
+    if (start.isEnd) {
+      const result = await this.addBytes(joined(start.pieces, start.bytes), { signal })
+      progress.end()
+      return result
+    }
+    return await withSpool(async spool => {
+      const { storage } = this.#context
+      const builder = new OutboardBuilder(spool.add)
+      const temp = `${TEMP_PREFIX}${randomBytes(16).toString('hex')}`
+      const hashed = (async function* () {
+        for await (const piece of resumed(start.pieces, counted)) {
+          builder.push(piece)
+          await spool.relieve()
+          yield piece
+        }
+      })()
+      try {
+        await uploadStream(storage, temp, hashed, { signal })
+        const blob = builder.finish()
+        const { hash, size } = blob
+        const put: PutObjects = async () => {
+          await putStream(storage, outboardKey(hash), outboardBytes(size), spool.inOrder(blob), { signal })
+          await storage.move(temp, dataKey(hash), { signal })
+        }
+        await this.#place(hash, size, put, true, signal)
+        progress.end()
+        return { hash, size }
+      } finally {
+        // When it was moved there is nothing left to delete.
+        await storage.delete([temp])
+      }
+    })
+  }
+
+  /**
+   * Makes a blob complete, unless it is.
+   *
+   * @param isDear whether the objects take long to put: then one looks first whether they are there
+   */
+  async #place(
+    hash: Hash,
+    size: number,
+    put: PutObjects,
+    isDear: boolean,
+    signal?: AbortSignal
+  ): Promise<void> {
+    if (size === 0) return
+    await this.#whenDeleted(hash, signal)
+    await this.#arrivals.exclusively(hash, async () => {
+      const { storage, metadata } = this.#context
+      const row = metadata.find(hash)
+      if (row?.state === 'complete' || isDear) {
+        // What the index says may have been lost in the storage, and what it does not say may be there.
+        const [data, outboard] = await Promise.all([
+          storage.stat(dataKey(hash), { signal }),
+          hasOutboard(size) ? storage.stat(outboardKey(hash), { signal }) : undefined
+        ])
+        if (data?.size === size && (outboard?.size ?? 0) === outboardBytes(size)) {
+          metadata.markComplete(hash, { size, hasOutboard: hasOutboard(size) })
+          if (row?.state !== 'complete') await this.#onComplete(hash, size, row !== undefined)
+          return
+        }
+      }
+      await put()
+      signal?.throwIfAborted()
+      if (isDear) await publish(this.#context, hash, size, signal)
+      else metadata.markComplete(hash, { size, hasOutboard: hasOutboard(size) })
+      await this.#onComplete(hash, size, row?.state === 'partial')
+    })
+  }
+
+  async #onComplete(hash: Hash, size: number, wasPartial: boolean): Promise<void> {
+    const wasArriving = this.#arrivals.find(hash) !== undefined
+    this.#arrivals.onComplete(hash, size)
+    await this.#arrivals.find(hash)?.settle()
+    if (wasPartial || wasArriving) await deleteAll(this.#context, partialPrefix(hash))
+    this.#context.changed(hash)
+  }
+
+  #checkSize(size: number): void {
+    if (size > this.#maxBlobSize) throw new BlobTooLargeError(size, this.#maxBlobSize)
+  }
+
+  async *#counted(
+    source: AsyncIterable<Uint8Array>,
+    progress: Progress
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    let size = 0
+    for await (const piece of source) {
+      size += piece.length
+      this.#checkSize(size)
+      progress.add(piece.length)
+      yield piece
+    }
+  }
+}
+
+/** Puts bytes at hand, in parts when there are many. */
+async function storeBytes(
+  { storage }: ObjectContext,
+  key: string,
+  bytes: Uint8Array,
+  signal: AbortSignal | undefined
+): Promise<void> {
+  if (bytes.length <= PART_BYTES) await storage.put(key, [bytes], { signal })
+  else await putStream(storage, key, bytes.length, slices(bytes), { signal })
+}
+
+async function* slices(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
+  for (let at = 0; at < bytes.length; at += RUN_BYTES) yield bytes.subarray(at, at + RUN_BYTES)
+}
+
+async function hashInTurns(
+  bytes: Uint8Array,
+  signal: AbortSignal | undefined
+): Promise<{ hash: Hash; outboard: Uint8Array }> {
+  return await withSpool(async spool => {
+    const builder = new OutboardBuilder(spool.add)
+    for (let at = 0; at < bytes.length; at += RUNS_PER_TURN * RUN_BYTES) {
+      builder.push(bytes.subarray(at, at + RUNS_PER_TURN * RUN_BYTES))
+      await pause(0, signal)
+      signal?.throwIfAborted()
+    }
+    const blob = builder.finish()
+    const outboard = new Uint8Array(outboardBytes(blob.size))
+    let at = 0
+    for await (const piece of spool.inOrder(blob)) {
+      outboard.set(piece, at)
+      at += piece.length
+    }
+    return { hash: blob.hash, outboard }
+  })
+}
+
+async function hashFile(path: string, spool: OutboardSpool, options: AddOptions): Promise<HashedBlob> {
+  const builder = new OutboardBuilder(spool.add)
+  const progress = new Progress(options.onProgress)
+  for await (const piece of readInputFile(path, options.signal)) {
+    builder.push(piece)
+    progress.add(piece.length)
+    await spool.relieve()
+  }
+  progress.end()
+  return builder.finish()
+}
+
+/** Passes pieces on, hashing them, and checks at the end, before the last of them counts. */
+async function* checkedBy(
+  builder: OutboardBuilder,
+  source: AsyncIterable<Uint8Array>,
+  check: () => void
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of source) {
+    builder.push(piece)
+    yield piece
+  }
+  check()
+}
+
+/** With a place for outboards of blobs above 260 MiB, beside other temporary files of the system. */
+async function withSpool<T>(action: (spool: OutboardSpool) => Promise<T>): Promise<T> {
+  const spool = new OutboardSpool(join(tmpdir(), `blobs-${randomBytes(12).toString('hex')}.outboard`))
+  try {
+    return await action(spool)
+  } finally {
+    await spool.close()
+  }
+}
+
+/** What a file's content cannot change without. */
+interface FileState {
+  /** Bytes. */
+  readonly size: bigint
+  readonly mtimeNs: bigint
+  readonly isFile: boolean
+}
+
+async function stateOf(path: string): Promise<FileState> {
+  const stats = await explained(`cannot read ${path}`, () => stat(path, { bigint: true }))
+  return { size: stats.size, mtimeNs: stats.mtimeNs, isFile: stats.isFile() }
+}
+
+async function gather(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
+  const pieces: Uint8Array[] = []
+  let length = 0
+  for await (const piece of source) {
+    pieces.push(piece)
+    length += piece.length
+  }
+  return joined(pieces, length)
+}
+
+function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {
+  if (pieces.length === 1) return pieces[0]!
+  const whole = new Uint8Array(length)
+  let at = 0
+  for (const piece of pieces) {
+    whole.set(piece, at)
+    at += piece.length
+  }
+  return whole
+}
+
+/** Takes pieces until there are more than `most` bytes, or no more. The pieces are copied: their buffers may be used again. */
+async function takeUpTo(
+  source: AsyncGenerator<Uint8Array, void, undefined>,
+  most: number
+): Promise<{ pieces: Uint8Array[]; bytes: number; isEnd: boolean }> {
+  const pieces: Uint8Array[] = []
+  let bytes = 0
+  while (bytes <= most) {
+    const next = await source.next()
+    if (next.done === true) return { pieces, bytes, isEnd: true }
+    pieces.push(next.value.slice())
+    bytes += next.value.length
+  }
+  return { pieces, bytes, isEnd: false }
+}
+
+async function* resumed(
+  start: Uint8Array[],
+  rest: AsyncIterable<Uint8Array>
+): AsyncGenerator<Uint8Array, void, undefined> {
+  while (start.length > 0) yield start.shift()!
+  yield* rest
+}

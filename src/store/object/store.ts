@@ -1,0 +1,498 @@
+/** Metadata in SQLite and objects in storage as a BlobStore. */
+import { CorruptSourceError } from '../../bao/errors.ts'
+import { isWhole } from '../../bao/geometry.ts'
+import { EMPTY_HASH, type Hash } from '../../hash.ts'
+import { BlobNotFoundError } from '../errors.ts'
+import { exportFile } from '../export-file.ts'
+import type {
+  AddOptions,
+  AddResult,
+  BlobInfo,
+  BlobReader,
+  BlobStatus,
+  BlobStore,
+  BlobWriter,
+  ExportOptions,
+  OpenOptions,
+  TagStore,
+  WaitOptions
+} from '../index.ts'
+import { Lifetime } from '../lifetime.ts'
+import { Limiter } from '../limiter.ts'
+import { KeyedMutex } from '../mutex.ts'
+import { ABSENT, EMPTY_BLOB, partialStatus } from '../status.ts'
+import { abortableItems } from '../waiting.ts'
+import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
+import { Arrivals } from './arrivals.ts'
+import type { ObjectContext } from './context.ts'
+import { checkData, isFragmentRight, setAside } from './damage.ts'
+import { Deletions } from './deletions.ts'
+import { EmptyReader } from './empty-reader.ts'
+import { BlobTooLargeError } from './errors.ts'
+import { parseFragment } from './fragment-name.ts'
+import { Fragments } from './fragments.ts'
+import { Ingest, SMALL_BYTES } from './ingest.ts'
+import { ABANDONED_MS, BLOBS_PREFIX, blobPrefix, dataKey, outboardKey, TEMP_PREFIX } from './layout.ts'
+import { Lookup } from './lookup.ts'
+import { type BlobRow, IN_MEMORY, Metadata } from './metadata/index.ts'
+import { openStorage } from './open-storage.ts'
+import type {
+  LocalObjectStoreOptions,
+  ObjectStoreOptions,
+  OpenObjectStoreOptions,
+  StorageSpec
+} from './options.ts'
+import { PartMemory } from './part-memory.ts'
+import { PartialReader } from './partial-reader.ts'
+import { ObjectReader, OutboardCache, ReadBudget } from './reading/index.ts'
+import { type RecoveryOptions, type RecoveryReport, recover } from './recover/index.ts'
+import type { ObjectStorage } from './storage/index.ts'
+import { ObjectTags } from './tags.ts'
+import { ObjectWriter } from './writer.ts'
+
+/** Files and streams that are added at the same time: small ones, and those that go up in parts. */
+const MOST_SMALL = 32
+const MOST_LARGE = 4
+
+/** Rows that are read at a time. */
+const PAGE = 500
+
+/**
+ * Whether the index knows of all that is in the storage. It does not when it was made for a storage that had blobs already;
+ * `recoverFromStorage` mends that.
+ */
+export const INDEX_FACT = 'index'
+
+export class ObjectStore implements BlobStore {
+  readonly tags: TagStore
+  readonly #context: ObjectContext
+  readonly #options: ObjectStoreOptions
+  readonly #lifetime = new Lifetime()
+  readonly #watchers = new StatusWatchers()
+  readonly #small = new Limiter(MOST_SMALL)
+  readonly #large = new Limiter(MOST_LARGE)
+  readonly #lookup: Lookup
+  readonly #arrivals: Arrivals
+  readonly #deletions: Deletions
+  readonly #ingest: Ingest
+  readonly #readers = new Set<BlobReader>()
+  readonly #writers = new Set<ObjectWriter>()
+  readonly #notices: string[] = []
+
+  private constructor(metadata: Metadata, storage: ObjectStorage, options: ObjectStoreOptions) {
+    this.#options = options
+    this.#context = {
+      storage,
+      metadata,
+      memory: new PartMemory(),
+      cache: new OutboardCache(storage),
+      budget: new ReadBudget(),
+      mutex: new KeyedMutex(),
+      notice: message => this.#notice(message),
+      changed: hash => {
+        this.#lookup.forgetMiss(hash)
+        this.#watchers.notify(hash)
+      }
+    }
+    this.#lookup = new Lookup(this.#context)
+    this.#arrivals = new Arrivals(this.#context, this.#lookup)
+    this.#deletions = new Deletions(this.#context)
+    this.#ingest = new Ingest(this.#context, this.#arrivals, this.#maxBlobSize, (hash, signal) =>
+      this.#deletions.whenDone(hash, signal)
+    )
+    this.tags = new ObjectTags(this.#context, this.#lifetime)
+  }
+
+  /**
+   * Opens a store: its database in a file, its blobs in a storage.
+   *
+   * @throws StorageError and its kinds when the storage cannot be used, MetadataError and StoreError when the database cannot
+   */
+  static async open({ dbPath, storage, ...options }: OpenObjectStoreOptions): Promise<ObjectStore> {
+    const opened = await openStorage(storage)
+    return await ObjectStore.#create(dbPath, opened, options)
+  }
+
+  /** With the database in memory: what is in the storage is found by `recoverFromStorage`, or with `readThrough`. */
+  static async inMemory(
+    storage: ObjectStorage | StorageSpec,
+    options: ObjectStoreOptions = {}
+  ): Promise<ObjectStore> {
+    return await ObjectStore.#create(IN_MEMORY, await openStorage(storage), options)
+  }
+
+  /** In a folder: the blobs in `folder`, the database beside it in `folder.db`, unless told otherwise. */
+  static async local(folder: string, options: LocalObjectStoreOptions = {}): Promise<ObjectStore> {
+    const { dbPath = `${folder.replace(/[\\/]+$/, '')}.db`, sync, ...rest } = options
+    const storage: StorageSpec = { type: 'filesystem', path: folder, sync }
+    return await ObjectStore.open({ dbPath, storage, ...rest })
+  }
+
+  /** All in memory. */
+  static async ephemeral(options: ObjectStoreOptions = {}): Promise<ObjectStore> {
+    return await ObjectStore.inMemory({ type: 'memory' }, options)
+  }
+
+  /** Both are closed with it, also when this fails. */
+  static async #create(
+    dbPath: string,
+    storage: ObjectStorage,
+    options: ObjectStoreOptions
+  ): Promise<ObjectStore> {
+    let metadata: Metadata | undefined
+    try {
+      metadata = Metadata.open(dbPath)
+      const store = new ObjectStore(metadata, storage, options)
+      await store.#begin()
+      return store
+    } catch (error) {
+      metadata?.close()
+      await storage.close()
+      throw error
+    }
+  }
+
+  /** What is not as it should be, and what to do about it. Each is told once. */
+  get notices(): readonly string[] {
+    return this.#notices
+  }
+
+  async status(hash: Hash, options: WaitOptions = {}): Promise<BlobStatus> {
+    return await this.#lifetime.run(options.signal, () => this.#status(hash))
+  }
+
+  async open(hash: Hash, options: OpenOptions = {}): Promise<BlobReader | undefined> {
+    return await this.#lifetime.run(options.signal, () => this.#open(hash, options))
+  }
+
+  async writer(hash: Hash, size: number, options: WaitOptions = {}): Promise<BlobWriter> {
+    return await this.#lifetime.run(options.signal, async () => {
+      this.#arrivals.checkSize(hash, size)
+      if (size > this.#maxBlobSize) throw new BlobTooLargeError(size, this.#maxBlobSize)
+      await this.#deletions.whenDone(hash, options.signal)
+      const writer = new ObjectWriter(hash, size, {
+        lifetime: this.#lifetime,
+        arrivals: this.#arrivals,
+        place: async bytes => await this.#small.run(() => this.#ingest.placeSmall(hash, bytes)),
+        status: () => this.#status(hash),
+        onClose: closed => this.#writers.delete(closed)
+      })
+      this.#writers.add(writer)
+      return writer
+    })
+  }
+
+  async addBytes(bytes: Uint8Array, options: AddOptions = {}): Promise<AddResult> {
+    return await this.#lifetime.run(options.signal, signal =>
+      this.#limiterFor(bytes.length).run(() => this.#ingest.addBytes(bytes, { ...options, signal }), signal)
+    )
+  }
+
+  async addPath(path: string, options: AddOptions = {}): Promise<AddResult> {
+    return await this.#lifetime.run(options.signal, signal =>
+      this.#ingest.addPath(path, { ...options, signal }, size => this.#limiterFor(size))
+    )
+  }
+
+  /** Takes up to 24 MiB of memory while it is going on. */
+  async addStream(source: AsyncIterable<Uint8Array>, options: AddOptions = {}): Promise<AddResult> {
+    return await this.#lifetime.run(options.signal, signal =>
+      this.#ingest.addStream(abortableItems(source, signal), { ...options, signal })
+    )
+  }
+
+  async exportPath(hash: Hash, target: string, options: ExportOptions = {}): Promise<void> {
+    await this.#lifetime.run(options.signal, async signal => {
+      await using reader = await this.#open(hash, {})
+      if (reader === undefined) throw new BlobNotFoundError(hash)
+      if (reader.held !== undefined) throw new BlobNotFoundError(hash, 'is not complete')
+      try {
+        await exportFile(reader, target, { ...options, signal })
+      } catch (error) {
+        if (error instanceof CorruptSourceError) await this.#reportDamage(hash)
+        throw error
+      }
+      if (options.mode === 'move') await this.#remove(hash)
+    })
+  }
+
+  async *list(options: WaitOptions = {}): AsyncGenerator<BlobInfo, void, undefined> {
+    this.#lifetime.check(options.signal)
+    const arriving = new Set(Array.from(this.#arrivals.all(), ({ hash }) => hash.toString()))
+    let after: Hash | undefined
+    for (;;) {
+      const rows = this.#context.metadata.listBlobs({ after, limit: PAGE })
+      for (const row of rows) {
+        this.#lifetime.check(options.signal)
+        arriving.delete(row.hash.toString())
+        const status = this.#statusOf(row.hash, row)
+        if (status.state !== 'absent') yield { hash: row.hash, status }
+      }
+      after = rows.at(-1)?.hash
+      this.#lifetime.check(options.signal)
+      if (rows.length < PAGE) break
+    }
+    // What has just begun has no row yet.
+    for (const { hash } of this.#arrivals.all()) {
+      if (!arriving.has(hash.toString())) continue
+      const status = this.#statusOf(hash, this.#context.metadata.find(hash))
+      if (status.state === 'partial') yield { hash, status }
+    }
+  }
+
+  async delete(hash: Hash): Promise<boolean> {
+    return await this.#lifetime.run(undefined, () => this.#remove(hash))
+  }
+
+  async reportDamage(hash: Hash): Promise<BlobStatus> {
+    return await this.#lifetime.run(undefined, async () => {
+      await this.#reportDamage(hash)
+      return await this.#status(hash)
+    })
+  }
+
+  async *observe(hash: Hash, options: WaitOptions = {}): AsyncGenerator<BlobStatus, void, undefined> {
+    this.#lifetime.check()
+    yield* this.#watchers.observe(hash, () => this.status(hash), { ...options, pollMs: POLL_INTERVAL_MS })
+  }
+
+  /**
+   * Makes the index anew from what is in the storage: after the database was lost, or when the storage was changed by others.
+   * Blobs go on being served meanwhile.
+   */
+  async recoverFromStorage(options: RecoveryOptions = {}): Promise<RecoveryReport> {
+    return await this.#lifetime.run(options.signal, async signal => {
+      const report = await recover(this.#context, this.#arrivals, { ...options, signal })
+      this.#context.metadata.setFact(INDEX_FACT, undefined)
+      return report
+    })
+  }
+
+  async close(): Promise<void> {
+    await this.#lifetime.end()
+    const endings = await Promise.allSettled([...this.#writers].map(writer => writer.close()))
+    await Promise.all([...this.#readers].map(reader => reader.close()))
+    this.#watchers.notifyAll()
+    await this.#context.cache.close()
+    this.#context.metadata.close()
+    await this.#context.storage.close()
+    for (const ending of endings) if (ending.status === 'rejected') throw ending.reason
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  get #maxBlobSize(): number {
+    return this.#options.maxBlobSize ?? Number.MAX_SAFE_INTEGER
+  }
+
+  /** Whether the storage may have blobs that the index does not know. */
+  get #mayBeElsewhere(): boolean {
+    return this.#options.readThrough === true || this.#context.metadata.fact(INDEX_FACT) !== undefined
+  }
+
+  #notice(message: string): void {
+    if (this.#notices.includes(message)) return
+    this.#notices.push(message)
+    this.#options.onNotice?.(message)
+  }
+
+  async #begin(): Promise<void> {
+    const { metadata, storage } = this.#context
+    const { complete, partial } = metadata.countBlobs()
+    if (complete + partial === 0 && metadata.fact(INDEX_FACT) === undefined) {
+      for await (const _object of storage.list({ prefix: BLOBS_PREFIX })) {
+        metadata.setFact(INDEX_FACT, 'unknown')
+        break
+      }
+    }
+    if (metadata.fact(INDEX_FACT) !== undefined) {
+      this.#notice(
+        `${storage.name} has blobs that the database does not know; they are served, but not listed, until: blobs recover`
+      )
+    }
+    // What was left behind is no hurry, and no reason not to begin.
+    this.#lifetime
+      .run(undefined, signal => this.#tidy(signal))
+      .catch(error => {
+        if (!this.#lifetime.isOver) this.#notice(`cannot tidy up ${storage.name}: ${error.message}`)
+      })
+  }
+
+  async #tidy(signal: AbortSignal): Promise<void> {
+    await this.#deletions.resume(signal)
+    const before = Date.now() - ABANDONED_MS
+    await this.#context.storage.sweepUploads(before, { signal })
+    const abandoned: string[] = []
+    for await (const { key, modifiedAt } of this.#context.storage.list({ prefix: TEMP_PREFIX, signal })) {
+      if (modifiedAt < before) abandoned.push(key)
+    }
+    await this.#context.storage.delete(abandoned, { signal })
+  }
+
+  #limiterFor(size: number): Limiter {
+    return size <= SMALL_BYTES ? this.#small : this.#large
+  }
+
+  async #status(hash: Hash): Promise<BlobStatus> {
+    if (hash.equals(EMPTY_HASH)) return EMPTY_BLOB
+    const row = await this.#findRow(hash)
+    return this.#statusOf(hash, row)
+  }
+
+  #statusOf(hash: Hash, row: BlobRow | undefined): BlobStatus {
+    if (row?.state === 'complete') return { state: 'complete', size: row.size }
+    const live = this.#arrivals.find(hash)
+    if (live !== undefined && !live.hasFailed) {
+      // Whole, but not yet in one piece: it is complete when its writer has closed.
+      if (!live.held.isEmpty) return partialStatus(live.size, live.held)
+      if (row === undefined) return ABSENT
+    }
+    if (row === undefined) return ABSENT
+    const { held } = new Fragments(hash, row.size, this.#context.metadata.fragments(hash))
+    return held.isEmpty ? ABSENT : partialStatus(row.size, held)
+  }
+
+  /** What the index knows, and if need be what the storage says. A blob that only has to be put together is completed. */
+  async #findRow(hash: Hash): Promise<BlobRow | undefined> {
+    const { metadata } = this.#context
+    let row = metadata.find(hash)
+    if (this.#arrivals.find(hash) !== undefined) return row
+    if (row === undefined && this.#mayBeElsewhere && (await this.#lookup.find(hash)))
+      row = metadata.find(hash)
+    if (row?.state !== 'partial') return row
+    const { held } = new Fragments(hash, row.size, metadata.fragments(hash))
+    if (!isWhole(held, row.size)) return row
+    await this.#arrivals.finishLeftOver(hash)
+    return metadata.find(hash)
+  }
+
+  async #open(hash: Hash, { ranges }: OpenOptions): Promise<BlobReader | undefined> {
+    if (hash.equals(EMPTY_HASH)) return this.#opened(new EmptyReader(reader => this.#closed(reader)))
+    const row = await this.#findRow(hash)
+    const { storage, cache, budget, metadata } = this.#context
+    if (row?.state === 'complete') {
+      const reader: BlobReader = new ObjectReader({
+        hash,
+        size: row.size,
+        storage,
+        dataKey: dataKey(hash),
+        outboardKey: outboardKey(hash),
+        cache,
+        budget,
+        ranges,
+        onClose: () => this.#closed(reader),
+        onMissing: () => this.#onMissing(hash)
+      })
+      return this.#opened(reader)
+    }
+    const live = this.#arrivals.find(hash)
+    const arrival = live?.hasFailed === false ? live : undefined
+    if (arrival === undefined && row === undefined) return undefined
+    const fragments = arrival?.fragments ?? new Fragments(hash, row!.size, metadata.fragments(hash))
+    if ((arrival?.held ?? fragments.held).isEmpty) return undefined
+    return this.#opened(new PartialReader(this.#context, fragments, arrival, reader => this.#closed(reader)))
+  }
+
+  #opened<R extends BlobReader>(reader: R): R {
+    this.#readers.add(reader)
+    this.#deletions.onReaderOpened(reader.hash)
+    return reader
+  }
+
+  #closed(reader: BlobReader): void {
+    this.#readers.delete(reader)
+    this.#deletions.onReaderClosed(reader.hash).catch(error => {
+      // The note is still there: it is done when the store is opened again.
+      if (!this.#lifetime.isOver) this.#notice(`cannot delete blob ${reader.hash}: ${error.message}`)
+    })
+  }
+
+  /** An object is gone that the index said was there. */
+  #onMissing(hash: Hash): void {
+    this.#lifetime
+      .run(undefined, async () => {
+        await this.#arrivals.exclusively(hash, () => this.#lookup.relook(hash))
+        this.#context.changed(hash)
+      })
+      .catch(error => {
+        if (!this.#lifetime.isOver) this.#notice(`cannot look for blob ${hash}: ${error.message}`)
+      })
+  }
+
+  async #remove(hash: Hash): Promise<boolean> {
+    if (hash.equals(EMPTY_HASH)) return false
+    return await this.#arrivals.exclusively(hash, async () => {
+      const { metadata, cache } = this.#context
+      if (this.#mayBeElsewhere && metadata.find(hash) === undefined) await this.#lookup.relook(hash)
+      const live = this.#arrivals.find(hash)
+      const wasArriving = live?.hasFailed === false && !live.held.isEmpty
+      // Whoever reads what has come so far goes on: it has to be in the storage then.
+      if (live !== undefined && this.#deletions.isRead(hash)) await live.save().catch(() => undefined)
+      await this.#arrivals.abandon(hash)
+      const wasThere = metadata.remove(hash) !== undefined
+      if (wasThere || wasArriving) {
+        await this.#deletions.delete(hash)
+        if (!this.#deletions.isRead(hash)) cache.forget(blobPrefix(hash))
+        this.#context.changed(hash)
+      }
+      return wasThere || wasArriving
+    })
+  }
+
+  async #reportDamage(hash: Hash): Promise<void> {
+    if (hash.equals(EMPTY_HASH)) return
+    await this.#arrivals.exclusively(hash, async () => {
+      const { metadata, cache } = this.#context
+      const row = metadata.find(hash)
+      cache.forget(blobPrefix(hash))
+      if (row?.state === 'complete') await this.#mendComplete(hash, row.size)
+      else if (row !== undefined) await this.#mendPartial(hash)
+      this.#context.changed(hash)
+    })
+  }
+
+  async #mendComplete(hash: Hash, size: number): Promise<void> {
+    const { metadata, storage } = this.#context
+    const stored = await storage.stat(dataKey(hash))
+    const state =
+      stored === undefined
+        ? 'gone'
+        : stored.size === size
+          ? await checkData(this.#context, hash, size)
+          : 'wrong'
+    if (state === 'mended') {
+      this.#notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
+    }
+    if (state === 'gone') {
+      metadata.forget(hash)
+      this.#notice(`the data of blob ${hash} is gone from ${storage.name}; add or fetch the blob again`)
+    }
+    if (state === 'wrong') {
+      const to = await setAside(this.#context, hash, dataKey(hash), 'data')
+      metadata.forget(hash)
+      await storage.delete([outboardKey(hash)])
+      this.#notice(
+        `the data of blob ${hash} does not have this hash; it is now ${to} in ${storage.name}; add or fetch the blob again`
+      )
+    }
+  }
+
+  /** Sets the wrong fragments aside. The others stay, unless somebody is adding to them at this moment. */
+  async #mendPartial(hash: Hash): Promise<void> {
+    const { metadata, storage } = this.#context
+    await this.#arrivals.abandon(hash)
+    for (const name of metadata.fragments(hash)) {
+      const fragment = parseFragment(name)
+      const isRight = fragment === undefined ? false : await isFragmentRight(this.#context, hash, fragment)
+      if (isRight) continue
+      metadata.dropFragments(hash, [name])
+      if (isRight === undefined) continue
+      const to = await setAside(this.#context, hash, `${blobPrefix(hash)}partial/${name}`, name)
+      this.#notice(
+        `a part of blob ${hash} is wrong; it is now ${to} in ${storage.name}; fetch the blob again`
+      )
+    }
+  }
+}

@@ -1,0 +1,93 @@
+/**
+ * Tags: in the index, and as an object each, so that they come back when the index is lost.
+ *
+ * The object is written, or deleted, before the row: what the index says is also in the storage.
+ */
+import { z } from 'zod'
+import { Hash } from '../../hash.ts'
+import type { HashAndFormat, Tag, TagStore, WaitOptions } from '../index.ts'
+import type { Lifetime } from '../lifetime.ts'
+import { checkTagName } from '../tag-names.ts'
+import type { ObjectContext } from './context.ts'
+import { tagKey } from './layout.ts'
+
+/** Rows that are read at a time. */
+const PAGE = 500
+
+const tagSchema = z.strictObject({
+  name: z.string(),
+  hash: z.string(),
+  format: z.enum(['raw', 'hash_seq'])
+})
+
+/** Longest object that is taken for a tag, in bytes: names have at most 1024, which JSON may write with six characters each. */
+export const MAX_TAG_BYTES = 8192
+
+export class ObjectTags implements TagStore {
+  readonly #context: ObjectContext
+  readonly #lifetime: Lifetime
+
+  constructor(context: ObjectContext, lifetime: Lifetime) {
+    this.#context = context
+    this.#lifetime = lifetime
+  }
+
+  async set(name: string, { hash, format }: HashAndFormat): Promise<void> {
+    this.#lifetime.check()
+    checkTagName(name)
+    const key = tagKey(name)
+    await this.#exclusively(key, async signal => {
+      await this.#context.storage.put(key, [encodeTag({ name, hash, format })], { signal })
+      this.#context.metadata.setTag({ name, hash, format })
+    })
+  }
+
+  async get(name: string): Promise<Tag | undefined> {
+    this.#lifetime.check()
+    return this.#context.metadata.getTag(name)
+  }
+
+  async *list(options: { readonly prefix?: string | undefined } & WaitOptions = {}): AsyncGenerator<Tag> {
+    let after: string | undefined
+    for (;;) {
+      this.#lifetime.check(options.signal)
+      const tags = this.#context.metadata.listTags({ prefix: options.prefix, after, limit: PAGE })
+      for (const tag of tags) {
+        this.#lifetime.check(options.signal)
+        yield tag
+      }
+      after = tags.at(-1)?.name
+      if (tags.length < PAGE) return
+    }
+  }
+
+  async delete(name: string): Promise<boolean> {
+    this.#lifetime.check()
+    const key = tagKey(name)
+    return await this.#exclusively(key, async signal => {
+      if (this.#context.metadata.getTag(name) === undefined) return false
+      await this.#context.storage.delete([key], { signal })
+      return this.#context.metadata.deleteTag(name)
+    })
+  }
+
+  async #exclusively<T>(key: string, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return await this.#lifetime.run(undefined, signal => this.#context.mutex.run(key, () => action(signal)))
+  }
+}
+
+export function encodeTag({ name, hash, format }: Tag): Uint8Array {
+  return new TextEncoder().encode(`${JSON.stringify({ name, hash: hash.toString(), format })}\n`)
+}
+
+/** @returns undefined when it is not what {@link encodeTag} makes */
+export function decodeTag(bytes: Uint8Array): Tag | undefined {
+  try {
+    const parsed = tagSchema.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)))
+    checkTagName(parsed.name)
+    return { ...parsed, hash: Hash.parse(parsed.hash) }
+  } catch {
+    // Whatever is wrong with it, it is no tag.
+    return undefined
+  }
+}

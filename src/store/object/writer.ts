@@ -1,0 +1,88 @@
+/** Writes to one blob. */
+import type { Verified } from '../../bao/decoder.ts'
+import { groupCount } from '../../bao/geometry.ts'
+import type { Hash } from '../../hash.ts'
+import { HandleClosedError } from '../errors.ts'
+import type { BlobStatus, BlobWriter, WaitOptions } from '../index.ts'
+import { isNothing, keepGroups } from '../kept-groups.ts'
+import type { Lifetime } from '../lifetime.ts'
+import type { Arrival } from './arrival.ts'
+import type { Arrivals } from './arrivals.ts'
+
+/** What a writer needs of its store. */
+export interface WriterHome {
+  readonly lifetime: Lifetime
+  readonly arrivals: Arrivals
+  /** Adds a blob of one chunk group, which is never partial. */
+  readonly place: (bytes: Uint8Array) => Promise<void>
+  readonly status: () => Promise<BlobStatus>
+  readonly onClose: (writer: ObjectWriter) => void
+}
+
+export class ObjectWriter implements BlobWriter {
+  readonly hash: Hash
+  readonly size: number
+  readonly #home: WriterHome
+  /** Undefined until there is something to write: a claimed size alone makes and discards nothing. */
+  #arrival: Arrival | undefined
+  #isComplete = false
+  /** The writes so far: groups count when the parents above them, which came before, are written. */
+  #tail: Promise<void> = Promise.resolve()
+  #failure: unknown
+  #closing: Promise<BlobStatus> | undefined
+
+  constructor(hash: Hash, size: number, home: WriterHome) {
+    this.hash = hash
+    this.size = size
+    this.#home = home
+  }
+
+  async write(verified: Verified, options: WaitOptions = {}): Promise<void> {
+    this.#home.lifetime.check()
+    if (this.#closing !== undefined) throw new HandleClosedError('writer', this.hash)
+    const writing = this.#tail.then(() => this.#write(verified, options.signal))
+    // The failure is remembered, and thrown by this write and all that follow.
+    this.#tail = writing.catch(error => {
+      this.#failure ??= error
+    })
+    await writing
+  }
+
+  async close(): Promise<BlobStatus> {
+    this.#closing ??= this.#close()
+    return await this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #write(verified: Verified, signal: AbortSignal | undefined): Promise<void> {
+    if (this.#failure !== undefined) throw this.#failure
+    signal?.throwIfAborted()
+    if (this.#isComplete || isNothing(verified, this.size)) return
+    if (groupCount(this.size) === 1) return await this.#writeSmall(verified)
+    if (this.#arrival === undefined) {
+      this.#arrival = await this.#home.arrivals.attach(this.hash, this.size)
+      this.#isComplete = this.#arrival === undefined
+    }
+    await this.#arrival?.write(verified, signal)
+  }
+
+  async #writeSmall(verified: Verified): Promise<void> {
+    const [run] = keepGroups(verified.leaves, this.size).runs
+    if (run === undefined) return
+    await this.#home.place(run.pieces[0]!)
+    this.#isComplete = true
+  }
+
+  async #close(): Promise<BlobStatus> {
+    await this.#tail
+    try {
+      if (this.#arrival !== undefined) await this.#home.arrivals.release(this.#arrival)
+      return await this.#home.status()
+    } finally {
+      this.#home.onClose(this)
+    }
+  }
+}
