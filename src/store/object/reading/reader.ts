@@ -1,0 +1,129 @@
+/** Reads a complete blob out of object storage. */
+import { outboardBytes } from '../../../bao/geometry.ts'
+import type { ChunkRanges } from '../../../bao/ranges.ts'
+import type { Hash } from '../../../hash.ts'
+import { BlobNotFoundError, HandleClosedError } from '../../errors.ts'
+import type { BlobReader } from '../../index.ts'
+import { ObjectNotFoundError } from '../storage/errors.ts'
+import type { ObjectStorage } from '../storage/index.ts'
+import type { OutboardCache } from './outboard-cache.ts'
+import { ReadAhead } from './read-ahead.ts'
+import type { ReadBudget } from './read-budget.ts'
+import { dataSpans, outboardSpans, type Spans } from './spans.ts'
+
+export interface ObjectReaderOptions {
+  readonly hash: Hash
+  /** Bytes. */
+  readonly size: number
+  readonly storage: ObjectStorage
+  readonly dataKey: string
+  /** Not looked at when the blob is a single chunk group. */
+  readonly outboardKey: string
+  readonly cache: OutboardCache
+  readonly budget: ReadBudget
+  /** What will be read. */
+  readonly ranges?: ChunkRanges | undefined
+  /** Called once, when the reader is closed and all its GETs have ended. */
+  readonly onClose?: ((reader: ObjectReader) => void) | undefined
+  /** Called when one of the objects turns out not to be there. */
+  readonly onMissing: () => void
+}
+
+export class ObjectReader implements BlobReader {
+  readonly hash: Hash
+  readonly size: number
+  readonly held: undefined = undefined
+  readonly #options: ObjectReaderOptions
+  readonly #data: ReadAhead
+  readonly #dataPlan: Spans | undefined
+  readonly #closing = new AbortController()
+  readonly #outboardReads = new Set<Promise<void>>()
+  #outboardPlan: Spans | undefined
+  /** The end of the last read of the outboard: where there is no plan, one that begins here is taken for the next of many. */
+  #outboardEnd = -1
+  #closed: Promise<void> | undefined
+
+  constructor(options: ObjectReaderOptions) {
+    this.#options = options
+    this.hash = options.hash
+    this.size = options.size
+    this.#dataPlan = options.ranges && dataSpans(options.ranges, options.size)
+    this.#data = new ReadAhead({
+      storage: options.storage,
+      key: options.dataKey,
+      size: options.size,
+      budget: options.budget,
+      plan: this.#dataPlan
+    })
+  }
+
+  async readData(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
+    this.#check('data', this.size, offset, target, signal)
+    if (target.length > 0) await this.#orMissing(this.#data.read(offset, target, signal))
+  }
+
+  async readOutboard(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
+    const total = outboardBytes(this.size)
+    this.#check('outboard', total, offset, target, signal)
+    if (target.length === 0) return
+    const { cache, outboardKey } = this.#options
+    const until = this.#outboardUntil(offset, target.length, total)
+    const closing = this.#closing.signal
+    const either = signal === undefined ? closing : AbortSignal.any([closing, signal])
+    const reading = cache.read(outboardKey, total, offset, target, { signal: either, until })
+    this.#outboardReads.add(reading)
+    try {
+      await this.#orMissing(reading)
+    } finally {
+      this.#outboardReads.delete(reading)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#closed ??= this.#end()
+    await this.#closed
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #end(): Promise<void> {
+    const reason = new HandleClosedError('reader', this.hash)
+    this.#closing.abort(reason)
+    await Promise.all([this.#data.close(reason), Promise.allSettled(this.#outboardReads)])
+    this.#options.onClose?.(this)
+  }
+
+  #check(kind: string, size: number, offset: number, target: Uint8Array, signal?: AbortSignal): void {
+    signal?.throwIfAborted()
+    if (this.#closed !== undefined) throw new HandleClosedError('reader', this.hash)
+    if (offset < 0 || offset + target.length > size) {
+      throw new RangeError(`cannot read ${target.length} bytes at ${offset} of the ${kind}: it has ${size}`)
+    }
+  }
+
+  /** Up to where the outboard will be read in order. */
+  #outboardUntil(offset: number, length: number, total: number): number {
+    const end = offset + length
+    const isNext = offset === this.#outboardEnd
+    this.#outboardEnd = end
+    if (this.#dataPlan === undefined) return isNext ? total : 0
+    this.#outboardPlan ??= outboardSpans(this.#dataPlan, this.size)
+    return this.#outboardPlan.endAt(end - 1) ?? 0
+  }
+
+  async #orMissing(reading: Promise<void>): Promise<void> {
+    try {
+      await reading
+    } catch (error) {
+      if (!(error instanceof ObjectNotFoundError)) throw error
+      this.#options.onMissing()
+      const { name } = this.#options.storage
+      throw new BlobNotFoundError(
+        this.hash,
+        `is gone from the storage: there is no object ${error.key} in ${name}`
+      )
+    }
+  }
+}
