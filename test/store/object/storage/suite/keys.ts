@@ -24,7 +24,7 @@ const WRONG_KEYS: Record<string, string> = {
 }
 
 const GOOD_KEYS = [
-  'a',
+  'z',
   '0',
   '-',
   '_',

@@ -1,0 +1,63 @@
+/** A file that is being written, on its way to become an object. */
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { writeAll } from '../../../write-all.ts'
+
+/** Bytes after which the disk is told to begin, so that there is little left to wait for at the end. */
+const FLUSH_BYTES = 32 * 1024 * 1024
+
+export class NewFile {
+  readonly path: string
+  readonly #file: FileHandle
+  readonly #isSynced: boolean
+  #unflushed = 0
+  #end = 0
+  #flushing: Promise<void> | undefined
+
+  private constructor(path: string, file: FileHandle, isSynced: boolean) {
+    this.path = path
+    this.#file = file
+    this.#isSynced = isSynced
+  }
+
+  /** @param isSynced whether to wait for the disk at the end */
+  static async make(path: string, isSynced: boolean): Promise<NewFile> {
+    return new NewFile(path, await open(path, 'wx'), isSynced)
+  }
+
+  async write(pieces: readonly Uint8Array[], offset: number): Promise<void> {
+    await writeAll(this.#file, pieces, offset)
+    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
+    this.#end = Math.max(this.#end, offset + bytes)
+    this.#unflushed += bytes
+    if (this.#isSynced && this.#unflushed >= FLUSH_BYTES) this.#flush()
+  }
+
+  /** Ends writing: the file has `size` bytes, and they are on disk. */
+  async finish(size: number): Promise<void> {
+    if (this.#end > size) await this.#file.truncate(size)
+    // A failure of the disk is told once: what was flushed meanwhile must have succeeded, too.
+    await this.#flushing
+    if (this.#isSynced) await this.#file.datasync()
+    await this.#file.close()
+  }
+
+  /** Closes the file and removes it, unless it was renamed. Never fails: what stays is swept. */
+  async discard(): Promise<void> {
+    await this.#file.close().catch(() => undefined)
+    await rm(this.path, { force: true }).catch(() => undefined)
+  }
+
+  #flush(): void {
+    if (this.#flushing !== undefined) return
+    this.#unflushed = 0
+    const flushing = this.#file.datasync()
+    this.#flushing = flushing
+    // A failure stays, and is met at the end.
+    flushing.then(
+      () => {
+        this.#flushing = undefined
+      },
+      () => undefined
+    )
+  }
+}

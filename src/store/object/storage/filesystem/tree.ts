@@ -1,0 +1,98 @@
+/** Files come into the tree of folders and go, and folders with them, whatever others do at the same time. */
+import { mkdir, rename, rmdir, unlink } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import { errorCode, isNotFound } from '../../../fs-errors.ts'
+import type { FolderSyncs } from './folder-syncs.ts'
+import { look, type Paths } from './paths.ts'
+
+/** How often others may remove a folder before we can put something into it. */
+const MOST_TRIES = 1000
+
+/** What is said of a name that no file has: also that it is a folder's, or below a file. */
+const NO_FILE = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EPERM'])
+
+export class Tree {
+  readonly #paths: Paths
+  readonly #syncs: FolderSyncs
+
+  constructor(paths: Paths, syncs: FolderSyncs) {
+    this.#paths = paths
+    this.#syncs = syncs
+  }
+
+  /**
+   * Makes a file the object of a key, in place of one that is there already.
+   *
+   * @param missing what to throw when the file is not there
+   */
+  async place(file: string, key: string, missing: () => Error): Promise<void> {
+    const path = this.#paths.file(key)
+    for (let tries = 1; ; tries++) {
+      try {
+        await rename(file, path)
+        break
+      } catch (error) {
+        if (!isNotFound(error) || tries === MOST_TRIES) throw error
+        if (look(file) === undefined) throw missing()
+      }
+      await makeFolder(dirname(path))
+    }
+    await this.#syncs.sync(this.#paths.above(path))
+  }
+
+  /** Gives an object another key. @param missing what to throw when there is no such object */
+  async move(from: string, to: string, missing: () => Error): Promise<void> {
+    if (this.#paths.stats(from) === undefined) throw missing()
+    if (from === to) return
+    const path = this.#paths.file(from)
+    await this.place(path, to, missing)
+    await this.#syncs.sync(await this.#removeEmpty([dirname(path)]))
+  }
+
+  /** Deletes objects that may be there, and the folders that are empty then. */
+  async delete(keys: readonly string[], signal: AbortSignal | undefined): Promise<void> {
+    const folders = new Set<string>()
+    for (const key of keys) {
+      signal?.throwIfAborted()
+      const path = this.#paths.file(key)
+      try {
+        await unlink(path)
+        folders.add(dirname(path))
+      } catch (error) {
+        if (!NO_FILE.has(errorCode(error) ?? '') || look(path)?.isFile()) throw error
+      }
+    }
+    await this.#syncs.sync(await this.#removeEmpty(folders))
+  }
+
+  /** @returns the folders that have changed and stayed */
+  async #removeEmpty(folders: Iterable<string>): Promise<Set<string>> {
+    const stayed = new Set<string>()
+    for (const folder of folders) {
+      let rest = folder
+      while (rest !== this.#paths.root && (await isRemoved(rest))) rest = dirname(rest)
+      stayed.add(rest)
+    }
+    return stayed
+  }
+}
+
+/** Removes a folder that is empty. @returns whether it is not there any more */
+async function isRemoved(folder: string): Promise<boolean> {
+  try {
+    await rmdir(folder)
+    return true
+  } catch (error) {
+    // Otherwise there is something in it, which is the rule, or it cannot be removed, which does no harm.
+    return isNotFound(error)
+  }
+}
+
+/** Where others remove folders at this very moment, it may fail, in ways that depend on which. Renaming then tells. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true })
+  } catch (error) {
+    if (!['ENOENT', 'ENOTDIR', 'EEXIST'].includes(errorCode(error) ?? '')) throw error
+  }
+}
