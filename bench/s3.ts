@@ -1,0 +1,197 @@
+/**
+ * The object store on an S3 server, in turn with plain HTTP to the same server: curl with one stream for large objects, and as
+ * many requests at a time as the store makes for small ones.
+ *
+ *   BLOBS_BENCH_S3_URL=s3://key:secret@host:port/bucket node bench/s3.ts [--mib 512] [--runs 5] [--small 1000] [--dir FOLDER]
+ * The bucket is left as it was found.
+ */
+import { execFile } from 'node:child_process'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { Agent, request } from 'node:http'
+import { tmpdir } from 'node:os'
+import { basename, join } from 'node:path'
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { parseArgs, promisify } from 'node:util'
+import { Client } from 'minio'
+import { Limiter } from '../src/store/limiter.ts'
+import { makeFile } from './lib/files.ts'
+import { describeLoad, describeMachine } from './lib/machine.ts'
+import { openStore, s3Options } from './lib/stores.ts'
+import { median } from './lib/trial.ts'
+import { measureTransfer } from './lib/two-nodes.ts'
+
+const MIB = 1024 * 1024
+const AT_ONCE = 32
+const SMALL_BYTES = 4096
+const EXPIRES_S = 3600
+
+const { values } = parseArgs({
+  options: {
+    mib: { type: 'string', default: '512' },
+    runs: { type: 'string', default: '5' },
+    small: { type: 'string', default: '1000' },
+    dir: { type: 'string', default: tmpdir() }
+  }
+})
+const bytes = Number(values.mib) * MIB
+const count = Number(values.small)
+const s3 = s3Options()
+const { hostname, port, protocol } = new URL(s3.endpoint)
+const client = new Client({
+  endPoint: hostname,
+  port: Number(port),
+  useSSL: protocol === 'https:',
+  accessKey: s3.accessKey!,
+  secretKey: s3.secretKey!,
+  region: s3.region ?? 'us-east-1'
+})
+const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE })
+const dir = await mkdtemp(join(values.dir, 'blobs-s3-bench-'))
+const prefix = `bench-${randomBytes(4).toString('hex')}/`
+const file = join(dir, 'blob')
+const results = new Map<string, number[]>()
+const blocked = new Map<string, number>()
+
+function note(name: string, value: number): void {
+  results.set(name, [...(results.get(name) ?? []), value])
+}
+
+async function timed(name: string, amount: number, action: () => Promise<unknown>): Promise<void> {
+  const loop = monitorEventLoopDelay({ resolution: 5 })
+  loop.enable()
+  const start = performance.now()
+  await action()
+  note(name, amount / ((performance.now() - start) / 1000))
+  loop.disable()
+  blocked.set(name, Math.max(blocked.get(name) ?? 0, loop.max / 1e6))
+}
+
+const curl = async (...args: string[]) => await promisify(execFile)('curl', ['-sS', '--fail', ...args])
+
+/** One request with a small body, read to its end. */
+async function plainSmall(method: 'GET' | 'PUT', url: string, body?: Uint8Array): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>()
+  const sent = request(url, { method, agent }, response => {
+    response.resume()
+    response.on('end', () =>
+      response.statusCode === 200 ? resolve() : reject(new Error(`${response.statusCode}`))
+    )
+    response.on('error', reject)
+  })
+  sent.on('error', reject)
+  sent.end(body)
+  await promise
+}
+
+async function many(action: (i: number) => Promise<unknown>): Promise<void> {
+  const limiter = new Limiter(AT_ONCE)
+  await Promise.all(Array.from({ length: count }, (_, i) => limiter.run(() => action(i))))
+}
+
+async function largeRun(run: number): Promise<void> {
+  const key = `${prefix}plain-${run}`
+  const put = await client.presignedPutObject(s3.bucket, key, EXPIRES_S)
+  const get = await client.presignedGetObject(s3.bucket, key, EXPIRES_S)
+  await timed('plain PUT', bytes / 1e6, () => curl('-T', file, put))
+  await timed('plain GET', bytes / 1e6, () => curl('-o', '/dev/null', get))
+  await client.removeObject(s3.bucket, key)
+
+  const store = await openStore('s3', join(dir, `add-${run}`))
+  let hash: Awaited<ReturnType<typeof store.addPath>>['hash'] | undefined
+  await timed('add a file', bytes / 1e6, async () => {
+    hash = (await store.addPath(file)).hash
+  })
+  await store.delete(hash!)
+  await store.close()
+
+  for (const [from, to, name] of [
+    ['legacy-fs', 'legacy-fs', 'legacy-fs to legacy-fs'],
+    ['s3', 'legacy-fs', 'serve from S3'],
+    ['legacy-fs', 's3', 'receive into S3']
+  ] as const) {
+    const sample = await measureTransfer({ from, to, dir, file })
+    note(name, sample.mbPerSecond)
+    note(`${name}: getter RSS MiB`, sample.getter.peakRssMib)
+    note(`${name}: provider RSS MiB`, sample.provider.peakRssMib)
+    blocked.set(name, Math.max(blocked.get(name) ?? 0, sample.blockedMs ?? 0))
+  }
+}
+
+async function smallRun(run: number): Promise<void> {
+  const bodies = Array.from({ length: count }, (_, i) => {
+    const seed = createHash('sha512').update(`${prefix} ${run} ${i}`).digest()
+    return Buffer.concat(Array.from({ length: SMALL_BYTES / seed.length }, () => seed))
+  })
+  const keys = bodies.map((_, i) => `${prefix}small-${run}-${i}`)
+  const puts = await Promise.all(keys.map(key => client.presignedPutObject(s3.bucket, key, EXPIRES_S)))
+  const gets = await Promise.all(keys.map(key => client.presignedGetObject(s3.bucket, key, EXPIRES_S)))
+  await timed('small plain PUT', count, () => many(i => plainSmall('PUT', puts[i]!, bodies[i])))
+  await timed('small plain GET', count, () => many(i => plainSmall('GET', gets[i]!)))
+  await client.removeObjects(s3.bucket, keys)
+
+  const store = await openStore('s3', join(dir, `small-${run}`))
+  const added: Awaited<ReturnType<typeof store.addBytes>>[] = []
+  await timed('small add', count, () =>
+    many(async i => {
+      added[i] = await store.addBytes(bodies[i]!)
+    })
+  )
+  const target = new Uint8Array(SMALL_BYTES)
+  await timed('small fetch', count, () =>
+    many(async i => {
+      await using reader = await store.open(added[i]!.hash)
+      await reader!.readData(0, target.slice())
+    })
+  )
+  for (const { hash } of added) await store.delete(hash)
+  await store.close()
+}
+
+function row(name: string, unit: string, against?: string): string {
+  const sorted = results.get(name)!.toSorted((a, b) => a - b)
+  const middle = median(sorted)
+  const base = against === undefined ? undefined : median(results.get(against)!.toSorted((a, b) => a - b))
+  return `| ${[
+    name,
+    `${middle.toFixed(0)} ${unit} (${sorted[0]!.toFixed(0)} to ${sorted.at(-1)!.toFixed(0)})`,
+    base === undefined ? '' : `${(middle / base).toFixed(2)} x ${against}`,
+    blocked.get(name)?.toFixed(0) ?? ''
+  ].join(' | ')} |`
+}
+
+try {
+  await makeFile(file, Number(values.mib))
+  for (let run = 0; run < Number(values.runs); run++) {
+    if (bytes > 0) await largeRun(run)
+    if (count > 0) await smallRun(run)
+  }
+  console.log(
+    `${describeMachine()}; ${describeLoad()}; ${values.mib} MiB and ${count} x 4 KiB, medians of ${values.runs}`
+  )
+  console.log('| what | median (slowest to fastest) | ratio | event loop blocked, ms, at most |')
+  console.log('| --- | --- | --- | --- |')
+  if (bytes > 0) {
+    console.log(row('plain PUT', 'MB/s'))
+    console.log(row('plain GET', 'MB/s'))
+    console.log(row('add a file', 'MB/s', 'plain PUT'))
+    console.log(row('legacy-fs to legacy-fs', 'MB/s'))
+    console.log(row('serve from S3', 'MB/s', 'plain GET'))
+    console.log(row('serve from S3', 'MB/s', 'legacy-fs to legacy-fs'))
+    console.log(row('receive into S3', 'MB/s', 'plain PUT'))
+    console.log(row('receive into S3', 'MB/s', 'legacy-fs to legacy-fs'))
+    for (const name of results.keys()) if (name.includes('RSS')) console.log(row(name, 'MiB'))
+  }
+  if (count > 0) {
+    console.log(row('small plain PUT', '/s'))
+    console.log(row('small plain GET', '/s'))
+    console.log(row('small add', '/s', 'small plain PUT'))
+    console.log(row('small fetch', '/s', 'small plain GET'))
+  }
+} finally {
+  agent.destroy()
+  const left = client.listObjectsV2(s3.bucket, `${basename(dir)}/`, true)
+  const names = await Array.fromAsync(left, ({ name }: { name: string }) => name)
+  if (names.length > 0) await client.removeObjects(s3.bucket, names)
+  await rm(dir, { recursive: true, force: true })
+}
