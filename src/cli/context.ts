@@ -2,7 +2,7 @@
 import type { Command } from 'commander'
 import type { Config, ConfigInput } from '../node/config.ts'
 import { requireHome } from '../node/home.ts'
-import { loadConfig } from '../node/load-config.ts'
+import { loadConfig, secretWarning } from '../node/load-config.ts'
 import { openStore } from '../node/open-store.ts'
 import type { BlobStore } from '../store/index.ts'
 import type { Output } from './output.ts'
@@ -47,6 +47,8 @@ export async function readConfig({ home, options, output }: Context): Promise<Co
   }
   const config = await loadConfig(home, flags, 'the command line')
   output.setLogLevel(config.logLevel)
+  const warning = await secretWarning(home, config)
+  if (warning !== undefined) output.warn(warning)
   return config
 }
 

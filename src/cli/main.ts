@@ -5,6 +5,7 @@ import { HOME_VARIABLE, homePath } from '../node/home.ts'
 import { ReceiveInterruptedError } from '../node/receive-interrupted.ts'
 import { addCommand } from './add.ts'
 import { type Context, collect, examples, type GlobalOptions, type Run } from './context.ts'
+import { copyCommand } from './copy.ts'
 import { dbCommand } from './db.ts'
 import { explain } from './errors.ts'
 import { EXIT, EXIT_HELP } from './exit-codes.ts'
@@ -15,6 +16,7 @@ import { OutputClosedError, type StopSignal, stopSignal } from './interrupted.ts
 import { lsCommand } from './ls.ts'
 import { Output } from './output.ts'
 import { receiveCommand } from './receive.ts'
+import { recoverCommand } from './recover.ts'
 import { rmCommand } from './rm.ts'
 import { sendCommand } from './send.ts'
 import { serveCommand } from './serve.ts'
@@ -45,6 +47,8 @@ const COMMANDS = [
   statusCommand,
   rmCommand,
   verifyCommand,
+  recoverCommand,
+  copyCommand,
   dbCommand,
   ticketCommand
 ]

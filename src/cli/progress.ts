@@ -13,6 +13,8 @@ export interface Amount {
   /** Blobs done and blobs in all, by which the share is told when the bytes in all are not known. */
   readonly blobsDone?: number | undefined
   readonly blobs?: number | undefined
+  /** How much of all is done, 0 to 1, where neither total is known. */
+  readonly share?: number | undefined
   /** What else is to be said: `12 blobs`. */
   readonly note?: string | undefined
 }
@@ -38,13 +40,13 @@ const STEP_PERCENT = 10
 const STEP_BYTES = 100 * 1024 * 1024
 const CLEAR_LINE = '\r\u001b[2K'
 
-/** A share from 0 to 100; undefined when neither total is known. */
-export function percentOf({ bytes, total, blobsDone, blobs }: Amount): number | undefined {
+/** A share from 0 to 100; undefined when nobody knows. */
+export function percentOf({ bytes, total, blobsDone, blobs, share }: Amount): number | undefined {
   if (total !== undefined) return total === 0 ? 100 : Math.min(100, Math.floor((bytes / total) * 100))
   if (blobs !== undefined && blobsDone !== undefined && blobs > 0) {
     return Math.min(100, Math.floor((blobsDone / blobs) * 100))
   }
-  return undefined
+  return share === undefined ? undefined : Math.min(100, Math.floor(share * 100))
 }
 
 /** Shows one thing that takes time. */

@@ -62,9 +62,6 @@ type Outcome = 'copied' | 'present' | 'partial' | 'damaged' | 'conflicting'
 /** Blobs that are copied at a time. Each takes up to six pieces of 1 MiB, besides what the stores take. */
 const COPY_CONCURRENCY = 8
 
-/** Whole blobs up to this many bytes are added in one go. Writers keep what comes in parts, which a small blob does not. */
-const SMALL_BYTES = RUN_BYTES
-
 /** What says that the source does not have, in good order, what it said it had. */
 const SOURCE_FAILURES = new Set([
   'ERR_BLOB_DAMAGED',
@@ -184,11 +181,6 @@ class StoreCopy {
     }
     if (missing.isEmpty) return 'present'
     await using reader = await this.#open(hash, missing, signal)
-    const isWhole = reader.held === undefined
-    if (isWhole && there.state === 'absent' && reader.size <= SMALL_BYTES) {
-      await this.#addSmall(reader, signal)
-      return 'copied'
-    }
     return await this.#write(reader, missing, signal)
   }
 
@@ -200,15 +192,6 @@ class StoreCopy {
       throw ofSource(error)
     }
     throw new SourceFailure('it is gone from the source')
-  }
-
-  async #addSmall(reader: BlobReader, signal: AbortSignal): Promise<void> {
-    const bytes = new Uint8Array(reader.size)
-    for await (const { leaves } of verifiedOf(reader, ChunkRanges.all, signal)) {
-      for (const leaf of leaves) bytes.set(leaf.bytes, leaf.offset)
-    }
-    await this.#to.addBytes(bytes, { signal })
-    this.#bytes += bytes.length
   }
 
   async #write(reader: BlobReader, missing: ChunkRanges, signal: AbortSignal): Promise<Outcome> {

@@ -16,6 +16,13 @@
  * ```
  */
 export { type Config, type ConfigInput, InvalidConfigError, parseConfig } from './config.ts'
+export {
+  type CopyOptions,
+  type CopyProblem,
+  type CopyProgress,
+  type CopyReport,
+  copyStore
+} from './copy-store.ts'
 export { type BlobsNode, createNode, type NodeOptions, STOP_TIMEOUT_MS } from './create-node.ts'
 export { type ExportPathOptions, exportPath } from './export-path.ts'
 export { type ExportPlan, type PlannedFile, planExport } from './export-plan.ts'
@@ -23,10 +30,14 @@ export { type FetchedNamed, type FetchNamedOptions, fetchNamed } from './fetch-n
 export { createHome, HOME_VARIABLE, homePath, isHome, NoHomeError, requireHome } from './home.ts'
 export { IdentityError, loadOrCreateIdentity } from './identity.ts'
 export { type Imported, type ImportOptions, type ImportProgress, importPath } from './import-path.ts'
+export { createHomeWith, HomeExistsError } from './init-store.ts'
 export { loadConfig } from './load-config.ts'
-export { openStore } from './open-store.ts'
+export { NoObjectStoreError, openObjectStore, openStore } from './open-store.ts'
 export { InvalidPeerError, NoProviderError, parseWanted, type Wanted } from './provider-list.ts'
 export { type Received, type ReceiveOptions, receiveTo } from './receive.ts'
 export { ReceiveInterruptedError } from './receive-interrupted.ts'
+export { DEFAULT_MAX_BLOB_SIZE, type StoreConfig, type StoreInput } from './store-config.ts'
+export { OtherStoreError } from './store-folder.ts'
+export { type OpenSpec, type OpenSpecOptions, openSpec } from './store-spec.ts'
 export { ticketOf } from './ticket-of.ts'
 export { NothingToShareError } from './walk-folder.ts'

@@ -1,5 +1,5 @@
 /** The config file: TOML in the home folder. */
-import { readFile } from 'node:fs/promises'
+import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import { type Config, type ConfigInput, InvalidConfigError, parseConfig, unknownKey } from './config.ts'
@@ -7,6 +7,8 @@ import { fromToml, SPELLINGS } from './spelling.ts'
 import { type StoreType, storeTypeOf } from './store-config.ts'
 
 export const CONFIG_FILE = 'config.toml'
+
+const OTHERS = 0o077
 
 type Table = Record<string, unknown>
 
@@ -26,6 +28,18 @@ export async function loadConfig(
   const fromFile = text === undefined ? {} : parseToml(text, path)
   parseConfig(fromFile, path, 'toml')
   return parseConfig({ ...fromFile, ...overrides }, source)
+}
+
+/** What to warn of: a secret in the home's file that others than its owner can read; undefined when there is nothing. */
+export async function secretWarning(home: string, { blobStore }: Config): Promise<string | undefined> {
+  // Windows has no such bits.
+  if (blobStore.type !== 's3' || blobStore.secretKey === undefined || process.platform === 'win32') {
+    return undefined
+  }
+  const path = join(home, CONFIG_FILE)
+  const { mode } = await stat(path)
+  if ((mode & OTHERS) === 0) return undefined
+  return `${path} has a secret in it and others can read it; make it private with: chmod 600 ${path}`
 }
 
 /**

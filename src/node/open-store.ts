@@ -1,8 +1,11 @@
 /** The store that a configuration names. */
 import { resolve } from 'node:path'
-import type { BlobStore } from '../store/index.ts'
+import type { BlobStore, WaitOptions } from '../store/index.ts'
 import { LegacyFsStore } from '../store/legacy-fs/index.ts'
-import { type Config, InvalidConfigError } from './config.ts'
+import type { ObjectStore, StorageSpec } from '../store/object/index.ts'
+import type { S3Options } from '../store/object/storage/s3/options.ts'
+import type { Config } from './config.ts'
+import type { S3Config, StoreConfig } from './store-config.ts'
 import { requireFolderOf } from './store-folder.ts'
 
 export interface OpenStoreOptions {
@@ -10,19 +13,91 @@ export interface OpenStoreOptions {
   readonly onWarning?: ((message: string) => void) | undefined
 }
 
+/** The home's blobs are plain files, of which there is nothing to recover. */
+export class NoObjectStoreError extends Error {
+  override readonly name = 'NoObjectStoreError'
+  readonly code = 'ERR_NO_OBJECT_STORE'
+
+  constructor(home: string) {
+    super(
+      `the blobs of ${home} are plain files (type = "legacy"): there is no database to make anew; "blobs verify" looks for damage`
+    )
+  }
+}
+
 /**
  * Opens the store, and makes it if there is none. Who opens it closes it.
  *
  * @param home what relative paths are relative to
- * @throws OtherStoreError when its folder holds another one; StoreError
+ * @throws OtherStoreError when its folder holds another one; StoreError, of which StorageAccessError and
+ *   StorageUnavailableError say that a bucket cannot be used
  */
 export async function openStore(
-  { blobStore }: Config,
+  { blobStore }: Pick<Config, 'blobStore'>,
   home: string,
-  { onWarning }: OpenStoreOptions = {}
+  options: OpenStoreOptions = {}
 ): Promise<BlobStore> {
-  if (blobStore.type !== 'legacy') throw new InvalidConfigError('options', ['not yet'])
+  if (blobStore.type !== 'legacy') return await openObjects(blobStore, home, options)
   const path = resolve(home, blobStore.path)
   await requireFolderOf('legacy', path)
-  return await LegacyFsStore.open(path, { sync: blobStore.sync, onNotice: onWarning })
+  return await LegacyFsStore.open(path, { sync: blobStore.sync, onNotice: options.onWarning })
+}
+
+/** Opens the store when it is one of objects. @throws NoObjectStoreError when it is not; what {@link openStore} throws */
+export async function openObjectStore(
+  { blobStore }: Pick<Config, 'blobStore'>,
+  home: string,
+  options: OpenStoreOptions = {}
+): Promise<ObjectStore> {
+  if (blobStore.type === 'legacy') throw new NoObjectStoreError(home)
+  return await openObjects(blobStore, home, options)
+}
+
+/**
+ * Makes sure that a store can be opened, without making anything: the bucket is there and the keys fit, or the folder holds no
+ * other store.
+ *
+ * @throws what {@link openStore} throws
+ */
+export async function checkStore(
+  config: StoreConfig,
+  home: string,
+  options: WaitOptions = {}
+): Promise<void> {
+  if (config.type !== 's3') {
+    await requireFolderOf(config.type, resolve(home, config.path))
+    return
+  }
+  const { S3Storage } = await import('../store/object/storage/s3/index.ts')
+  const storage = await S3Storage.open(s3OptionsOf(config), options)
+  await storage.close()
+}
+
+type ObjectConfig = Exclude<StoreConfig, { type: 'legacy' }>
+
+async function openObjects(
+  config: ObjectConfig,
+  home: string,
+  { onWarning }: OpenStoreOptions
+): Promise<ObjectStore> {
+  if (config.type === 'filesystem') await requireFolderOf('filesystem', resolve(home, config.path))
+  // Loaded when it is needed: SQLite and the client of S3 take longer to load than most commands to run.
+  const { ObjectStore } = await import('../store/object/index.ts')
+  return await ObjectStore.open({
+    dbPath: resolve(home, config.dbPath),
+    storage: storageOf(config, home),
+    readThrough: config.type === 's3' && config.readThrough,
+    maxBlobSize: config.maxBlobSize,
+    onNotice: onWarning
+  })
+}
+
+function storageOf(config: ObjectConfig, home: string): StorageSpec {
+  if (config.type === 's3') return { type: 's3', ...s3OptionsOf(config) }
+  return { type: 'filesystem', path: resolve(home, config.path), sync: config.sync }
+}
+
+function s3OptionsOf(config: S3Config): S3Options {
+  const { type: _, dbPath: __, readThrough: ___, maxBlobSize: ____, ...options } = config
+  return options
 }

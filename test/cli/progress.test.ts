@@ -87,6 +87,11 @@ describe('progress without a terminal', () => {
     expect(show(Array.from({ length: 25 }, (_, i) => ({ bytes: i * 10 * MIB })))).toHaveLength(2)
   })
 
+  it('is told by a share when only that is known, with what else there is to say', () => {
+    const [first] = show([{ bytes: 3 * MIB, share: 0.3, note: '12 blobs' }])
+    expect(first).toBe('receiving  30 %  3.0 MiB  12 blobs')
+  })
+
   it('is not shown to scripts, to those who want quiet, nor for what takes no time', () => {
     expect(show(steps(10), { isJson: true })).toEqual([])
     expect(show(steps(10), { logLevel: 'quiet' })).toEqual([])
@@ -124,6 +129,7 @@ describe('a share', () => {
     expect(percentOf({ bytes: 0, total: 0 })).toBe(100)
     expect(percentOf({ bytes: 999, total: 1000 })).toBe(99)
     expect(percentOf({ bytes: 2000, total: 1000 })).toBe(100)
+    expect(percentOf({ bytes: 5, share: 0.999 })).toBe(99)
     expect(percentOf({ bytes: 5 })).toBeUndefined()
     expect(percentOf({ bytes: 5, blobs: 0, blobsDone: 0 })).toBeUndefined()
   })

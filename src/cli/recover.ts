@@ -1,0 +1,86 @@
+/** `blobs recover`: makes the database of the home's store anew. */
+import { requireHome } from '../node/home.ts'
+import { openObjectStore } from '../node/open-store.ts'
+import type { RecoveryReport } from '../store/object/index.ts'
+import { type Cli, type Context, examples, readConfig } from './context.ts'
+import { EXIT } from './exit-codes.ts'
+import { formatBytes, plural, unwrapped } from './format.ts'
+import { WorkView } from './work-view.ts'
+
+const DESCRIPTION = `Make the database of the home's store anew from what is in its bucket or folder: after the database was
+lost, or when others have written there.
+
+Every byte is read and checked against its hash; --fast checks only sizes, and the hashes of trees. What is missing beside good
+data is made again. What is not what its name says is never served and never deleted: it is moved to quarantine/, and told.
+Blobs, parts of blobs and tags are all back afterwards.
+
+When it is interrupted, run it again: it goes on where it was. A node may serve the home meanwhile. The exit code is 7 when
+anything was damaged.`
+
+interface RecoverFlags {
+  readonly fast?: boolean
+  readonly restart?: boolean
+}
+
+export function recoverCommand({ program, run }: Cli): void {
+  program
+    .command('recover')
+    .summary("make the database of the home's store anew")
+    .description(unwrapped(DESCRIPTION))
+    .option('--fast', 'do not read the data of blobs')
+    .option('--restart', 'begin at the beginning, also when an earlier run was interrupted')
+    .addHelpText(
+      'after',
+      examples(
+        ['blobs recover', 'check everything'],
+        ['blobs recover --fast', 'of a large bucket that is trusted'],
+        ['blobs recover --json', 'events for scripts: progress, quarantined (one each), recovered']
+      )
+    )
+    .action((flags: RecoverFlags, command) => run(command, context => recover(context, flags)))
+}
+
+async function recover(context: Context, { fast, restart }: RecoverFlags): Promise<number> {
+  const { home, output, signal } = context
+  await requireHome(home)
+  const config = await readConfig(context)
+  await using store = await openObjectStore(config, home, { onWarning: text => output.detail(text) })
+  const view = new WorkView(output, 'recovering')
+  try {
+    const report = await store.recoverFromStorage({
+      fast,
+      restart,
+      signal,
+      onProgress: ({ blobs, bytes, position }) => view.update({ blobs, bytes, share: position })
+    })
+    view.end()
+    tell(context, report)
+    return report.corrupt === 0 ? EXIT.ok : EXIT.badData
+  } catch (error) {
+    view.end()
+    if (signal.aborted) output.note('what was found so far is kept: run the same again to go on')
+    throw error
+  } finally {
+    view.end()
+  }
+}
+
+function tell({ output }: Context, report: RecoveryReport): void {
+  const { complete, partial, repaired, corrupt, orphaned, lost, tags, bytesRead, quarantined } = report
+  for (const { key, to } of quarantined) {
+    output.result({ event: 'quarantined', key, to }, `${key} is not what its name says; it is now ${to}`)
+  }
+  output.result(
+    { event: 'recovered', complete, partial, repaired, corrupt, orphaned, lost, tags, bytesRead },
+    [
+      `complete  ${plural(complete, 'blob')}`,
+      `partial   ${plural(partial, 'blob')}`,
+      `tags      ${tags}`,
+      `repaired  ${repaired}`,
+      `corrupt   ${corrupt}`,
+      `orphaned  ${orphaned}`,
+      `lost      ${lost}`,
+      `read      ${formatBytes(bytesRead)}`
+    ].join('\n')
+  )
+}
