@@ -8,8 +8,8 @@ import { look, type Paths } from './paths.ts'
 /** How often others may remove a folder before we can put something into it. */
 const MOST_TRIES = 1000
 
-/** What is said of a name that no file has: also that it is a folder's, or below a file. */
-const NO_FILE = new Set(['ENOENT', 'ENOTDIR', 'EISDIR', 'EPERM'])
+/** What is said of a name that nothing has: also that what is above it is a file. */
+const NOTHING = new Set(['ENOENT', 'ENOTDIR'])
 
 export class Tree {
   readonly #paths: Paths
@@ -35,7 +35,7 @@ export class Tree {
         if (!isNotFound(error) || tries === MOST_TRIES) throw error
         if (look(file) === undefined) throw missing()
       }
-      await makeFolder(dirname(path))
+      await this.#makeFolders(path)
     }
     await this.#syncs.sync(this.#paths.above(path))
   }
@@ -59,10 +59,27 @@ export class Tree {
         await unlink(path)
         folders.add(dirname(path))
       } catch (error) {
-        if (!NO_FILE.has(errorCode(error) ?? '') || look(path)?.isFile()) throw error
+        // A folder is no object, either: which error it gives depends on the system.
+        if (!NOTHING.has(errorCode(error) ?? '') && !look(path)?.isDirectory()) throw error
       }
     }
     await this.#syncs.sync(await this.#removeEmpty(folders))
+  }
+
+  /**
+   * Makes the folders that a file needs, but not the root: when that has gone, something is wrong. Where others remove folders
+   * at this very moment, they may still not be there afterwards.
+   */
+  async #makeFolders(path: string): Promise<void> {
+    const folders = [...this.#paths.above(path)].slice(0, -1)
+    for (const folder of folders.reverse()) {
+      try {
+        await mkdir(folder)
+      } catch (error) {
+        if (isNotFound(error)) return
+        if (errorCode(error) !== 'EEXIST') throw error
+      }
+    }
   }
 
   /** @returns the folders that have changed and stayed */
@@ -85,14 +102,5 @@ async function isRemoved(folder: string): Promise<boolean> {
   } catch (error) {
     // Otherwise there is something in it, which is the rule, or it cannot be removed, which does no harm.
     return isNotFound(error)
-  }
-}
-
-/** Where others remove folders at this very moment, it may fail, in ways that depend on which. Renaming then tells. */
-async function makeFolder(path: string): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true })
-  } catch (error) {
-    if (!['ENOENT', 'ENOTDIR', 'EEXIST'].includes(errorCode(error) ?? '')) throw error
   }
 }

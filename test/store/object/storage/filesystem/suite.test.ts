@@ -1,8 +1,8 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { FilesystemStorage } from '../../../../src/store/object/storage/filesystem/index.ts'
-import { testStorage } from './suite.ts'
+import { FilesystemStorage } from '../../../../../src/store/object/storage/filesystem/index.ts'
+import { testStorage } from '../suite.ts'
 
 for (const sync of ['full', 'none'] as const) {
   const folders = new Map<FilesystemStorage, string>()
