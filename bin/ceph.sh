@@ -182,11 +182,14 @@ serve() {
   local name=$1 condition=$2
   shift 2
   launch "$CEPH_DATA/$name.pid" "$CEPH_DATA/$name.log" "$@" --conf "$conf" --foreground
-  wait_for "$BLOBS_WAIT" ended_or "$name" "$condition" || true
-  if ! { is_up "$name" && "$condition"; } >/dev/null 2>&1; then
+  wait_for "$BLOBS_WAIT" ended_or "$name" "$condition" || {
     tail -n 20 "$CEPH_DATA/$name.log" >&2
     die "$1 did not come up within $BLOBS_WAIT s; its last words are above"
-  fi
+  }
+  is_up "$name" || {
+    tail -n 20 "$CEPH_DATA/$name.log" >&2
+    die "$1 has ended; its last words are above"
+  }
 }
 ended_or() { ! is_up "$1" || "$2"; }
 

@@ -80,6 +80,12 @@ describe('bin/ceph.sh', () => {
     expect(stderr).toContain('the stars are not right')
     expect(stderr).toContain('monmaptool failed')
     expect((await ceph(['status'])).code).toBe(3)
+    await sandbox.program('monmaptool', 'exit 0')
+    await sandbox.program('ceph-mon', '[[ $* == *--mkfs* ]] || { echo the moon is down; exit 1; }')
+    const monitor = await ceph(['start'])
+    expect(monitor.code).toBe(1)
+    expect(monitor.stderr).toContain('the moon is down')
+    expect(monitor.stderr).toContain('ceph-mon has ended')
   })
 
   it('keeps what it chose at the first start, and the keys to its user', async () => {

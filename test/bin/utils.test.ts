@@ -70,7 +70,7 @@ describe('bin/utils', () => {
   it('ends what it has launched', async () => {
     const { code, stdout } = await sandbox.utils(`
       launch '${sandbox.folder}/pid' '${sandbox.folder}/log' sleep 1234
-      wait_for 10 is_alive '${sandbox.folder}/pid' 'sleep 1234' && echo runs
+      is_alive '${sandbox.folder}/pid' 'sleep 1234' && echo runs
       end '${sandbox.folder}/pid' 'sleep 1234'
       is_alive '${sandbox.folder}/pid' 'sleep 1234' || echo ended`)
     expect({ code, stdout }).toEqual({ code: 0, stdout: 'runs\nended\n' })
