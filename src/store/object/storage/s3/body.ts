@@ -7,18 +7,27 @@ export class Body {
   readonly #answer: IncomingMessage
   readonly #signal: AbortSignal
   readonly #patienceMs: number
+  readonly #parkMs: number
   readonly #queue: Uint8Array[] = []
   #queuedBytes = 0
+  /** Bytes that were announced; NaN when they were not. */
+  readonly #length: number
+  #received = 0
   #isComplete = false
   #failure: S3Failure | undefined
   #wake: (() => void) | undefined
   #parking: NodeJS.Timeout | undefined
 
-  /** @param patienceMs how long the server may send nothing while it is waited for */
-  constructor(answer: IncomingMessage, signal: AbortSignal, patienceMs: number) {
+  /**
+   * @param patienceMs how long the server may send nothing while it is waited for
+   * @param parkMs after how long the socket is given up when the consumer takes nothing
+   */
+  constructor(answer: IncomingMessage, signal: AbortSignal, patienceMs: number, parkMs = PARK_MS) {
     this.#answer = answer
     this.#signal = signal
     this.#patienceMs = patienceMs
+    this.#parkMs = parkMs
+    this.#length = Number(answer.headers['content-length'] ?? Number.NaN)
     answer.on('data', this.#onData)
     answer.once('end', this.#onEnd)
     answer.on('error', this.#onCut)
@@ -80,7 +89,10 @@ export class Body {
     clearTimeout(this.#parking)
     this.#failure ??= cutFailure('the answer is not read any more')
     this.#queue.length = 0
-    if (!this.#isComplete) this.#answer.destroy()
+    if (this.#isComplete) return
+    // When all bytes are here, only the end has not been noticed yet, and the socket is worth keeping.
+    if (this.#received === this.#length) this.#answer.resume()
+    else this.#answer.destroy()
   }
 
   async #wait(): Promise<void> {
@@ -108,11 +120,14 @@ export class Body {
         isStale: true
       })
       this.#answer.destroy()
-    }, PARK_MS)
+    }, this.#parkMs)
     this.#parking.unref()
   }
 
   readonly #onData = (piece: Uint8Array): void => {
+    this.#received += piece.length
+    // Nobody takes it any more.
+    if (this.#failure !== undefined) return
     this.#queue.push(piece)
     this.#queuedBytes += piece.length
     if (this.#queuedBytes >= QUEUE_BYTES) {

@@ -9,11 +9,11 @@ import { Readable } from 'node:stream'
 import { Client, type ClientOptions } from 'minio'
 import { StoreClosedError } from '../../../errors.ts'
 import { KeyedMutex } from '../../../mutex.ts'
+import { abortable } from '../../../waiting.ts'
 import { StorageError } from '../errors.ts'
 import { Body } from './body.ts'
 import { Connection } from './connection.ts'
 import { MAX_ANSWER_BYTES, MAX_ERROR_BYTES, WORK_TIMEOUT_FACTOR } from './constants.ts'
-import { deleteObjects } from './delete.ts'
 import { explain } from './explain.ts'
 import { failureOfAnswer, foreignAnswer, S3Failure } from './failure.ts'
 import type { S3Settings } from './options.ts'
@@ -58,7 +58,7 @@ export class S3Client {
   readonly #minio: ClientOptions
   readonly #connection: Connection
   readonly #closing = new AbortController()
-  readonly #making = new KeyedMutex()
+  readonly #writing = new KeyedMutex()
 
   constructor(settings: S3Settings) {
     const { protocol, hostname, port, origin } = new URL(settings.endpoint)
@@ -95,24 +95,37 @@ export class S3Client {
   }
 
   /**
-   * Has an object made, and makes sure that it is there and has its size. What is of another size is taken away: it is no object
-   * of ours. Objects of one key are made one after the other, or the check would find another one than was made.
+   * Writes of one key are made one after the other: a check of what was written would else find what another one wrote.
    *
-   * @throws StorageError when it is not so
+   * @throws the signal's reason, also when it aborts while waiting for the others
    */
-  async makeObject(key: string, size: number, signal: AbortSignal, make: () => Promise<void>): Promise<void> {
-    await this.#making.run(key, async () => {
-      await make()
-      const info = await this.run(`cannot look at ${key} in`, { signal }, signal =>
-        statOnce(this, key, signal)
-      )
-      if (info?.size === size) return
-      if (info !== undefined) await deleteObjects(this, [key], signal)
-      const found = info === undefined ? 'but it is not there' : `but ${info.size} bytes are there`
-      throw new StorageError(
-        `${this.name} said that the ${size} bytes of ${key} are stored, ${found}; write it again`
-      )
+  async writing(key: string, signal: AbortSignal, write: () => Promise<void>): Promise<void> {
+    const turn = Promise.withResolvers<void>()
+    const running = this.#writing.run(key, async () => {
+      signal.throwIfAborted()
+      turn.resolve()
+      await write()
     })
+    running.catch(turn.reject)
+    await abortable(turn.promise, signal)
+    await running
+  }
+
+  /**
+   * Makes sure that what the server has just said to have stored is there.
+   *
+   * @returns its size in bytes
+   */
+  async storedSize(key: string, size: number, signal: AbortSignal): Promise<number> {
+    const info = await this.run(`cannot look at ${key} in`, { signal }, signal => statOnce(this, key, signal))
+    if (info === undefined) throw this.wronglyStored(key, size, 'it is not there')
+    return info.size
+  }
+
+  wronglyStored(key: string, size: number, found: string): StorageError {
+    return new StorageError(
+      `${this.name} said that the ${size} bytes of ${key} are stored, but ${found}; write it again`
+    )
   }
 
   /** @throws StoreClosedError, or the signal's reason: nothing may begin any more */

@@ -6,6 +6,7 @@ import { putStream } from '../put-stream.ts'
 import type { S3Client } from './client.ts'
 import { COPY_PART_BYTES, MAX_COPY_BYTES, SIDE_REQUESTS } from './constants.ts'
 import { failureInside, foreignAnswer, S3Failure } from './failure.ts'
+import { makeObject } from './make-object.ts'
 import { Multipart } from './multipart.ts'
 import { statOnce } from './stat.ts'
 import { hasElement } from './xml.ts'
@@ -59,7 +60,7 @@ export async function copyOnServer(
   signal: AbortSignal
 ): Promise<void> {
   const headers = { 'x-amz-copy-source': client.copySource(from) }
-  await client.makeObject(to, size, signal, async () => {
+  await makeObject(client, to, size, signal, async () => {
     await client.run(`cannot copy ${from} to ${to} in`, { signal, key: from }, async signal => {
       const call = { method: 'PUT', key: to, headers, body: [], isWork: true } as const
       const { status, text } = await client.ask(call, signal)

@@ -26,7 +26,7 @@ async function deletePage(
   const what =
     second === undefined ? `cannot delete ${key} from` : `cannot delete ${keys.length} objects from`
   const body = Buffer.from(deleteXml(keys.map(key => client.fullKey(key))))
-  const headers = { 'content-type': 'application/xml', 'content-md5': md5([body]) }
+  const headers = { 'content-type': 'application/xml', 'content-md5': md5([body]).toString('base64') }
   await client.run(what, { signal }, async signal => {
     if (second === undefined) return await deleteOne(client, key!, signal)
     const call = { method: 'POST', query: 'delete', headers, body: [body] } as const

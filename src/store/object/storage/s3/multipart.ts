@@ -9,6 +9,7 @@ import type { S3Client } from './client.ts'
 import { ABORT_RETRY_MS } from './constants.ts'
 import { failureInside, foreignAnswer, S3Failure } from './failure.ts'
 import { encode } from './list.ts'
+import { makeObject } from './make-object.ts'
 import { statOnce } from './stat.ts'
 import { encodeText, hasElement, textOf } from './xml.ts'
 
@@ -96,7 +97,7 @@ export class Multipart {
     const body = [
       Buffer.from(completeXml(numbers.map(number => [number + 1, this.#parts.get(number)!.etag])))
     ]
-    await this.#client.makeObject(key, size, signal, () => this.#complete(body, size, signal))
+    await makeObject(this.#client, key, size, signal, () => this.#complete(body, size, signal))
   }
 
   /** Gives up what was written. What cannot be reached now is left to the sweeping. */

@@ -11,11 +11,11 @@ import {
   isNotImplemented,
   sizeOf
 } from './compose.ts'
-import { CHECKSUM_BYTES, OPEN_RETRY_MS } from './constants.ts'
+import { OPEN_RETRY_MS } from './constants.ts'
 import { deleteObjects } from './delete.ts'
 import { listObjects } from './list.ts'
-import { md5 } from './md5.ts'
 import { type Environment, parseS3Options, type S3Options } from './options.ts'
+import { putObject } from './put.ts'
 import { readObject } from './read.ts'
 import { statOnce } from './stat.ts'
 import { sweep } from './sweep.ts'
@@ -68,13 +68,7 @@ export class S3Storage implements ObjectStorage {
   async put(key: string, pieces: readonly Uint8Array[], options: StorageOptions = {}): Promise<void> {
     this.#client.check(options.signal)
     const size = checkPut(key, pieces)
-    const headers = {
-      'content-type': 'application/octet-stream',
-      ...(size > CHECKSUM_BYTES ? {} : { 'content-md5': md5(pieces) })
-    }
-    await this.#client.run(`cannot write ${key} to`, options, async signal => {
-      await this.#client.ask({ method: 'PUT', key, headers, body: pieces }, signal)
-    })
+    await putObject(this.#client, key, pieces, size, options.signal)
   }
 
   async upload(key: string, partBytes: number, options: StorageOptions = {}): Promise<Upload> {
