@@ -24,8 +24,14 @@ export const BUSY_TIMEOUT_MS = 5_000
 
 const RETRY_MS = 10
 
-/** Bytes that the write-ahead log keeps of the disk when it is not in use. A checkpoint is made every 4 MiB. */
+/** Bytes that the write-ahead log keeps of the disk when it is not in use. */
 const LOG_BYTES = 16 * 1024 * 1024
+
+/** 4 MiB, as SQLite has it by itself. */
+export const CHECKPOINT_PAGES = 1000
+
+/** 64 MiB: so much is in the log only if the thread that is to see to it (`checkpointer.ts`) does not keep up. */
+const RELUCTANT_PAGES = 16_000
 
 /** Memory for pages of the database. */
 const CACHE_KIB = 4096
@@ -50,6 +56,11 @@ export function connect(path: string, busyTimeoutMs = BUSY_TIMEOUT_MS): Connecti
     connection?.close()
     throw toMetadataError(error, file)
   }
+}
+
+/** Sets after how many pages of log a transaction brings them into the database itself, and waits for the disk. */
+export function setCheckpointPages(connection: Connection, pages: number): void {
+  connection.pragma(`wal_autocheckpoint = ${pages}`)
 }
 
 function makeFolder(file: string): void {
@@ -96,6 +107,7 @@ function configure(connection: Connection, file: string, busyTimeoutMs: number):
   // takes. A process that is killed loses nothing, and closing makes a checkpoint, so what a command has done is on disk
   // when it has ended.
   connection.pragma('synchronous = NORMAL')
+  setCheckpointPages(connection, RELUCTANT_PAGES)
   // After a recovery, which writes a lot at once, the log gives the room back.
   connection.pragma(`journal_size_limit = ${LOG_BYTES}`)
   connection.pragma('foreign_keys = ON')

@@ -9,7 +9,8 @@ import type { Hash } from '../../../hash.ts'
 import { StoreClosedError } from '../../errors.ts'
 import type { Tag } from '../../index.ts'
 import { BlobRows, type FragmentChange, type Held } from './blob-rows.ts'
-import { type Connection, connect, IN_MEMORY } from './connection.ts'
+import { Checkpointer } from './checkpointer.ts'
+import { CHECKPOINT_PAGES, type Connection, connect, IN_MEMORY, setCheckpointPages } from './connection.ts'
 import { migrate } from './migrate.ts'
 import { defaultMigrationsFolder, readMigrations } from './migrations-folder.ts'
 import type { BlobRow } from './rows.ts'
@@ -49,6 +50,7 @@ export class Metadata implements Disposable {
   readonly #blobs: BlobRows
   readonly #tags: TagRows
   readonly #facts: ReturnType<typeof prepareFacts>
+  readonly #checkpointer: Checkpointer | undefined
 
   private constructor(path: string, connection: Connection) {
     this.path = path
@@ -56,6 +58,10 @@ export class Metadata implements Disposable {
     this.#blobs = new BlobRows(connection)
     this.#tags = new TagRows(connection)
     this.#facts = prepareFacts(connection)
+    if (path === IN_MEMORY) return
+    this.#checkpointer = new Checkpointer(path, () => {
+      if (connection.open) setCheckpointPages(connection, CHECKPOINT_PAGES)
+    })
   }
 
   /**
@@ -187,7 +193,11 @@ export class Metadata implements Disposable {
    */
   transaction<T>(action: () => T): T {
     // From the start as a writer: who reads first and then wants to write fails when somebody else has written in between.
-    return this.#guarded(() => this.#connection.transaction(action).immediate())
+    return this.#guarded(() => {
+      const result = this.#connection.transaction(action).immediate()
+      if (!this.#connection.inTransaction) this.#checkpointer?.wrote(this.#facts.changed.get() ?? 0)
+      return result
+    })
   }
 
   /** A number that is another one when another connection has written. Cheap to ask. */
@@ -199,12 +209,13 @@ export class Metadata implements Disposable {
   close(): void {
     if (!this.#connection.open) return
     try {
-      // The last one to close does so in any case, but others may have the database open. Not waiting for anybody.
-      this.#connection.pragma('wal_checkpoint(PASSIVE)')
+      // The last one to close does so in any case, but others may have the database open. Only our own thread is waited for.
+      this.#connection.pragma(`wal_checkpoint(${this.#checkpointer?.isAtWork ? 'FULL' : 'PASSIVE'})`)
     } catch {
       // The log has it all: whoever opens the database next goes on from there.
     }
     this.#connection.close()
+    this.#checkpointer?.close()
   }
 
   [Symbol.dispose](): void {
@@ -230,6 +241,7 @@ function prepareFacts(connection: Connection) {
       'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value'
     ),
     delete: connection.prepare<[string]>('DELETE FROM facts WHERE key = ?'),
+    changed: connection.prepare<[], number>('SELECT total_changes()').pluck(),
     changes: connection.prepare<[], number>('PRAGMA data_version').pluck()
   }
 }
