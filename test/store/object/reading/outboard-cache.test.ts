@@ -91,11 +91,13 @@ describe('OutboardCache', () => {
     const first = read(0, 2 * PAGE_BYTES, 0, controller.signal)
     const second = read(PAGE_BYTES, 64, 0, controller.signal)
     await settle()
+    storage.onPiece = undefined
+    // At once: the GET that is being ended has not failed yet.
+    const another = second.catch(() => read(0, 64))
     controller.abort(new Error('enough'))
     await expect(first).rejects.toThrow('enough')
     await expect(second).rejects.toThrow('enough')
-    storage.onPiece = undefined
-    await read(0, 64)
+    await another
     await settle()
     expect(storage.inFlight).toBe(0)
     expect(storage.gets).toHaveLength(2)
