@@ -8,8 +8,11 @@ import { errorCode } from '../../../fs-errors.ts'
 import { isKeyPart } from '../checks.ts'
 import type { Breather } from './breather.ts'
 
-/** Names that are kept at once, at least: twice as many take about 20 MB. A folder of so many more is read through once more. */
-export const KEPT_NAMES = 128 * 1024
+/** Names that are kept at once; they take about 15 MB. A folder is read through once for each so many that it has. */
+const KEPT_NAMES = 128 * 1024
+
+/** Names that are gathered before they are put into order: few, because nobody else has a turn meanwhile. */
+const GATHERED_NAMES = 16 * 1024
 
 /** Entries that the system is asked for at once. */
 const READ_AT_ONCE = 512
@@ -73,9 +76,10 @@ function openFolder(path: string): Dir | undefined {
 /** The first of many names. */
 class FirstNames {
   readonly #most: number
-  #names: string[] = []
-  /** Names above this one are not among the first. */
-  #bound: string | undefined
+  /** In order. */
+  readonly #names: string[] = []
+  readonly #gathered: string[] = []
+  #hasLeftOut = false
 
   constructor(most: number) {
     this.#most = most
@@ -83,18 +87,35 @@ class FirstNames {
 
   /** Whether none has been left out. */
   get isAll(): boolean {
-    return this.#bound === undefined
+    return !this.#hasLeftOut
   }
 
   add(name: string): void {
-    if (this.#bound !== undefined && name > this.#bound) return
-    this.#names.push(name)
-    if (this.#names.length < 2 * this.#most) return
-    this.#names = this.sorted().slice(0, this.#most)
-    this.#bound = this.#names.at(-1)
+    if (this.#names.length === this.#most && name > this.#names.at(-1)!) this.#hasLeftOut = true
+    else if (this.#gathered.push(name) === Math.min(GATHERED_NAMES, this.#most)) this.#sort()
   }
 
-  sorted(): string[] {
-    return this.#names.sort()
+  sorted(): readonly string[] {
+    this.#sort()
+    return this.#names
+  }
+
+  #sort(): void {
+    mergeInto(this.#names, this.#gathered.sort())
+    this.#gathered.length = 0
+    if (this.#names.length <= this.#most) return
+    this.#hasLeftOut = true
+    this.#names.length = this.#most
+  }
+}
+
+/** Puts the names of `more` into `names`; both are in order. From the end on, so that it takes no other memory. */
+function mergeInto(names: string[], more: readonly string[]): void {
+  let left = names.length - 1
+  let at = names.length + more.length
+  names.length = at
+  for (let i = more.length - 1; i >= 0; i--) {
+    while (left >= 0 && names[left]! > more[i]!) names[--at] = names[left--]!
+    names[--at] = more[i]!
   }
 }

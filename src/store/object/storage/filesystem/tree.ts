@@ -8,6 +8,9 @@ import { look, type Paths } from './paths.ts'
 /** How often others may remove a folder before we can put something into it. */
 const MOST_TRIES = 1000
 
+/** Files that are deleted at once: as many as Node has threads for files. */
+const AT_ONCE = 4
+
 /** What is said of a name that nothing has: also that what is above it is a file. */
 const NOTHING = new Set(['ENOENT', 'ENOTDIR'])
 
@@ -52,17 +55,11 @@ export class Tree {
   /** Deletes objects that may be there, and the folders that are empty then. */
   async delete(keys: readonly string[], signal: AbortSignal | undefined): Promise<void> {
     const folders = new Set<string>()
-    for (const key of keys) {
+    await someAtOnce(keys, async key => {
       signal?.throwIfAborted()
       const path = this.#paths.file(key)
-      try {
-        await unlink(path)
-        folders.add(dirname(path))
-      } catch (error) {
-        // A folder is no object, either: which error it gives depends on the system.
-        if (!NOTHING.has(errorCode(error) ?? '') && !look(path)?.isDirectory()) throw error
-      }
-    }
+      if (await isDeleted(path)) folders.add(dirname(path))
+    })
     await this.#syncs.sync(await this.#removeEmpty(folders))
   }
 
@@ -85,12 +82,24 @@ export class Tree {
   /** @returns the folders that have changed and stayed */
   async #removeEmpty(folders: Iterable<string>): Promise<Set<string>> {
     const stayed = new Set<string>()
-    for (const folder of folders) {
+    await someAtOnce(folders, async folder => {
       let rest = folder
       while (rest !== this.#paths.root && (await isRemoved(rest))) rest = dirname(rest)
       stayed.add(rest)
-    }
+    })
     return stayed
+  }
+}
+
+/** @returns whether there was such a file */
+async function isDeleted(path: string): Promise<boolean> {
+  try {
+    await unlink(path)
+    return true
+  } catch (error) {
+    // A folder is no object, either: which error it gives depends on the system.
+    if (NOTHING.has(errorCode(error) ?? '') || look(path)?.isDirectory()) return false
+    throw error
   }
 }
 
@@ -103,4 +112,14 @@ async function isRemoved(folder: string): Promise<boolean> {
     // Otherwise there is something in it, which is the rule, or it cannot be removed, which does no harm.
     return isNotFound(error)
   }
+}
+
+/** Does something with each item, some at once. When it fails, the others that have begun are waited for. */
+async function someAtOnce<T>(items: Iterable<T>, action: (item: T) => Promise<void>): Promise<void> {
+  const rest = items[Symbol.iterator]()
+  const lane = async () => {
+    for (let next = rest.next(); next.done !== true; next = rest.next()) await action(next.value)
+  }
+  const results = await Promise.allSettled(Array.from({ length: AT_ONCE }, lane))
+  for (const result of results) if (result.status === 'rejected') throw result.reason
 }

@@ -77,6 +77,20 @@ describe('a folder of objects', () => {
     await expectNone(storage, 'empty')
   })
 
+  it('is written to also without waiting for the disk', async () => {
+    const storage = await opened(await testFolder(), { sync: 'none' })
+    await storage.put('a/b', [bytes(10)])
+    const upload = await storage.upload('c', 5 * MIB)
+    await upload.put(0, [bytes(20)])
+    await upload.complete(20)
+    await storage.move('a/b', 'd')
+    await storage.compose('e', [{ key: 'd', offset: 0, length: 10 }])
+    await expectObject(storage, 'c', bytes(20))
+    await expectObject(storage, 'e', bytes(10))
+    await storage.delete(['c', 'd', 'e'])
+    expect(await keysOf(storage)).toEqual([])
+  })
+
   it('may be used by several at once', async () => {
     const folder = await testFolder()
     const one = await opened(folder)
