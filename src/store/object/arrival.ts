@@ -5,30 +5,40 @@
  * one fragment; what is not full goes up at the latest after 1 s. No more than two parts are ever in memory only, so that is
  * what a killed process loses. Who writes faster than that waits.
  */
-import { GROUP_BYTES, PAIR_BYTES } from '../../bao/constants.ts'
+import { GROUP_BYTES, GROUP_CHUNKS, PAIR_BYTES } from '../../bao/constants.ts'
 import type { Piece, Verified } from '../../bao/decoder.ts'
 import { chunkCount, isWhole } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { StoreError } from '../errors.ts'
 import { keepGroups } from '../kept-groups.ts'
+import { Limiter } from '../limiter.ts'
+import { abortable } from '../waiting.ts'
 import type { ObjectContext } from './context.ts'
 import { FragmentLayout } from './fragment.ts'
-import { type Fragment, formatFragment, fragmentsOf } from './fragment-name.ts'
+import { type Fragment, formatFragment, fragmentsOf, isWholePart } from './fragment-name.ts'
 import { type Fragments, readNodes } from './fragments.ts'
+import { hasOutboard } from './layout.ts'
 import { LivePart } from './live-part.ts'
-import type { Holder } from './part-memory.ts'
-import type { Parts } from './parts.ts'
+import { isServable, listStored } from './lookup.ts'
+import { type GroupSpan, PART_BYTES, type Parts } from './parts.ts'
 import { readInto } from './read-into.ts'
+import { ObjectNotFoundError } from './storage/errors.ts'
 
 /** Milliseconds after which a group is saved, whether or not its part is full. */
 export const SAVE_MS = 1000
 
-/** Parts that may be in memory only: one that is being filled, and one that is on its way. */
-const MOST_UNSAVED_PARTS = 2
+/** Bytes that may be in memory only: a part that is being filled, and one that is on its way. */
+export const MOST_UNSAVED_BYTES = 2 * PART_BYTES
 
 /** Bytes of nodes of saved parts that are kept for the end, when all are needed: those of 4 GiB of data. */
 const KEPT_NODE_BYTES = 16 * 1024 * 1024
+
+/** Parts of which nodes are in memory, 32 KiB each: who wants pieces from everywhere touches all parts of a blob. */
+const MOST_LIVE_PARTS = 512
+
+/** Fragments that are on their way at once. */
+const MOST_PUTS = 8
 
 export class Arrival {
   readonly hash: Hash
@@ -41,16 +51,21 @@ export class Arrival {
   users = 0
 
   readonly #context: ObjectContext
-  readonly #live = new Map<number, { readonly part: LivePart; readonly holder: Holder }>()
+  /** The least recently used first. */
+  readonly #live = new Map<number, LivePart>()
   /** Nodes above the parts, by their index. */
   readonly #top = new Map<number, Uint8Array>()
   readonly #savedNodes = new Map<number, Uint8Array>()
+  readonly #puts = new Limiter(MOST_PUTS)
+  /** Aborts when nothing more is to be kept. */
+  readonly #over = new AbortController()
   #savedNodeBytes = 0
   #held: ChunkRanges
   #unsavedBytes = 0
   #timer: NodeJS.Timeout | undefined
   #tail: Promise<unknown> = Promise.resolve()
   #failure: unknown
+  #isAbandoned = false
   #isComplete = false
 
   constructor(context: ObjectContext, fragments: Fragments) {
@@ -64,11 +79,11 @@ export class Arrival {
 
   /** Chunks that are held. */
   get held(): ChunkRanges {
-    return this.#held
+    return this.hasFailed ? this.fragments.held : this.#held
   }
 
   get isWhole(): boolean {
-    return isWhole(this.#held, this.size)
+    return isWhole(this.held, this.size)
   }
 
   get isComplete(): boolean {
@@ -79,29 +94,38 @@ export class Arrival {
     return this.#failure !== undefined
   }
 
+  /** Why writes fail. */
+  get failure(): unknown {
+    return this.#failure
+  }
+
   /** Makes writes fail. What is in memory only is held no longer. */
   fail(error: unknown): void {
     if (this.#failure !== undefined || this.#isComplete) return
     this.#failure = error
-    this.#held = this.fragments.held
-    clearTimeout(this.#timer)
-    // Others may be waiting for its memory. What is on its way needs it for a while yet.
-    for (const { part, holder } of this.#live.values())
-      if (part.saving === undefined) this.#drop(part, holder)
+    this.#end()
     this.#context.changed(this.hash)
+  }
+
+  /** As `fail`, and what is on its way is not to be kept either. */
+  abandon(error: unknown): void {
+    this.#isAbandoned = true
+    this.fail(error)
   }
 
   /** From now on there is nothing to write. */
   markComplete(): void {
+    if (this.#isComplete) return
     this.#isComplete = true
     this.#held = ChunkRanges.range(0, chunkCount(this.size))
-    clearTimeout(this.#timer)
+    this.#end()
   }
 
   /** Keeps what was proven. One at a time: groups count when the nodes above them, which came before, are there. */
   async write(verified: Verified, signal?: AbortSignal): Promise<void> {
-    const writing = this.#tail.then(() => this.#write(verified, signal))
-    this.#tail = writing.catch(() => undefined)
+    const before = this.#tail
+    const writing = abortable(before, signal).then(() => this.#write(verified, signal))
+    this.#tail = Promise.allSettled([before, writing])
     await writing
   }
 
@@ -110,10 +134,10 @@ export class Arrival {
     const end = offset + target.length
     for (let at = offset; at < end; ) {
       const group = Math.floor(at / GROUP_BYTES)
-      const part = this.#live.get(this.parts.of(group))?.part
+      const part = this.#live.get(this.parts.of(group))
       if (part?.data === undefined || !part.isInMemory(group)) return false
       const stop = Math.min(end, (group + 1) * GROUP_BYTES)
-      const start = at - part.first * GROUP_BYTES
+      const start = at - part.groups.from * GROUP_BYTES
       target.set(part.data.subarray(start, start + stop - at), at - offset)
       at = stop
     }
@@ -124,7 +148,7 @@ export class Arrival {
   node(index: number): Uint8Array | undefined {
     const part = this.parts.partOfNode(index)
     if (part === undefined) return this.#top.get(index)
-    return this.#live.get(part)?.part.node(index)
+    return this.#live.get(part)?.node(index)
   }
 
   /** Nodes of a saved part's fragment, if they are still at hand. */
@@ -134,10 +158,9 @@ export class Arrival {
 
   /** Saves all that is in memory only. @throws what has kept it from being saved */
   async save(): Promise<void> {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
-    await Promise.all(Array.from(this.#live.values(), ({ part }) => this.#saveAll(part)))
-    if (this.#failure !== undefined) throw this.#failure
+    this.#stopTimer()
+    await Promise.all(Array.from(this.#live.values(), part => this.#saveAll(part)))
+    this.#check()
   }
 
   /**
@@ -147,33 +170,42 @@ export class Arrival {
    */
   async saveWholeParts(): Promise<void> {
     await this.save()
-    for (let number = 0; number < this.parts.count && !this.#isComplete; number++) {
-      while (this.fragments.wholePart(number) === undefined && !this.#isComplete) {
-        await this.#savePart(this.#partOf(number), true)
+    for (let number = 0; number < this.parts.count; number++) {
+      while (this.fragments.wholePart(number) === undefined) {
+        if (this.#isComplete) return
+        const part = this.#partOf(number)
+        if (!part.isFull) throw new StoreError(`part ${number} of blob ${this.hash} is not whole`)
+        await this.#savePart(part, true)
         this.#check()
       }
     }
   }
 
-  /** All data of a blob of one part, in memory. */
-  async onlyPart(): Promise<LivePart> {
-    const live = this.#partOf(0)
-    await live.saving
-    await this.#bringBack(live)
-    return live
+  /** Gives all data of a blob of one part to `action`, in memory. It is not saved meanwhile, nor taken away. */
+  async withOnlyPart(action: (part: LivePart) => Promise<void>): Promise<void> {
+    const part = this.#partOf(0)
+    part.pin()
+    try {
+      await part.saving
+      this.#check()
+      await this.#bringBack(part)
+      if (!this.#isComplete) await action(part)
+    } finally {
+      this.#unpin(part)
+    }
   }
 
   /** Waits until nothing is being saved. */
   async settle(): Promise<void> {
-    clearTimeout(this.#timer)
+    this.#stopTimer()
     await this.#tail
-    for (const { part } of this.#live.values()) await part.saving
+    await Promise.all(Array.from(this.#live.values(), part => part.saving))
   }
 
   /** Waits until nothing is being saved, and gives its memory back. */
   async close(): Promise<void> {
     await this.settle()
-    for (const { part, holder } of this.#live.values()) this.#drop(part, holder)
+    this.#end()
     this.#live.clear()
     this.#savedNodes.clear()
   }
@@ -183,111 +215,165 @@ export class Arrival {
     for (const piece of verified.parents) this.#keepNodes(piece)
     const { runs, ranges } = keepGroups(verified.leaves, this.size)
     if (this.#isComplete || this.#held.containsAll(ranges)) return
-    const touched = new Set<LivePart>()
-    for (const { offset, pieces } of runs) {
-      let group = offset / GROUP_BYTES
-      for (const bytes of pieces) {
-        const part = await this.#keepGroup(group++, bytes, signal)
-        if (part !== undefined) touched.add(part)
+    const kept: GroupSpan[] = []
+    try {
+      for (const { offset, pieces } of runs) {
+        const first = offset / GROUP_BYTES
+        for (let done = 0; done < pieces.length; ) {
+          const end = Math.min(this.parts.endGroup(this.parts.of(first + done)) - first, pieces.length)
+          await this.#keep(first + done, pieces.slice(done, end), signal)
+          if (this.#isComplete) return
+          kept.push({ from: first + done, to: first + end })
+          done = end
+        }
       }
+    } finally {
+      // Also when it was aborted half-way.
+      if (!this.#isComplete) this.#held = this.#held.union(chunksOfSpans(kept, this.size))
+      this.#context.changed(this.hash)
     }
-    this.#held = this.#held.union(ranges)
-    this.#context.changed(this.hash)
-    // A blob of one part goes up whole when its writer closes.
-    if (this.parts.count > 1) for (const part of touched) if (part.isFull) void this.#savePart(part)
-    this.#timer ??= setTimeout(() => this.#onTimer(), SAVE_MS).unref()
     await this.#relieve(signal)
   }
 
-  /** @returns the part it was put into; undefined when it was held already */
-  async #keepGroup(
-    group: number,
-    bytes: Uint8Array,
-    signal: AbortSignal | undefined
-  ): Promise<LivePart | undefined> {
-    const number = this.parts.of(group)
-    if (this.fragments.wholePart(number) !== undefined) return undefined
-    const live = this.#partOf(number)
-    if (live.has(group)) return undefined
-    if (live.data === undefined) await this.#giveMemory(live, signal)
-    live.keep(group, bytes)
-    live.unsavedSince ??= Date.now()
-    this.#unsavedBytes += bytes.length
-    return live
+  /** Keeps groups that follow each other in one part. */
+  async #keep(first: number, pieces: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<void> {
+    const number = this.parts.of(first)
+    if (this.fragments.wholePart(number) !== undefined) return
+    const part = this.#partOf(number)
+    if (pieces.every((_, i) => part.has(first + i))) return
+    part.pin()
+    try {
+      if (!(await this.#giveMemory(part, signal))) return
+      for (const [i, bytes] of pieces.entries()) {
+        if (part.has(first + i)) continue
+        part.keep(first + i, bytes)
+        this.#unsavedBytes += bytes.length
+        part.unsavedSince ??= Date.now()
+      }
+    } finally {
+      this.#unpin(part)
+    }
+    // A blob of one part goes up whole when its writer closes.
+    if (this.parts.count > 1 && part.isFull) void this.#savePart(part)
+    this.#timer ??= setTimeout(() => this.#onTimer(), SAVE_MS).unref()
   }
 
-  async #giveMemory(live: LivePart, signal?: AbortSignal): Promise<void> {
-    const { holder } = this.#live.get(live.number)!
-    const data = await this.#context.memory.take(live.bytes, holder, signal)
-    // Somebody else may have got it meanwhile, and the blob may have been given up.
-    if (live.data !== undefined || this.hasFailed) {
-      this.#context.memory.give(data, holder)
-      this.#check()
-      return
+  /** To be called for a part that is pinned or being saved. @returns false when the blob has become complete meanwhile */
+  async #giveMemory(part: LivePart, signal?: AbortSignal): Promise<boolean> {
+    const { memory } = this.#context
+    this.#check()
+    if (part.data !== undefined) {
+      memory.touch(part.data)
+      return true
     }
-    live.setData(data)
+    const over = this.#over.signal
+    const stop = signal === undefined ? over : AbortSignal.any([over, signal])
+    try {
+      part.setData(await memory.take(part.bytes, () => void this.#evict(part), stop))
+    } catch (error) {
+      if (!over.aborted) throw error
+    }
+    this.#check()
+    return !this.#isComplete
   }
 
   #partOf(number: number): LivePart {
-    let entry = this.#live.get(number)
-    if (entry === undefined) {
-      const part = new LivePart(this.parts, number, this.fragments.of(number))
-      entry = { part, holder: { relieve: () => void this.#evict(part) } }
-      this.#live.set(number, entry)
+    const part = this.#live.get(number) ?? new LivePart(this.parts, number, this.fragments.of(number))
+    // The one used last comes last.
+    this.#live.delete(number)
+    this.#live.set(number, part)
+    if (this.#live.size > MOST_LIVE_PARTS) this.#forgetOldest()
+    return part
+  }
+
+  /** Forgets the nodes of a part that nothing is known of but what is saved. */
+  #forgetOldest(): void {
+    for (const [number, part] of this.#live) {
+      if (part.data !== undefined || part.saving !== undefined || part.isPinned) continue
+      this.#live.delete(number)
+      return
     }
-    this.#context.memory.touch(entry.holder)
-    return entry.part
   }
 
   #keepNodes({ offset, bytes }: Piece): void {
     const first = offset / PAIR_BYTES
     for (let i = 0; i * PAIR_BYTES < bytes.length; i++) {
-      const node = bytes.subarray(i * PAIR_BYTES, (i + 1) * PAIR_BYTES)
-      const part = this.parts.partOfNode(first + i)
-      if (part === undefined) {
-        if (!this.#top.has(first + i)) this.#top.set(first + i, node.slice())
-      } else if (this.fragments.wholePart(part) === undefined) this.#partOf(part).keepNode(first + i, node)
+      this.#keepNode(first + i, bytes.subarray(i * PAIR_BYTES, (i + 1) * PAIR_BYTES))
     }
+  }
+
+  #keepNode(index: number, bytes: Uint8Array): void {
+    const part = this.parts.partOfNode(index)
+    if (part === undefined) {
+      if (!this.#top.has(index)) this.#top.set(index, bytes.slice())
+    } else if (this.fragments.wholePart(part) === undefined) this.#partOf(part).keepNode(index, bytes)
   }
 
   /** Waits until no more is in memory only than may be. */
   async #relieve(signal: AbortSignal | undefined): Promise<void> {
-    while (this.#unsavedBytes >= MOST_UNSAVED_PARTS * this.parts.bytes && !this.#isComplete) {
-      const parts = Array.from(this.#live.values(), ({ part }) => part)
+    while (this.#unsavedBytes >= MOST_UNSAVED_BYTES && !this.#isComplete) {
+      const parts = [...this.#live.values()]
       const next = parts.find(part => part.saving !== undefined) ?? parts.find(isUnsaved)
       if (next === undefined) break
-      await this.#savePart(next)
+      await abortable(this.#savePart(next), signal)
       this.#check()
-      signal?.throwIfAborted()
     }
   }
 
   #onTimer(): void {
     this.#timer = undefined
-    if (this.#failure !== undefined || this.#isComplete) return
+    if (this.#over.signal.aborted) return
     const due = Date.now() - SAVE_MS
-    for (const { part } of this.#live.values()) {
-      if (part.unsavedSince !== undefined && part.unsavedSince <= due) void this.#savePart(part)
+    for (const part of this.#live.values()) {
+      if (part.unsavedSince !== undefined && part.unsavedSince <= due && !part.isPinned)
+        void this.#savePart(part)
     }
     if (this.#unsavedBytes > 0) this.#timer = setTimeout(() => this.#onTimer(), SAVE_MS / 4).unref()
   }
 
+  #stopTimer(): void {
+    clearTimeout(this.#timer)
+    this.#timer = undefined
+  }
+
   /** Saves a part and gives its memory to somebody else. */
   async #evict(part: LivePart): Promise<void> {
-    await this.#saveAll(part)
-    const entry = this.#live.get(part.number)
-    if (entry?.part === part) this.#drop(part, entry.holder)
+    for (;;) {
+      if (part.saving !== undefined) await part.saving
+      else if (part.isPinned) await part.unpinned
+      else if (isUnsaved(part) && !this.#over.signal.aborted) await this.#savePart(part)
+      else break
+    }
+    this.#drop(part)
   }
 
   /** Saves what is in memory only, also what comes meanwhile. */
   async #saveAll(part: LivePart): Promise<void> {
     await part.saving
-    while (isUnsaved(part) && !this.hasFailed && !this.#isComplete) await this.#savePart(part)
+    while (isUnsaved(part) && !this.#over.signal.aborted) await this.#savePart(part)
   }
 
-  #drop(part: LivePart, holder: Holder): void {
+  /** Nothing more is to be kept: others may be waiting for the memory. */
+  #end(): void {
+    this.#stopTimer()
+    this.#over.abort()
+    for (const part of this.#live.values()) this.#dropIfDone(part)
+  }
+
+  #unpin(part: LivePart): void {
+    part.unpin()
+    this.#dropIfDone(part)
+  }
+
+  /** Gives back the memory of a part that is not needed any more, unless somebody is still at it. */
+  #dropIfDone(part: LivePart): void {
+    const isDone = this.#over.signal.aborted || this.#live.get(part.number) !== part
+    if (isDone && part.saving === undefined && !part.isPinned) this.#drop(part)
+  }
+
+  #drop(part: LivePart): void {
     const data = part.takeData()
-    if (data !== undefined) this.#context.memory.give(data, holder)
+    if (data !== undefined) this.#context.memory.give(data)
   }
 
   /** Saves what is in memory only. Never rejects: a failure is the blob's. @param whole one fragment for all of the part */
@@ -296,61 +382,64 @@ export class Arrival {
       .catch(error => this.fail(error))
       .finally(() => {
         part.saving = undefined
-        const entry = this.#live.get(part.number)
-        if (this.hasFailed && entry !== undefined) this.#drop(part, entry.holder)
+        this.#dropIfDone(part)
       })
     return part.saving
   }
 
   async #saveFragments(part: LivePart, whole: boolean): Promise<void> {
-    if (this.#failure !== undefined || this.#isComplete) return
-    const unsaved = part.unsaved
-    const isFull = part.isFull && (whole || this.parts.count > 1)
-    if (unsaved.length === 0 && !(isFull && whole)) return
+    if (this.#over.signal.aborted) return
     part.unsavedSince = undefined
-    const before = this.fragments.of(part.number)
-    let groups = unsaved
-    if (isFull && before.length > 0) {
-      await this.#bringBack(part)
-      groups = Array.from({ length: this.parts.endGroup(part.number) - part.first }, (_, i) => part.first + i)
+    const unsaved = part.unsaved
+    const becomesWhole = part.isFull && (whole || this.parts.count > 1)
+    if (unsaved.length === 0 && !(becomesWhole && whole)) return
+    const others = becomesWhole ? this.fragments.of(part.number) : []
+    try {
+      if (others.length > 0) await this.#bringBack(part)
+      const fragments = becomesWhole
+        ? [{ size: this.size, spans: [part.groups] }]
+        : fragmentsOf(this.size, unsaved)
+      for (const fragment of fragments) await this.#putFragment(part, fragment, others)
+    } catch (error) {
+      const isGone = error instanceof ObjectNotFoundError
+      if (!isGone || !(await this.#lookAnew(part))) throw error
     }
-    for (const fragment of fragmentsOf(this.size, groups)) {
-      if (!(await this.#putFragment(part, fragment, isFull ? before : []))) return
-    }
-    for (const group of unsaved) this.#unsavedBytes -= this.parts.bytesOf(group, group + 1)
-    if (isFull) await this.#onPartSaved(part, before)
+    for (const group of unsaved) this.#unsavedBytes -= this.parts.bytesOf({ from: group, to: group + 1 })
+    if (!becomesWhole || this.#over.signal.aborted) return
+    if (this.parts.count > 1) this.#live.delete(part.number)
+    // What this leaves behind goes when the blob is complete, or deleted.
+    await this.#delete(others).catch(() => undefined)
   }
 
-  /** @returns false when somebody else has completed the blob */
-  async #putFragment(part: LivePart, fragment: Fragment, dropped: readonly Fragment[]): Promise<boolean> {
+  async #putFragment(part: LivePart, fragment: Fragment, others: readonly Fragment[]): Promise<void> {
     const { storage, metadata } = this.#context
+    if (this.#over.signal.aborted) return
     const layout = new FragmentLayout(fragment)
-    const nodes = this.#gatherNodes(part, layout)
-    await storage.put(this.fragments.keyOf(fragment), [...fragment.spans.map(span => part.view(span)), nodes])
-    if (this.#failure !== undefined) return false
+    const nodes = await this.#gatherNodes(part, layout)
+    const pieces = [...fragment.spans.map(span => part.view(span)), nodes]
+    await this.#puts.run(() => storage.put(this.fragments.keyOf(fragment), pieces))
+    // Deleted meanwhile, or completed by somebody else: then nobody would ever look for it.
+    if (this.#isAbandoned || this.#isComplete) return await this.#delete([fragment])
     const isKept = metadata.keepFragment(this.hash, {
       size: this.size,
       add: formatFragment(fragment),
-      drop: dropped.map(formatFragment)
+      drop: others.map(formatFragment)
     })
     if (!isKept) {
       this.markComplete()
-      return false
+      return await this.#delete([fragment])
     }
-    if (dropped.length > 0) this.fragments.replace(fragment)
-    else this.fragments.add(fragment)
+    if (!isWholePart(fragment)) this.fragments.add(fragment)
+    else {
+      this.fragments.replace(fragment)
+      this.#keepSavedNodes(part, nodes)
+    }
     part.markSaved(fragment.spans)
-    if (part.isFull && this.fragments.wholePart(part.number) !== undefined) this.#keepSavedNodes(part, nodes)
-    return true
   }
 
-  async #onPartSaved(part: LivePart, before: readonly Fragment[]): Promise<void> {
-    const entry = this.#live.get(part.number)
-    if (this.parts.count > 1 && entry !== undefined) {
-      this.#drop(part, entry.holder)
-      this.#live.delete(part.number)
-    }
-    await this.#context.storage.delete(before.map(fragment => this.fragments.keyOf(fragment)))
+  async #delete(fragments: readonly Fragment[]): Promise<void> {
+    if (fragments.length > 0)
+      await this.#context.storage.delete(fragments.map(fragment => this.fragments.keyOf(fragment)))
   }
 
   #keepSavedNodes(part: LivePart, nodes: Uint8Array): void {
@@ -359,39 +448,75 @@ export class Arrival {
     this.#savedNodes.set(part.number, nodes)
   }
 
-  #gatherNodes(part: LivePart, layout: FragmentLayout): Uint8Array {
+  /** @throws StoreError when one is missing */
+  async #gatherNodes(part: LivePart, layout: FragmentLayout): Promise<Uint8Array> {
+    const find = (index: number): Uint8Array | undefined => part.node(index) ?? this.#top.get(index)
+    // Those of a part that was forgotten are in its fragments.
+    if (layout.nodes.some(index => find(index) === undefined))
+      for (const fragment of this.fragments.of(part.number)) await this.#bringBackNodes(part, fragment)
     const nodes = new Uint8Array(layout.nodes.length * PAIR_BYTES)
-    layout.nodes.forEach((index, i) => {
-      const bytes = part.node(index) ?? this.#top.get(index)
+    for (const [i, index] of layout.nodes.entries()) {
+      const bytes = find(index)
       if (bytes === undefined)
         throw new StoreError(`a parent of blob ${this.hash} was not written before its data`)
       nodes.set(bytes, i * PAIR_BYTES)
-    })
+    }
     return nodes
   }
 
   /** Reads into memory what of a part lies in fragments only. */
   async #bringBack(part: LivePart): Promise<void> {
-    if (part.isAllInMemory) return
-    if (part.data === undefined) await this.#giveMemory(part)
-    const { storage } = this.#context
+    if (part.isAllInMemory || !(await this.#giveMemory(part))) return
     for (const fragment of this.fragments.of(part.number)) {
-      const layout = new FragmentLayout(fragment)
-      const key = this.fragments.keyOf(fragment)
       let at = 0
       for (const span of fragment.spans) {
         const target = part.view(span)
-        await readInto(storage, key, at, target)
+        await readInto(this.#context.storage, this.fragments.keyOf(fragment), at, target)
         at += target.length
       }
       part.markInMemory(fragment.spans)
-      const nodes = await readNodes(storage, key, layout)
-      layout.nodes.forEach((index, i) => {
-        const bytes = nodes.subarray(i * PAIR_BYTES, (i + 1) * PAIR_BYTES)
-        if (this.parts.partOfNode(index) === undefined) this.#top.set(index, bytes.slice())
-        else part.keepNode(index, bytes)
-      })
+      await this.#bringBackNodes(part, fragment)
     }
+  }
+
+  async #bringBackNodes(part: LivePart, fragment: Fragment): Promise<void> {
+    const layout = new FragmentLayout(fragment)
+    const nodes = await readNodes(this.#context.storage, this.fragments.keyOf(fragment), layout)
+    for (const [i, index] of layout.nodes.entries()) {
+      const bytes = nodes.subarray(i * PAIR_BYTES, (i + 1) * PAIR_BYTES)
+      if (this.parts.partOfNode(index) === undefined) this.#top.set(index, bytes.slice())
+      else part.keepNode(index, bytes)
+    }
+  }
+
+  /**
+   * A fragment is gone. Another store on the same storage may have put those of the part together, or have completed the blob.
+   *
+   * @returns whether nothing is lost; else what is gone is not held any more
+   */
+  async #lookAnew(part: LivePart): Promise<boolean> {
+    const { metadata } = this.#context
+    const stored = await listStored(this.#context, this.hash)
+    if (this.#over.signal.aborted || metadata.isDeletionPending(this.hash)) return false
+    if (isServable(stored) && stored.data === this.size) {
+      metadata.markComplete(this.hash, { size: this.size, hasOutboard: hasOutboard(this.size) })
+      this.markComplete()
+      return true
+    }
+    const there = new Map(stored.fragments.map(fragment => [formatFragment(fragment), fragment]))
+    const gone = this.fragments.of(part.number).filter(fragment => !there.has(formatFragment(fragment)))
+    const whole = there.get(formatFragment({ size: this.size, spans: [part.groups] }))
+    if (whole !== undefined) {
+      const drop = this.fragments.of(part.number).map(formatFragment)
+      const add = formatFragment(whole)
+      if (!metadata.keepFragment(this.hash, { size: this.size, add, drop })) this.markComplete()
+      this.fragments.replace(whole)
+      part.markSaved(whole.spans)
+      return true
+    }
+    metadata.dropFragments(this.hash, gone.map(formatFragment))
+    this.fragments.drop(gone)
+    return false
   }
 
   #check(): void {
@@ -401,4 +526,14 @@ export class Arrival {
 
 function isUnsaved(part: LivePart): boolean {
   return part.unsavedSince !== undefined
+}
+
+function chunksOfSpans(spans: readonly GroupSpan[], size: number): ChunkRanges {
+  const boundaries: number[] = []
+  for (const { from, to } of spans) {
+    if (boundaries.at(-1) === from * GROUP_CHUNKS) boundaries.pop()
+    else boundaries.push(from * GROUP_CHUNKS)
+    boundaries.push(Math.min(to * GROUP_CHUNKS, chunkCount(size)))
+  }
+  return ChunkRanges.fromBoundaries(boundaries)
 }

@@ -5,9 +5,11 @@ import { BlobDeletedError, SizeMismatchError } from '../errors.ts'
 import { provesSize } from '../status.ts'
 import { Arrival } from './arrival.ts'
 import type { ObjectContext } from './context.ts'
-import { completeArrival } from './finish.ts'
+import { completeArrival, deleteAll } from './finish.ts'
 import { Fragments } from './fragments.ts'
+import { partialPrefix } from './layout.ts'
 import type { Lookup } from './lookup.ts'
+import { ObjectNotFoundError } from './storage/errors.ts'
 
 export class Arrivals {
   readonly #context: ObjectContext
@@ -78,8 +80,10 @@ export class Arrivals {
     await this.exclusively(arrival.hash, async () => {
       arrival.users--
       try {
-        if (arrival.hasFailed || arrival.isComplete) return
-        if (arrival.isWhole) await this.#complete(arrival)
+        if (arrival.hasFailed) return
+        // Completed by somebody else, who may not know of all that was saved here.
+        if (arrival.isComplete) await this.#tidy(arrival)
+        else if (arrival.isWhole) await this.#complete(arrival)
         else if (arrival.users === 0) await arrival.save()
       } finally {
         if (arrival.users === 0) {
@@ -136,18 +140,29 @@ export class Arrivals {
     const { metadata } = this.#context
     const isDone = (): boolean => metadata.find(arrival.hash)?.state === 'complete'
     // Another process may have been faster, and have taken the fragments away.
-    if (!isDone()) {
+    if (isDone()) await this.#tidy(arrival)
+    else {
       await completeArrival(this.#context, arrival).catch(async error => {
-        if (!isDone() && !((await this.#lookup.relook(arrival.hash)) && isDone())) throw error
+        if (isDone()) return
+        const isThere = await this.#lookup.relook(arrival.hash)
+        if (isThere && isDone()) return await this.#tidy(arrival)
+        // What was held is gone: whoever writes from now on begins with what is there.
+        if (error instanceof ObjectNotFoundError) arrival.fail(error)
+        throw error
       })
     }
     arrival.markComplete()
     this.#context.changed(arrival.hash)
   }
 
+  /** Deletes what may be left of a blob that is complete. Should it fail, it does no harm. */
+  async #tidy({ hash }: Arrival): Promise<void> {
+    await deleteAll(this.#context, partialPrefix(hash)).catch(() => undefined)
+  }
+
   /** Its memory is given back when its writers close. */
   async #abandon(arrival: Arrival): Promise<void> {
-    arrival.fail(new BlobDeletedError(arrival.hash))
+    arrival.abandon(new BlobDeletedError(arrival.hash))
     this.#live.delete(arrival.hash.toString())
     await arrival.settle()
   }

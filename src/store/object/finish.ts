@@ -9,10 +9,12 @@ import { outboardBytes } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import { StoreError } from '../errors.ts'
 import type { Arrival } from './arrival.ts'
+import { composeMany } from './compose-many.ts'
 import type { ObjectContext } from './context.ts'
 import { FragmentLayout } from './fragment.ts'
 import { readNodes } from './fragments.ts'
 import { dataKey, hasOutboard, outboardKey, partialPrefix } from './layout.ts'
+import type { LivePart } from './live-part.ts'
 import { putStream } from './storage/put-stream.ts'
 
 /** Fragments whose nodes are read at the same time. */
@@ -24,13 +26,22 @@ const DELETE_AT_ONCE = 1000
 /** Turns an arrival that is whole into a complete blob. */
 export async function completeArrival(context: ObjectContext, arrival: Arrival): Promise<void> {
   const { hash, size, parts } = arrival
-  if (parts.count === 1) await putOnlyPart(context, arrival)
-  else {
-    await arrival.saveWholeParts()
-    if (arrival.isComplete) return
-    await composeParts(context, arrival)
+  const finish = async (): Promise<void> => {
+    await publish(context, hash, size)
+    arrival.markComplete()
   }
-  await publish(context, hash, size)
+  if (parts.count === 1) {
+    await arrival.withOnlyPart(async part => {
+      await putOnlyPart(context, arrival, part)
+      await finish()
+    })
+  } else {
+    await arrival.saveWholeParts()
+    if (!arrival.isComplete) {
+      await composeParts(context, arrival)
+      await finish()
+    }
+  }
   await deleteAll(context, partialPrefix(hash))
 }
 
@@ -67,19 +78,17 @@ export async function deleteAll({ storage }: ObjectContext, prefix: string): Pro
   if (keys.length > 0) await flush()
 }
 
-async function putOnlyPart({ storage }: ObjectContext, arrival: Arrival): Promise<void> {
-  const { hash, parts } = arrival
-  const part = await arrival.onlyPart()
-  const to = parts.endGroup(0)
-  if (hasOutboard(arrival.size)) {
-    const nodes = Array.from({ length: to - 1 }, (_, index) => {
+async function putOnlyPart({ storage }: ObjectContext, arrival: Arrival, part: LivePart): Promise<void> {
+  const { hash, size } = arrival
+  if (hasOutboard(size)) {
+    const nodes = Array.from({ length: part.groups.to - 1 }, (_, index) => {
       const node = part.node(index)
       if (node === undefined) throw new StoreError(`blob ${hash} is whole, but its outboard is not`)
       return node
     })
     await storage.put(outboardKey(hash), nodes)
   }
-  await storage.put(dataKey(hash), [part.view({ from: 0, to })])
+  await storage.put(dataKey(hash), [part.view(part.groups)])
 }
 
 async function composeParts({ storage }: ObjectContext, arrival: Arrival): Promise<void> {
@@ -87,10 +96,10 @@ async function composeParts({ storage }: ObjectContext, arrival: Arrival): Promi
   const slices = Array.from({ length: parts.count }, (_, part) => ({
     key: fragments.keyOf(fragments.wholePart(part)!),
     offset: 0,
-    length: parts.bytesOf(parts.firstGroup(part), parts.endGroup(part))
+    length: parts.bytesOf(parts.groupsOf(part))
   }))
   await putStream(storage, outboardKey(hash), outboardBytes(size), outboardOf(storage, arrival))
-  await storage.compose(dataKey(hash), slices)
+  await composeMany(storage, dataKey(hash), slices)
 }
 
 /**

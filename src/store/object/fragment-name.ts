@@ -9,19 +9,15 @@
  * `size` is the blob's size in bytes, as claimed; groups are numbered from the blob's start, `to` is the one after the last.
  */
 import { GROUP_CHUNKS } from '../../bao/constants.ts'
-import { chunkCount } from '../../bao/geometry.ts'
+import { chunkCount, groupCount } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
-import { Parts } from './parts.ts'
+import { type GroupSpan, Parts } from './parts.ts'
 
-/** Most spans in a name: a file's name has at most 255 bytes, and groups of a 1 TiB blob have 8 digits. */
-export const MOST_RUNS = 12
+/** Most spans in a name. */
+export const MOST_SPANS = 12
 
-/** Groups that follow each other. */
-export interface GroupSpan {
-  readonly from: number
-  /** The group after the last. */
-  readonly to: number
-}
+/** A file's name has at most so many bytes. */
+const MOST_NAME_CHARS = 255
 
 export interface Fragment {
   /** Bytes of the blob, as claimed. */
@@ -50,7 +46,7 @@ export function parseFragment(name: string): Fragment | undefined {
 }
 
 function isSound(size: number, spans: readonly GroupSpan[]): boolean {
-  if (spans.length > MOST_RUNS) return false
+  if (spans.length > MOST_SPANS) return false
   const parts = new Parts(size)
   const part = parts.of(spans[0]!.from)
   let end = -1
@@ -70,6 +66,12 @@ export function chunksOf({ size, spans }: Fragment): ChunkRanges {
   )
 }
 
+/** Bytes of data in a fragment. */
+export function dataBytesOf({ size, spans }: Fragment): number {
+  const parts = new Parts(size)
+  return spans.reduce((sum, span) => sum + parts.bytesOf(span), 0)
+}
+
 /** The fragments that hold the groups of one part, which are ascending. Most often one. */
 export function fragmentsOf(size: number, groups: Iterable<number>): Fragment[] {
   const spans: { from: number; to: number }[] = []
@@ -78,16 +80,23 @@ export function fragmentsOf(size: number, groups: Iterable<number>): Fragment[] 
     if (last?.to === group) last.to++
     else spans.push({ from: group, to: group + 1 })
   }
+  const most = mostSpans(size)
   const fragments: Fragment[] = []
-  for (let i = 0; i < spans.length; i += MOST_RUNS) {
-    fragments.push({ size, spans: spans.slice(i, i + MOST_RUNS) })
-  }
+  for (let i = 0; i < spans.length; i += most) fragments.push({ size, spans: spans.slice(i, i + most) })
   return fragments
+}
+
+/** How many spans have room in a name: above 5 TiB the numbers of groups are too long for {@link MOST_SPANS}. */
+function mostSpans(size: number): number {
+  const digits = String(groupCount(size)).length
+  // A dot follows the size, and `-` and `_` the numbers, but for the last.
+  const room = MOST_NAME_CHARS - String(size).length
+  return Math.min(MOST_SPANS, Math.floor(room / (2 * digits + 2)))
 }
 
 /** Whether a fragment is all of its part. */
 export function isWholePart({ size, spans }: Fragment): boolean {
   const parts = new Parts(size)
-  const { from, to } = spans[0]!
-  return from === parts.firstGroup(parts.of(from)) && to === parts.endGroup(parts.of(from))
+  const whole = parts.groupsOf(parts.of(spans[0]!.from))
+  return spans[0]!.from === whole.from && spans[0]!.to === whole.to
 }

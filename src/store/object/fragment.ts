@@ -8,7 +8,8 @@ import type { EncodeSource } from '../../bao/encoder.ts'
 import { readVerified } from '../../bao/encoder.ts'
 import { INSIDE_GROUP, TreeWalker } from '../../bao/walker.ts'
 import type { Hash } from '../../hash.ts'
-import { chunksOf, type Fragment } from './fragment-name.ts'
+import { chunksOf, dataBytesOf, type Fragment } from './fragment-name.ts'
+import { Parts } from './parts.ts'
 
 /** Reads bytes of one object. */
 export type ReadObject = (offset: number, target: Uint8Array, signal?: AbortSignal) => Promise<void>
@@ -23,7 +24,7 @@ export class FragmentLayout {
 
   constructor(fragment: Fragment) {
     this.fragment = fragment
-    this.dataBytes = fragment.spans.reduce((sum, span) => sum + spanBytes(fragment.size, span), 0)
+    this.dataBytes = dataBytesOf(fragment)
     this.nodes = nodesOf(fragment)
   }
 
@@ -39,10 +40,11 @@ export class FragmentLayout {
    */
   placeOfData(offset: number): { readonly at: number; readonly length: number } | undefined {
     const { size, spans } = this.fragment
+    const parts = new Parts(size)
     let at = 0
     for (const span of spans) {
       const start = span.from * GROUP_BYTES
-      const length = spanBytes(size, span)
+      const length = parts.bytesOf(span)
       if (offset >= start && offset < start + length) {
         return { at: at + offset - start, length: start + length - offset }
       }
@@ -101,10 +103,6 @@ export async function checkFragment(
 ): Promise<void> {
   const source = fragmentSource(layout, read)
   for await (const _piece of readVerified(hash, source, source.held!, { signal }));
-}
-
-function spanBytes(size: number, { from, to }: { from: number; to: number }): number {
-  return Math.min(to * GROUP_BYTES, size) - from * GROUP_BYTES
 }
 
 /** Only the nodes of whole groups are walked: the chunks inside a group have no nodes in the outboard. */

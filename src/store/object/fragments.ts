@@ -1,5 +1,6 @@
 /** The fragments of one blob: which are there, and getting at what is in them. */
-import { PAIR_BYTES } from '../../bao/constants.ts'
+import { GROUP_CHUNKS, PAIR_BYTES } from '../../bao/constants.ts'
+import { chunkCount } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import type { FragmentLayout } from './fragment.ts'
@@ -14,8 +15,10 @@ export class Fragments {
   /** Bytes of the blob, as claimed. */
   readonly size: number
   readonly parts: Parts
-  readonly #byPart = new Map<number, Fragment[]>()
-  #held = ChunkRanges.empty
+  /** By part, then by name. */
+  readonly #byPart = new Map<number, Map<string, Fragment>>()
+  readonly #whole = new Map<number, Fragment>()
+  #held: ChunkRanges
 
   /** @param names of fragments; those of a blob of another size are left out */
   constructor(hash: Hash, size: number, names: readonly string[]) {
@@ -24,8 +27,9 @@ export class Fragments {
     this.parts = new Parts(size)
     for (const name of names) {
       const fragment = parseFragment(name)
-      if (fragment?.size === size) this.add(fragment)
+      if (fragment?.size === size) this.#put(fragment)
     }
+    this.#held = this.#gatherHeld()
   }
 
   /** Chunks that are held. */
@@ -34,29 +38,65 @@ export class Fragments {
   }
 
   of(part: number): readonly Fragment[] {
-    return this.#byPart.get(part) ?? []
+    return Array.from(this.#byPart.get(part)?.values() ?? [])
   }
 
   /** The fragment that is all of a part. */
   wholePart(part: number): Fragment | undefined {
-    return this.of(part).find(isWholePart)
+    return this.#whole.get(part)
   }
 
   add(fragment: Fragment): void {
-    const part = this.parts.of(fragment.spans[0]!.from)
-    const others = this.of(part).filter(other => formatFragment(other) !== formatFragment(fragment))
-    this.#byPart.set(part, [...others, fragment])
+    this.#put(fragment)
     this.#held = this.#held.union(chunksOf(fragment))
   }
 
-  /** Puts a fragment in the place of all others of its part. */
+  /** Puts a fragment that is all of a part in the place of all others of its part. */
   replace(fragment: Fragment): void {
     this.#byPart.delete(this.parts.of(fragment.spans[0]!.from))
     this.add(fragment)
   }
 
+  /** Forgets some, which have turned out not to be there. */
+  drop(fragments: readonly Fragment[]): void {
+    for (const fragment of fragments) {
+      const part = this.parts.of(fragment.spans[0]!.from)
+      this.#byPart.get(part)?.delete(formatFragment(fragment))
+      if (isWholePart(fragment)) this.#whole.delete(part)
+    }
+    this.#held = this.#gatherHeld()
+  }
+
   keyOf(fragment: Fragment): string {
     return `${partialPrefix(this.hash)}${formatFragment(fragment)}`
+  }
+
+  #put(fragment: Fragment): void {
+    const part = this.parts.of(fragment.spans[0]!.from)
+    let others = this.#byPart.get(part)
+    if (others === undefined) {
+      others = new Map()
+      this.#byPart.set(part, others)
+    }
+    others.set(formatFragment(fragment), fragment)
+    if (isWholePart(fragment)) this.#whole.set(part, fragment)
+  }
+
+  /** All at once: adding one by one what a large blob has takes quadratic time. */
+  #gatherHeld(): ChunkRanges {
+    const spans = Array.from(this.#byPart.values(), fragments => Array.from(fragments.values()))
+      .flat()
+      .flatMap(fragment => fragment.spans)
+      .sort((a, b) => a.from - b.from)
+    const chunks = chunkCount(this.size)
+    const boundaries: number[] = []
+    for (const { from, to } of spans) {
+      const end = Math.min(to * GROUP_CHUNKS, chunks)
+      if (boundaries.length > 0 && from * GROUP_CHUNKS <= boundaries.at(-1)!) {
+        boundaries.push(Math.max(end, boundaries.pop()!))
+      } else boundaries.push(from * GROUP_CHUNKS, end)
+    }
+    return ChunkRanges.fromBoundaries(boundaries)
   }
 }
 

@@ -1,21 +1,23 @@
 /** A part of a blob that is arriving: what of it is in memory, and what lies in fragments. */
 import { GROUP_BYTES, PAIR_BYTES } from '../../bao/constants.ts'
-import type { Fragment, GroupSpan } from './fragment-name.ts'
-import type { NodeRange, Parts } from './parts.ts'
+import type { Fragment } from './fragment-name.ts'
+import type { GroupSpan, NodeRange, Parts } from './parts.ts'
 
 const IN_MEMORY = 1
 const SAVED = 2
 
 export class LivePart {
   readonly number: number
-  /** Number of its first group. */
-  readonly first: number
+  /** All its groups. */
+  readonly groups: GroupSpan
   /** Bytes of data of the whole part. */
   readonly bytes: number
   /** When the oldest group that is not saved came, in ms since 1970. */
   unsavedSince: number | undefined
   /** What is under way to save it. */
   saving: Promise<void> | undefined
+  #pins = 0
+  #unpinned = Promise.withResolvers<void>()
   #data: Uint8Array | undefined
   readonly #parts: Parts
   readonly #flags: Uint8Array
@@ -25,16 +27,35 @@ export class LivePart {
 
   constructor(parts: Parts, number: number, saved: readonly Fragment[]) {
     this.number = number
-    this.first = parts.firstGroup(number)
-    const end = parts.endGroup(number)
-    this.bytes = parts.bytesOf(this.first, end)
+    this.groups = parts.groupsOf(number)
+    this.bytes = parts.bytesOf(this.groups)
     this.#parts = parts
-    this.#flags = new Uint8Array(end - this.first)
+    this.#flags = new Uint8Array(this.groups.to - this.groups.from)
     this.#nodeRange = parts.nodesOf(number)
     const nodes = this.#nodeRange.end - this.#nodeRange.start
     this.#nodes = new Uint8Array(nodes * PAIR_BYTES)
     this.#hasNode = new Uint8Array(nodes)
-    for (const { spans } of saved) for (const { from, to } of spans) this.#mark(from, to, SAVED)
+    for (const { spans } of saved) this.markSaved(spans)
+  }
+
+  /** Keeps its memory from being taken away. Not to be held by who waits for other memory. */
+  pin(): void {
+    this.#pins++
+  }
+
+  unpin(): void {
+    if (--this.#pins > 0) return
+    this.#unpinned.resolve()
+    this.#unpinned = Promise.withResolvers()
+  }
+
+  get isPinned(): boolean {
+    return this.#pins > 0
+  }
+
+  /** When nobody has it pinned any more. It may be pinned again by then. */
+  get unpinned(): Promise<void> {
+    return this.#pins === 0 ? Promise.resolve() : this.#unpinned.promise
   }
 
   /** The memory for its data, while it has any. */
@@ -56,7 +77,7 @@ export class LivePart {
   }
 
   has(group: number): boolean {
-    return this.#flags[group - this.first] !== 0
+    return this.#flags[group - this.groups.from] !== 0
   }
 
   get isFull(): boolean {
@@ -64,7 +85,7 @@ export class LivePart {
   }
 
   isInMemory(group: number): boolean {
-    return (this.#flags[group - this.first]! & IN_MEMORY) !== 0
+    return (this.#flags[group - this.groups.from]! & IN_MEMORY) !== 0
   }
 
   /** Whether all of its data is in memory. */
@@ -75,28 +96,28 @@ export class LivePart {
   /** Groups that are in memory only, ascending. */
   get unsaved(): number[] {
     const groups: number[] = []
-    for (const [i, flag] of this.#flags.entries()) if (flag === IN_MEMORY) groups.push(this.first + i)
+    for (const [i, flag] of this.#flags.entries()) if (flag === IN_MEMORY) groups.push(this.groups.from + i)
     return groups
   }
 
   /** Keeps a group's bytes. There must be memory. */
   keep(group: number, bytes: Uint8Array): void {
-    this.#data!.set(bytes, (group - this.first) * GROUP_BYTES)
-    this.#flags[group - this.first]! |= IN_MEMORY
+    this.#data!.set(bytes, (group - this.groups.from) * GROUP_BYTES)
+    this.#flags[group - this.groups.from]! |= IN_MEMORY
   }
 
-  /** The bytes of groups that are in memory. */
-  view({ from, to }: GroupSpan): Uint8Array {
-    const start = (from - this.first) * GROUP_BYTES
-    return this.#data!.subarray(start, start + this.#parts.bytesOf(from, to))
+  /** Where the bytes of groups are. There must be memory. */
+  view(span: GroupSpan): Uint8Array {
+    const start = (span.from - this.groups.from) * GROUP_BYTES
+    return this.#data!.subarray(start, start + this.#parts.bytesOf(span))
   }
 
   markSaved(spans: readonly GroupSpan[]): void {
-    for (const { from, to } of spans) this.#mark(from, to, SAVED)
+    for (const span of spans) this.#mark(span, SAVED)
   }
 
   markInMemory(spans: readonly GroupSpan[]): void {
-    for (const { from, to } of spans) this.#mark(from, to, IN_MEMORY)
+    for (const span of spans) this.#mark(span, IN_MEMORY)
   }
 
   keepNode(node: number, bytes: Uint8Array): void {
@@ -111,7 +132,7 @@ export class LivePart {
     return this.#hasNode[at] === 1 ? this.#nodes.subarray(at * PAIR_BYTES, (at + 1) * PAIR_BYTES) : undefined
   }
 
-  #mark(from: number, to: number, flag: number): void {
-    for (let group = from; group < to; group++) this.#flags[group - this.first]! |= flag
+  #mark({ from, to }: GroupSpan, flag: number): void {
+    for (let group = from; group < to; group++) this.#flags[group - this.groups.from]! |= flag
   }
 }

@@ -3,12 +3,13 @@
  *
  * While it is open the blob may become complete, and its fragments be gone: then the storage is asked anew what there is.
  */
-import { GROUP_BYTES, PAIR_BYTES } from '../../bao/constants.ts'
+import { GROUP_BYTES, GROUP_CHUNKS, PAIR_BYTES } from '../../bao/constants.ts'
 import { outboardBytes } from '../../bao/geometry.ts'
 import type { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { HandleClosedError } from '../errors.ts'
 import type { BlobReader } from '../index.ts'
+import { abortable } from '../waiting.ts'
 import type { Arrival } from './arrival.ts'
 import type { ObjectContext } from './context.ts'
 import { FragmentLayout } from './fragment.ts'
@@ -16,6 +17,7 @@ import { type Fragment, formatFragment } from './fragment-name.ts'
 import { Fragments, readNodes } from './fragments.ts'
 import { dataKey, outboardKey } from './layout.ts'
 import { isServable, listStored } from './lookup.ts'
+import { type GroupSpan, PART_BYTES } from './parts.ts'
 import { readInto } from './read-into.ts'
 import { ObjectNotFoundError } from './storage/errors.ts'
 
@@ -33,9 +35,10 @@ export class PartialReader implements BlobReader {
   readonly #arrival: Arrival | undefined
   readonly #onClose: (reader: PartialReader) => void
   readonly #opened = new Map<string, OpenedFragment>()
+  readonly #closing = new AbortController()
   #fragments: Fragments
+  #heldGroups: readonly number[] | undefined
   #isComplete = false
-  #isClosed = false
 
   /** @param arrival that of this process, if there is one */
   constructor(
@@ -55,7 +58,7 @@ export class PartialReader implements BlobReader {
 
   async readData(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
     this.#check('data', offset, target, this.size, signal)
-    await this.#again(target, async done => {
+    await this.#again(target, signal, async done => {
       const rest = target.subarray(done)
       if (this.#isComplete) {
         await readInto(this.#context.storage, dataKey(this.hash), offset + done, rest, signal)
@@ -68,21 +71,21 @@ export class PartialReader implements BlobReader {
   /** Nodes that are not held are left as they are in `target`: nobody looks at them. */
   async readOutboard(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
     this.#check('outboard', offset, target, outboardBytes(this.size), signal)
-    await this.#again(target, async done => {
+    await this.#again(target, signal, async done => {
       if (this.#isComplete) {
         const rest = target.subarray(done)
         await readInto(this.#context.storage, outboardKey(this.hash), offset + done, rest, signal)
         return rest.length
       }
-      const node = await this.#node((offset + done) / PAIR_BYTES, signal)
-      if (node !== undefined) target.set(node, done)
+      const index = (offset + done) / PAIR_BYTES
+      if (this.#holdsNode(index)) target.set(await this.#node(index, signal), done)
       return PAIR_BYTES
     })
   }
 
   async close(): Promise<void> {
-    if (this.#isClosed) return
-    this.#isClosed = true
+    if (this.#closing.signal.aborted) return
+    this.#closing.abort(new HandleClosedError('reader', this.hash))
     this.#onClose(this)
   }
 
@@ -98,27 +101,31 @@ export class PartialReader implements BlobReader {
     signal: AbortSignal | undefined
   ): void {
     signal?.throwIfAborted()
-    if (this.#isClosed) throw new HandleClosedError('reader', this.hash)
+    this.#closing.signal.throwIfAborted()
     if (offset < 0 || offset + target.length > size) {
       throw new RangeError(`cannot read ${target.length} bytes at ${offset} of the ${kind}: it has ${size}`)
     }
   }
 
   /** Reads step by step until `target` is full, and looks anew at what there is when an object is gone. */
-  async #again(target: Uint8Array, step: (done: number) => Promise<number>): Promise<void> {
+  async #again(
+    target: Uint8Array,
+    signal: AbortSignal | undefined,
+    step: (done: number) => Promise<number>
+  ): Promise<void> {
     let attempts = 0
     for (let done = 0; done < target.length; ) {
       try {
         done += await step(done)
       } catch (error) {
         if (!(error instanceof ObjectNotFoundError) || ++attempts === ATTEMPTS) throw error
-        await this.#lookAnew()
+        await this.#lookAnew(signal)
       }
     }
   }
 
-  async #lookAnew(): Promise<void> {
-    const stored = await listStored(this.#context, this.hash)
+  async #lookAnew(signal: AbortSignal | undefined): Promise<void> {
+    const stored = await listStored(this.#context, this.hash, signal)
     this.#isComplete = isServable(stored) && stored.data === this.size
     this.#opened.clear()
     this.#fragments = new Fragments(this.hash, this.size, stored.fragments.map(formatFragment))
@@ -126,43 +133,57 @@ export class PartialReader implements BlobReader {
 
   /** @returns how many bytes were read, at least one */
   async #readPiece(offset: number, target: Uint8Array, signal: AbortSignal | undefined): Promise<number> {
-    const { parts } = this.#fragments
-    const part = Math.floor(offset / parts.bytes)
-    const inPart = target.subarray(0, (part + 1) * parts.bytes - offset)
+    const group = Math.floor(offset / GROUP_BYTES)
+    const part = this.#fragments.parts.of(group)
+    const inPart = target.subarray(0, (part + 1) * PART_BYTES - offset)
     if (this.#arrival?.readLive(offset, inPart)) return inPart.length
-    const groupEnd = (Math.floor(offset / GROUP_BYTES) + 1) * GROUP_BYTES
-    const inGroup = target.subarray(0, groupEnd - offset)
+    const inGroup = target.subarray(0, (group + 1) * GROUP_BYTES - offset)
     if (this.#arrival?.readLive(offset, inGroup)) return inGroup.length
-    for (const fragment of this.#fragments.of(part)) {
-      const place = this.#open(fragment).layout.placeOfData(offset)
-      if (place === undefined) continue
-      const piece = target.subarray(0, place.length)
-      await readInto(this.#context.storage, this.#fragments.keyOf(fragment), place.at, piece, signal)
-      return piece.length
-    }
-    throw new ObjectNotFoundError(`with byte ${offset} of blob ${this.hash}`, this.#context.storage.name)
+    const fragment = this.#find({ from: group, to: group + 1 })
+    const place = fragment && this.#open(fragment).layout.placeOfData(offset)
+    if (place === undefined)
+      throw new ObjectNotFoundError(`with byte ${offset} of blob ${this.hash}`, this.#context.storage.name)
+    const piece = target.subarray(0, place.length)
+    await readInto(this.#context.storage, this.#fragments.keyOf(fragment!), place.at, piece, signal)
+    return piece.length
   }
 
-  async #node(index: number, signal: AbortSignal | undefined): Promise<Uint8Array | undefined> {
+  async #node(index: number, signal: AbortSignal | undefined): Promise<Uint8Array> {
     const live = this.#arrival?.node(index)
     if (live !== undefined) return live
-    for (const fragment of this.#candidates(index)) {
-      const opened = this.#open(fragment)
-      const place = opened.layout.placeOfNode(index)
-      if (place === undefined) continue
-      const nodes = await this.#nodesOf(fragment, opened, signal)
-      const at = place - opened.layout.dataBytes
-      return nodes.subarray(at, at + PAIR_BYTES)
-    }
-    return undefined
+    const fragment = this.#find(this.#fragments.parts.groupsBelow(index))
+    const opened = fragment && this.#open(fragment)
+    const place = opened?.layout.placeOfNode(index)
+    if (place === undefined)
+      throw new ObjectNotFoundError(`with node ${index} of blob ${this.hash}`, this.#context.storage.name)
+    const nodes = await this.#nodesOf(fragment!, opened!, signal)
+    const at = place - opened!.layout.dataBytes
+    return nodes.subarray(at, at + PAIR_BYTES)
   }
 
-  /** Fragments that may have a node. One above the parts is in those of every part below it. */
-  *#candidates(index: number): Generator<Fragment> {
+  /** Whether any group below a node is held: then the node is, too. */
+  #holdsNode(index: number): boolean {
+    this.#heldGroups ??= this.held.boundaries.map(chunk => Math.ceil(Number(chunk) / GROUP_CHUNKS))
+    const { from, to } = this.#fragments.parts.groupsBelow(index)
+    let low = 0
+    let high = this.#heldGroups.length
+    while (low < high) {
+      const middle = (low + high) >>> 1
+      if (this.#heldGroups[middle]! <= from) low = middle + 1
+      else high = middle
+    }
+    return low % 2 === 1 || (this.#heldGroups[low] ?? Infinity) < to
+  }
+
+  /** A fragment with one of these groups. One of every part below a node has the nodes above the parts. */
+  #find({ from, to }: GroupSpan): Fragment | undefined {
     const { parts } = this.#fragments
-    const part = parts.partOfNode(index)
-    if (part !== undefined) yield* this.#fragments.of(part)
-    else for (let number = 0; number < parts.count; number++) yield* this.#fragments.of(number)
+    for (let part = parts.of(from); part <= parts.of(to - 1); part++) {
+      for (const fragment of this.#fragments.of(part)) {
+        if (fragment.spans.some(span => span.from < to && from < span.to)) return fragment
+      }
+    }
+    return undefined
   }
 
   #open(fragment: Fragment): OpenedFragment {
@@ -185,12 +206,14 @@ export class PartialReader implements BlobReader {
   ): Promise<Uint8Array> {
     if (opened.nodes === undefined) {
       const { storage } = this.#context
-      opened.nodes = readNodes(storage, this.#fragments.keyOf(fragment), opened.layout, signal)
+      // For all who read at the same time: one of them may abort.
+      const { signal: closing } = this.#closing
+      opened.nodes = readNodes(storage, this.#fragments.keyOf(fragment), opened.layout, closing)
       opened.nodes.catch(() => {
         opened.nodes = undefined
       })
     }
-    return await opened.nodes
+    return await abortable(opened.nodes, signal)
   }
 }
 

@@ -1,18 +1,26 @@
 /**
- * How a blob is cut while it is arriving: into aligned parts of 8 MiB, or of 16, 32 … MiB when there would be too many.
+ * How a blob is cut while it is arriving: into aligned parts of 8 MiB, whatever its size.
  *
  * A part is a subtree of the blob's tree (the last one may be smaller), so its outboard nodes lie together in the outboard.
- * S3 composes objects out of at most 10,000 pieces, all but the last of 5 MiB or more. The part is also what a killed process
- * may lose twice: one that is being filled and one that is on its way.
+ * S3 composes objects out of pieces of 5 MiB or more. The part is also what a killed process may lose twice: one that is
+ * being filled and one that is on its way. It does not grow with the blob: its size is what somebody else claims, and a part
+ * is what has to fit into memory.
  */
 import { GROUP_BYTES } from '../../bao/constants.ts'
 import { groupCount, leftLeaves } from '../../bao/geometry.ts'
 
-/** Bytes in a part of all blobs up to 78 GiB. */
+/** Bytes of all parts of a blob but the last. */
 export const PART_BYTES = 8 * 1024 * 1024
 
-/** Most parts of a blob: S3's limit for what is composed. */
-export const MOST_PARTS = 10_000
+/** Chunk groups of all parts of a blob but the last: a power of two. */
+export const PART_GROUPS = PART_BYTES / GROUP_BYTES
+
+/** Groups that follow each other. */
+export interface GroupSpan {
+  readonly from: number
+  /** The group after the last. */
+  readonly to: number
+}
 
 /** Nodes of the outboard, in its order. */
 export interface NodeRange {
@@ -26,84 +34,83 @@ export interface NodeRange {
 export class Parts {
   /** Bytes of the blob. */
   readonly size: number
-  /** Bytes of all parts but the last. */
-  readonly bytes: number
-  /** Chunk groups of all parts but the last: a power of two. */
-  readonly groups: number
   /** How many there are. */
   readonly count: number
   /** Chunk groups of the blob. */
   readonly allGroups: number
 
   constructor(size: number) {
-    let bytes = PART_BYTES
-    while (size > bytes * MOST_PARTS) bytes *= 2
     this.size = size
-    this.bytes = bytes
-    this.groups = bytes / GROUP_BYTES
     this.allGroups = groupCount(size)
-    this.count = Math.ceil(this.allGroups / this.groups)
+    this.count = Math.ceil(this.allGroups / PART_GROUPS)
   }
 
   /** Number of the part that a group is in. */
   of(group: number): number {
-    return Math.floor(group / this.groups)
+    return Math.floor(group / PART_GROUPS)
   }
 
   firstGroup(part: number): number {
-    return part * this.groups
+    return part * PART_GROUPS
   }
 
   /** Number of the group after the part's last. */
   endGroup(part: number): number {
-    return Math.min((part + 1) * this.groups, this.allGroups)
+    return Math.min((part + 1) * PART_GROUPS, this.allGroups)
   }
 
-  /** Bytes of groups `from` up to, not including, `to`. */
-  bytesOf(from: number, to: number): number {
+  /** All groups of a part. */
+  groupsOf(part: number): GroupSpan {
+    return { from: this.firstGroup(part), to: this.endGroup(part) }
+  }
+
+  /** Bytes of groups. */
+  bytesOf({ from, to }: GroupSpan): number {
     return Math.min(to * GROUP_BYTES, this.size) - from * GROUP_BYTES
   }
 
   /** The nodes inside the part's subtree, its root among them. */
   nodesOf(part: number): NodeRange {
-    const { start } = this.#descend(this.firstGroup(part))
-    return { start, end: start + this.endGroup(part) - this.firstGroup(part) - 1 }
-  }
-
-  /** The nodes above the part, root first. */
-  nodesAbove(part: number): number[] {
-    return this.#descend(this.firstGroup(part)).above
+    const { from, to } = this.groupsOf(part)
+    let index = 0
+    this.#descend(({ start, end }) => {
+      if (end - start <= PART_GROUPS) return undefined
+      const left = leftLeaves(end - start)
+      index += from < start + left ? 1 : left
+      return from < start + left ? 'left' : 'right'
+    })
+    return { start: index, end: index + to - from - 1 }
   }
 
   /** The part a node is in; undefined when it is above the parts. */
   partOfNode(node: number): number | undefined {
-    let start = 0
-    let end = this.allGroups
-    let index = 0
-    while (end - start > this.groups) {
-      if (node === index) return undefined
-      const left = leftLeaves(end - start)
-      if (node < index + left) {
-        index += 1
-        end = start + left
-      } else {
-        index += left
-        start += left
-      }
-    }
-    return start / this.groups
+    const { from, to } = this.groupsBelow(node)
+    return to - from <= PART_GROUPS ? this.of(from) : undefined
   }
 
-  /** From the root down to the part that begins at a group. */
-  #descend(group: number): { start: number; above: number[] } {
-    const above: number[] = []
+  /** The groups that a node is the parent of. */
+  groupsBelow(node: number): GroupSpan {
+    let found: GroupSpan = { from: 0, to: this.allGroups }
+    this.#descend(({ start, end, index }) => {
+      found = { from: start, to: end }
+      if (index === node) return undefined
+      return node < index + leftLeaves(end - start) ? 'left' : 'right'
+    })
+    return found
+  }
+
+  /** Walks down from the root, as long as it is told to which side. */
+  #descend(
+    choose: (subtree: { start: number; end: number; index: number }) => 'left' | 'right' | undefined
+  ): void {
     let start = 0
     let end = this.allGroups
     let index = 0
-    while (end - start > this.groups) {
-      above.push(index)
+    for (;;) {
+      const side = choose({ start, end, index })
+      if (side === undefined || end - start <= 1) return
       const left = leftLeaves(end - start)
-      if (group < start + left) {
+      if (side === 'left') {
         index += 1
         end = start + left
       } else {
@@ -112,6 +119,5 @@ export class Parts {
         start += left
       }
     }
-    return { start: index, above }
   }
 }

@@ -2,10 +2,11 @@
 import type { Verified } from '../../bao/decoder.ts'
 import { groupCount } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
-import { HandleClosedError } from '../errors.ts'
+import { BlobDeletedError, HandleClosedError } from '../errors.ts'
 import type { BlobStatus, BlobWriter, WaitOptions } from '../index.ts'
 import { isNothing, keepGroups } from '../kept-groups.ts'
 import type { Lifetime } from '../lifetime.ts'
+import { abortable } from '../waiting.ts'
 import type { Arrival } from './arrival.ts'
 import type { Arrivals } from './arrivals.ts'
 
@@ -24,7 +25,7 @@ export class ObjectWriter implements BlobWriter {
   readonly size: number
   readonly #home: WriterHome
   /** Undefined until there is something to write: a claimed size alone makes and discards nothing. */
-  #arrival: Arrival | undefined
+  #attaching: Promise<Arrival | undefined> | undefined
   #isComplete = false
   /** The writes so far: groups count when the parents above them, which came before, are written. */
   #tail: Promise<void> = Promise.resolve()
@@ -40,11 +41,13 @@ export class ObjectWriter implements BlobWriter {
   async write(verified: Verified, options: WaitOptions = {}): Promise<void> {
     this.#home.lifetime.check()
     if (this.#closing !== undefined) throw new HandleClosedError('writer', this.hash)
-    const writing = this.#tail.then(() => this.#write(verified, options.signal))
+    const before = this.#tail
+    const writing = abortable(before, options.signal).then(() => this.#write(verified, options.signal))
     // The failure is remembered, and thrown by this write and all that follow.
-    this.#tail = writing.catch(error => {
+    const settled = writing.catch(error => {
       this.#failure ??= error
     })
+    this.#tail = before.then(() => settled)
     await writing
   }
 
@@ -62,11 +65,10 @@ export class ObjectWriter implements BlobWriter {
     signal?.throwIfAborted()
     if (this.#isComplete || isNothing(verified, this.size)) return
     if (groupCount(this.size) === 1) return await this.#writeSmall(verified)
-    if (this.#arrival === undefined) {
-      this.#arrival = await this.#home.arrivals.attach(this.hash, this.size)
-      this.#isComplete = this.#arrival === undefined
-    }
-    await this.#arrival?.write(verified, signal)
+    this.#attaching ??= this.#home.arrivals.attach(this.hash, this.size)
+    const arrival = await abortable(this.#attaching, signal)
+    this.#isComplete = arrival === undefined
+    await arrival?.write(verified, signal)
   }
 
   async #writeSmall(verified: Verified): Promise<void> {
@@ -79,7 +81,13 @@ export class ObjectWriter implements BlobWriter {
   async #close(): Promise<BlobStatus> {
     await this.#tail
     try {
-      if (this.#arrival !== undefined) await this.#home.arrivals.release(this.#arrival)
+      const arrival = await this.#attaching?.catch(() => undefined)
+      if (arrival !== undefined) {
+        await this.#home.arrivals.release(arrival)
+        // What was written has been lost since: no write was there to tell of it.
+        const isLost = arrival.hasFailed && this.#failure === undefined
+        if (isLost && !(arrival.failure instanceof BlobDeletedError)) throw arrival.failure
+      }
       return await this.#home.status()
     } finally {
       this.#home.onClose(this)
