@@ -35,7 +35,7 @@ export function parseS3Url(text: string): S3UrlParts {
   const isTls = tls ?? (port === undefined || port === '443')
   const endpoint = `${isTls ? 'https' : 'http'}://${host}`
   if (!/^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/.test(host) || !URL.canParse(endpoint)) {
-    const hint = keys === undefined ? '' : ' (in a secret, write / as %2F and @ as %40)'
+    const hint = text.includes('@') ? ' (in a secret, write / as %2F and @ as %40)' : ''
     throw wrong(`the host or the port is wrong${hint}`)
   }
 
