@@ -1,17 +1,20 @@
 /** Reading a blob's objects through, mending what can be mended, and setting the rest aside. */
-
 import { randomBytes } from 'node:crypto'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { CV_BYTES, GROUP_BYTES, GROUP_CHUNKS } from '../../bao/constants.ts'
 import { CorruptSourceError } from '../../bao/errors.ts'
-import { outboardBytes } from '../../bao/geometry.ts'
+import { groupCount, outboardBytes } from '../../bao/geometry.ts'
+import { kernel } from '../../bao/kernel/index.ts'
 import { type HashedBlob, OutboardBuilder } from '../../bao/outboard.ts'
 import type { Hash } from '../../hash.ts'
 import { OutboardSpool } from '../outboard-spool.ts'
+import { checkOutboard } from './check-outboard.ts'
 import type { ObjectContext } from './context.ts'
 import { checkFragment, FragmentLayout } from './fragment.ts'
 import { type Fragment, formatFragment } from './fragment-name.ts'
 import { dataKey, hasOutboard, outboardKey, partialPrefix, quarantineKey } from './layout.ts'
+import { readInto } from './read-into.ts'
 import { ObjectNotFoundError } from './storage/errors.ts'
 import { putStream } from './storage/put-stream.ts'
 
@@ -33,7 +36,7 @@ export type DataState = 'good' | 'mended' | 'wrong' | 'gone'
  * @param size bytes of the data object
  */
 export async function checkData(
-  { storage }: ObjectContext,
+  { storage, cache }: ObjectContext,
   hash: Hash,
   size: number,
   { signal, onBytes }: CheckOptions = {}
@@ -50,6 +53,8 @@ export async function checkData(
     if (!blob.hash.equals(hash)) return 'wrong'
     if (!hasOutboard(size) || (await isOutboardRight(storage, spool, blob, signal))) return 'good'
     await putStream(storage, outboardKey(hash), outboardBytes(size), spool.inOrder(blob), { signal })
+    // Whoever was reading meanwhile has brought the old one.
+    cache.forget(outboardKey(hash))
     return 'mended'
   } catch (error) {
     if (error instanceof ObjectNotFoundError) return 'gone'
@@ -59,15 +64,64 @@ export async function checkData(
   }
 }
 
-/** Puts an object where nobody takes it for a blob. @returns its new key */
+/**
+ * Whether a complete blob can be believed without reading all of its data: every node of its outboard is right, and so is its
+ * last group, which proves the size.
+ *
+ * @param size bytes of the data object, at least one
+ */
+export async function isBelievable(
+  { storage }: ObjectContext,
+  hash: Hash,
+  size: number,
+  { signal, onBytes }: CheckOptions = {}
+): Promise<boolean> {
+  const first = groupCount(size) - 1
+  const cv = new Uint8Array(CV_BYTES)
+  const group = new Uint8Array(size - first * GROUP_BYTES)
+  try {
+    let expected: Uint8Array | undefined = hash.bytes
+    if (hasOutboard(size)) {
+      const outboard = { key: outboardKey(hash), offset: 0, length: outboardBytes(size) }
+      expected = await checkOutboard(hash, size, counted(storage.read(outboard, { signal }), onBytes))
+      if (expected === undefined) return false
+    }
+    await readInto(storage, dataKey(hash), first * GROUP_BYTES, group, signal)
+    onBytes?.(group.length)
+    kernel.subtree(group, first * GROUP_CHUNKS, first === 0, cv)
+    return Buffer.compare(cv, expected) === 0
+  } catch (error) {
+    // What is gone is found to be so by whoever reads on.
+    if (error instanceof ObjectNotFoundError) return false
+    throw error
+  }
+}
+
+/** Puts an object where nobody takes it for a blob's. @returns its new key; undefined when it is gone */
 export async function setAside(
   { storage }: ObjectContext,
   hash: Hash,
   key: string,
   what: string
-): Promise<string> {
+): Promise<string | undefined> {
   const to = quarantineKey(hash, what, Date.now())
-  await storage.move(key, to)
+  try {
+    await storage.move(key, to)
+    return to
+  } catch (error) {
+    if (error instanceof ObjectNotFoundError) return undefined
+    throw error
+  }
+}
+
+/**
+ * Puts a blob's data where nobody takes it for a blob's, and the outboard beside it: it tells which groups of the data are good.
+ *
+ * @returns the data's new key; undefined when it is gone
+ */
+export async function setBlobAside(context: ObjectContext, hash: Hash): Promise<string | undefined> {
+  const to = await setAside(context, hash, dataKey(hash), 'data')
+  await setAside(context, hash, outboardKey(hash), 'outboard')
   return to
 }
 
@@ -132,7 +186,20 @@ async function isOutboardRight(
       }
     }
     return rest.length === 0
+  } catch (error) {
+    if (error instanceof ObjectNotFoundError) return false
+    throw error
   } finally {
     await stored.return?.()
+  }
+}
+
+async function* counted(
+  pieces: AsyncIterable<Uint8Array>,
+  onBytes: ((bytes: number) => void) | undefined
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const piece of pieces) {
+    onBytes?.(piece.length)
+    yield piece
   }
 }

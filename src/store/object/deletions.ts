@@ -17,10 +17,15 @@ const PATIENCE_MS = 30_000
 /** Notes that are read at a time. */
 const PAGE = 100
 
+/** Blobs that are remembered as not deleted; to all others, other processes' patience applies. */
+const MOST_FAILED = 10_000
+
 export class Deletions {
   readonly #context: ObjectContext
   /** Blobs of which readers of this process are open, and how many. */
   readonly #readers = new Map<string, number>()
+  /** Blobs whose objects this process has tried to delete, and could not. */
+  readonly #failed = new Set<string>()
 
   constructor(context: ObjectContext) {
     this.#context = context
@@ -34,6 +39,11 @@ export class Deletions {
   /** Whether readers of this process are open. */
   isRead(hash: Hash): boolean {
     return this.#readers.has(hash.toString())
+  }
+
+  /** Whether this process has tried to delete the blob's objects, and could not. */
+  hasFailed(hash: Hash): boolean {
+    return this.#failed.has(hash.toString())
   }
 
   /** Deletes what was to be deleted as soon as nobody reads it. */
@@ -53,7 +63,14 @@ export class Deletions {
     if (this.isRead(hash)) return
     const { metadata } = this.#context
     if (!metadata.isDeletionPending(hash)) return
-    await deleteAll(this.#context, blobPrefix(hash))
+    const key = hash.toString()
+    try {
+      await deleteAll(this.#context, blobPrefix(hash))
+    } catch (error) {
+      if (this.#failed.size < MOST_FAILED) this.#failed.add(key)
+      throw error
+    }
+    this.#failed.delete(key)
     metadata.deletionDone(hash)
   }
 
@@ -66,19 +83,21 @@ export class Deletions {
         signal.throwIfAborted()
         await this.#deleteUnderMutex(hash)
       }
-      if (hashes.length < PAGE) return
+      // What is being read by now is deleted when its readers close.
+      const isAnyDone = hashes.some(hash => !this.#context.metadata.isDeletionPending(hash))
+      if (hashes.length < PAGE || !isAnyDone) return
     }
   }
 
   /** Waits until no process is deleting the objects of a blob that is about to be put. */
   async whenDone(hash: Hash, signal?: AbortSignal): Promise<void> {
     const { metadata } = this.#context
-    const deadline = Date.now() + PATIENCE_MS
+    const deadline = performance.now() + PATIENCE_MS
     while (metadata.isDeletionPending(hash)) {
       signal?.throwIfAborted()
       // A reader of ours keeps the objects: putting them again keeps them for good.
       if (this.isRead(hash)) return
-      if (Date.now() > deadline) return await this.#deleteUnderMutex(hash)
+      if (this.hasFailed(hash) || performance.now() > deadline) return await this.#deleteUnderMutex(hash)
       await pause(POLL_MS, signal)
     }
   }

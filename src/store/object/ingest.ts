@@ -10,20 +10,20 @@ import { RUN_BYTES } from '../../bao/constants.ts'
 import { outboardBytes } from '../../bao/geometry.ts'
 import { type HashedBlob, hashBytes, OutboardBuilder } from '../../bao/outboard.ts'
 import type { Hash } from '../../hash.ts'
-import { FileChangedError } from '../errors.ts'
+import { FileChangedError, StoreError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
 import type { AddOptions, AddResult } from '../index.ts'
 import { readInputFile } from '../input-file.ts'
 import type { Limiter } from '../limiter.ts'
 import { OutboardSpool } from '../outboard-spool.ts'
 import { Progress } from '../progress.ts'
-import { pause } from '../waiting.ts'
+import { abortableItems, pause } from '../waiting.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { ObjectContext } from './context.ts'
 import { BlobTooLargeError } from './errors.ts'
 import { deleteAll, publish } from './finish.ts'
 import { dataKey, hasOutboard, outboardKey, partialPrefix, TEMP_PREFIX } from './layout.ts'
-import { PART_BYTES } from './parts.ts'
+import { PART_BYTES } from './storage/part-size.ts'
 import { putStream, uploadStream } from './storage/put-stream.ts'
 
 /** Blobs of at most so many bytes are added from memory. */
@@ -32,7 +32,13 @@ export const SMALL_BYTES = 1024 * 1024
 /** Runs of 1 MiB that are hashed before others get their turn on the thread. */
 const RUNS_PER_TURN = 4
 
-/** Puts the objects of a blob that is not complete yet: the outboard, then the data. */
+/**
+ * Puts the objects of a blob that is not complete yet: the outboard, then the data.
+ *
+ * Where the data goes up in parts, the outboard goes up in between, before the data becomes visible: what fails before leaves
+ * nothing. An outboard that is left alone by what fails after it stays: another node may be adding the same blob, and would
+ * miss it. It is found by the next one to add the blob, and by a recovery.
+ */
 type PutObjects = () => Promise<void>
 
 export class Ingest {
@@ -54,6 +60,7 @@ export class Ingest {
     this.#whenDeleted = whenDeleted
   }
 
+  /** @param bytes not to be changed until they are added */
   async addBytes(bytes: Uint8Array, { signal, onProgress }: AddOptions = {}): Promise<AddResult> {
     this.#checkSize(bytes.length)
     const { hash, outboard } =
@@ -63,8 +70,18 @@ export class Ingest {
       hash,
       bytes.length,
       async () => {
-        if (outboard.length > 0) await storeBytes(this.#context, outboardKey(hash), outboard, signal)
-        await storeBytes(this.#context, dataKey(hash), bytes, signal)
+        const { storage } = this.#context
+        const putOutboard = async (): Promise<void> => {
+          if (outboard.length > 0)
+            await putStream(storage, outboardKey(hash), outboard.length, slices(outboard), { signal })
+        }
+        if (bytes.length <= PART_BYTES) {
+          await putOutboard()
+          await storage.put(dataKey(hash), [bytes], { signal })
+          return
+        }
+        const source = followedBy(slices(bytes), putOutboard)
+        await putStream(storage, dataKey(hash), bytes.length, source, { signal })
       },
       bytes.length > SMALL_BYTES,
       signal
@@ -77,12 +94,7 @@ export class Ingest {
   /** Keeps a blob of one chunk group, which has been verified. */
   async placeSmall(hash: Hash, bytes: Uint8Array): Promise<void> {
     this.#checkSize(bytes.length)
-    await this.#place(
-      hash,
-      bytes.length,
-      () => this.#context.storage.put(dataKey(hash), [bytes.slice()]),
-      false
-    )
+    await this.#place(hash, bytes.length, () => this.#context.storage.put(dataKey(hash), [bytes]), false)
   }
 
   /** @param limiterFor by size in bytes: so many at a time */
@@ -91,78 +103,84 @@ export class Ingest {
     options: AddOptions,
     limiterFor: (size: number) => Limiter
   ): Promise<AddResult> {
-    const before = await stateOf(path)
-    return await limiterFor(Number(before.size)).run(
-      () => this.#addPath(path, before, options),
-      options.signal
-    )
+    const size = await sizeOfFile(path)
+    return await limiterFor(size).run(() => this.#addPath(path, size, options), options.signal)
   }
 
-  async #addPath(path: string, before: FileState, options: AddOptions): Promise<AddResult> {
+  async #addPath(path: string, expectedSize: number, options: AddOptions): Promise<AddResult> {
     const { signal } = options
-    if (before.isFile && before.size <= SMALL_BYTES) {
-      return await this.addBytes(await gather(readInputFile(path, signal)), options)
+    this.#checkSize(expectedSize)
+    if (expectedSize <= SMALL_BYTES) {
+      await using reading = readInputFile(path, signal)
+      const { pieces, bytes, isEnd } = await takeUpTo(reading, SMALL_BYTES)
+      if (!isEnd) throw new FileChangedError(path)
+      return await this.addBytes(joined(pieces, bytes), options)
     }
-    this.#checkSize(Number(before.size))
     return await withSpool(async spool => {
       const blob = await hashFile(path, spool, options)
       const { hash, size } = blob
-      const { storage } = this.#context
+      this.#checkSize(size)
       const put: PutObjects = async () => {
-        if (hasOutboard(size)) {
-          await putStream(storage, outboardKey(hash), outboardBytes(size), spool.inOrder(blob), { signal })
-        }
         // Read again: what goes up is hashed again, or a file that was changed in between would be stored under this name.
         const again = new OutboardBuilder(() => undefined)
-        const source = checkedBy(again, readInputFile(path, signal), () => {
+        const source = followedBy(hashedBy(again, readInputFile(path, signal)), async () => {
           if (!again.finish().hash.equals(hash)) throw new FileChangedError(path)
+          await this.#putOutboard(blob, spool, signal)
         })
-        await putStream(storage, dataKey(hash), size, source, { signal })
+        await putStream(this.#context.storage, dataKey(hash), size, source, { signal })
       }
       await this.#place(hash, size, put, true, signal)
-      const after = await stateOf(path)
-      if (after.size !== before.size || after.mtimeNs !== before.mtimeNs) throw new FileChangedError(path)
       return { hash, size }
     })
   }
 
+  /** @param limiterFor by size in bytes: so many at a time. How long a stream is shows when it has begun. */
   async addStream(
     source: AsyncIterable<Uint8Array>,
-    { signal, onProgress }: AddOptions = {}
+    { signal, onProgress }: AddOptions,
+    limiterFor: (size: number) => Limiter
   ): Promise<AddResult> {
     const progress = new Progress(onProgress)
-    const counted = this.#counted(source, progress)
-    const start = await takeUpTo(counted, SMALL_BYTES)
-    if (start.isEnd) {
-      const result = await this.addBytes(joined(start.pieces, start.bytes), { signal })
+    // What fails here ends the source, also one that is silent.
+    const ending = new AbortController()
+    const either = signal === undefined ? ending.signal : AbortSignal.any([ending.signal, signal])
+    const counted = this.#counted(abortableItems(source, either), progress)
+    try {
+      const start = await takeUpTo(counted, SMALL_BYTES)
+      const add = async (): Promise<AddResult> =>
+        start.isEnd
+          ? await this.addBytes(joined(start.pieces, start.bytes), { signal })
+          : await this.#addLongStream(resumed(start.pieces, counted), signal)
+      const result = await limiterFor(start.isEnd ? start.bytes : Infinity).run(add, signal)
       progress.end()
       return result
+    } finally {
+      ending.abort(new StoreError('adding the stream has ended'))
+      await counted.return()
     }
+  }
+
+  async #addLongStream(
+    source: AsyncIterable<Uint8Array>,
+    signal: AbortSignal | undefined
+  ): Promise<AddResult> {
     return await withSpool(async spool => {
       const { storage } = this.#context
       const builder = new OutboardBuilder(spool.add)
       const temp = `${TEMP_PREFIX}${randomBytes(16).toString('hex')}`
-      const hashed = (async function* () {
-        for await (const piece of resumed(start.pieces, counted)) {
-          builder.push(piece)
-          await spool.relieve()
-          yield piece
-        }
-      })()
       try {
-        await uploadStream(storage, temp, hashed, { signal })
+        await uploadStream(storage, temp, hashedBy(builder, source, spool), { signal })
         const blob = builder.finish()
         const { hash, size } = blob
         const put: PutObjects = async () => {
-          await putStream(storage, outboardKey(hash), outboardBytes(size), spool.inOrder(blob), { signal })
+          await this.#putOutboard(blob, spool, signal)
           await storage.move(temp, dataKey(hash), { signal })
         }
         await this.#place(hash, size, put, true, signal)
-        progress.end()
         return { hash, size }
       } finally {
-        // When it was moved there is nothing left to delete.
-        await storage.delete([temp])
+        // When it was moved there is nothing left to delete. What cannot be deleted now is swept when it is old.
+        await storage.delete([temp]).catch(() => undefined)
       }
     })
   }
@@ -197,8 +215,7 @@ export class Ingest {
         }
       }
       await put()
-      signal?.throwIfAborted()
-      if (isDear) await publish(this.#context, hash, size, signal)
+      if (isDear) await publish(this.#context, hash, size)
       else metadata.markComplete(hash, { size, hasOutboard: hasOutboard(size) })
       await this.#onComplete(hash, size, row?.state === 'partial')
     })
@@ -208,8 +225,23 @@ export class Ingest {
     const wasArriving = this.#arrivals.find(hash) !== undefined
     this.#arrivals.onComplete(hash, size)
     await this.#arrivals.find(hash)?.settle()
-    if (wasPartial || wasArriving) await deleteAll(this.#context, partialPrefix(hash))
     this.#context.changed(hash)
+    if (!wasPartial && !wasArriving) return
+    try {
+      await deleteAll(this.#context, partialPrefix(hash))
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#context.notice(
+        `blob ${hash} is complete, but what was left of its parts could not be deleted: ${why}`
+      )
+    }
+  }
+
+  async #putOutboard(blob: HashedBlob, spool: OutboardSpool, signal: AbortSignal | undefined): Promise<void> {
+    const { hash, size } = blob
+    if (!hasOutboard(size)) return
+    const { storage } = this.#context
+    await putStream(storage, outboardKey(hash), outboardBytes(size), spool.inOrder(blob), { signal })
   }
 
   #checkSize(size: number): void {
@@ -228,17 +260,6 @@ export class Ingest {
       yield piece
     }
   }
-}
-
-/** Puts bytes at hand, in parts when there are many. */
-async function storeBytes(
-  { storage }: ObjectContext,
-  key: string,
-  bytes: Uint8Array,
-  signal: AbortSignal | undefined
-): Promise<void> {
-  if (bytes.length <= PART_BYTES) await storage.put(key, [bytes], { signal })
-  else await putStream(storage, key, bytes.length, slices(bytes), { signal })
 }
 
 async function* slices(bytes: Uint8Array): AsyncGenerator<Uint8Array, void, undefined> {
@@ -279,17 +300,26 @@ async function hashFile(path: string, spool: OutboardSpool, options: AddOptions)
   return builder.finish()
 }
 
-/** Passes pieces on, hashing them, and checks at the end, before the last of them counts. */
-async function* checkedBy(
+/** Passes pieces on, hashing them. */
+async function* hashedBy(
   builder: OutboardBuilder,
   source: AsyncIterable<Uint8Array>,
-  check: () => void
+  spool?: OutboardSpool
 ): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const piece of source) {
     builder.push(piece)
+    await spool?.relieve()
     yield piece
   }
-  check()
+}
+
+/** Does something behind the last piece, before the object that the pieces make becomes visible. */
+async function* followedBy(
+  source: AsyncIterable<Uint8Array>,
+  action: () => Promise<void>
+): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* source
+  await action()
 }
 
 /** With a place for outboards of blobs above 260 MiB, beside other temporary files of the system. */
@@ -302,27 +332,11 @@ async function withSpool<T>(action: (spool: OutboardSpool) => Promise<T>): Promi
   }
 }
 
-/** What a file's content cannot change without. */
-interface FileState {
-  /** Bytes. */
-  readonly size: bigint
-  readonly mtimeNs: bigint
-  readonly isFile: boolean
-}
-
-async function stateOf(path: string): Promise<FileState> {
-  const stats = await explained(`cannot read ${path}`, () => stat(path, { bigint: true }))
-  return { size: stats.size, mtimeNs: stats.mtimeNs, isFile: stats.isFile() }
-}
-
-async function gather(source: AsyncIterable<Uint8Array>): Promise<Uint8Array> {
-  const pieces: Uint8Array[] = []
-  let length = 0
-  for await (const piece of source) {
-    pieces.push(piece)
-    length += piece.length
-  }
-  return joined(pieces, length)
+/** Bytes. @throws StoreError when it is no file: one does not wait for what may never come out of a pipe */
+async function sizeOfFile(path: string): Promise<number> {
+  const stats = await explained(`cannot read ${path}`, () => stat(path))
+  if (!stats.isFile()) throw new StoreError(`${path} is not a regular file; only those can be added`)
+  return stats.size
 }
 
 function joined(pieces: readonly Uint8Array[], length: number): Uint8Array {

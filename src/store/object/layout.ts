@@ -51,6 +51,11 @@ export function tagKey(name: string): string {
   return `${TAGS_PREFIX}${hashBytes(new TextEncoder().encode(name)).hash.toBase32()}`
 }
 
+/** Whether a key can be a tag's. */
+export function isTagKey(key: string): boolean {
+  return /^tags\/[a-z2-7]{52}$/.test(key)
+}
+
 /** Where what does not match its key is kept for somebody to look at. */
 export function quarantineKey(hash: Hash, what: string, now: number): string {
   return `${QUARANTINE_PREFIX}${hash.toBase32()}/${what}-${now}`
@@ -66,7 +71,7 @@ export interface BlobKey {
 
 /** @returns undefined when it is no key of ours */
 export function parseBlobKey(key: string): BlobKey | undefined {
-  const match = /^blobs\/([a-z2-7]{52})\/(?:(data|outboard)|partial\/([0-9._-]+))$/.exec(key)
+  const match = /^blobs\/([a-z2-7]{52})\/(?:(data|outboard)|partial\/([0-9][0-9._-]{0,254}))$/.exec(key)
   if (match === null) return undefined
   const hash = parseHash(match[1]!)
   if (hash === undefined) return undefined

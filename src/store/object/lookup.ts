@@ -2,18 +2,21 @@
  * What the storage itself says of a blob, and putting the index right by it: for blobs that the index does not know because
  * another node has added them or the database was lost, and for those whose objects have turned out to be gone.
  */
+import { GROUP_BYTES } from '../../bao/constants.ts'
 import { outboardBytes } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import type { ObjectContext } from './context.ts'
 import { FragmentLayout } from './fragment.ts'
 import { type Fragment, formatFragment, parseFragment } from './fragment-name.ts'
-import { blobPrefix, hasOutboard, parseBlobKey } from './layout.ts'
+import { Fragments } from './fragments.ts'
+import { blobPrefix, hasOutboard, outboardKey, parseBlobKey } from './layout.ts'
+import type { BlobRow } from './metadata/index.ts'
 
-/** How long a hash counts as not there after it was looked up in vain, in ms. */
+/** How long what the storage has said of a blob that is not complete counts, in ms. */
 export const MISS_MS = 1000
 
-/** Hashes that were looked up in vain and are remembered. */
-const MOST_MISSES = 10_000
+/** Hashes of which that is remembered. */
+export const MOST_MISSES = 10_000
 
 /** What the storage has under a blob's keys. */
 export interface StoredBlob {
@@ -39,7 +42,7 @@ export async function listStored(
     if (parsed?.kind === 'data') data = size
     if (parsed?.kind === 'outboard') outboard = size
     const fragment = parsed?.fragment === undefined ? undefined : parseFragment(parsed.fragment)
-    if (fragment !== undefined && new FragmentLayout(fragment).bytes === size) fragments.push(fragment)
+    if (fragment !== undefined && isRightLength(fragment, size)) fragments.push(fragment)
   }
   return {
     ...(data === undefined ? {} : { data }),
@@ -48,79 +51,159 @@ export async function listStored(
   }
 }
 
+/** Whether a fragment's object has the length that follows from its name. The name may be anything: little is worked out of it. */
+export function isRightLength(fragment: Fragment, size: number): boolean {
+  const groups = fragment.spans.reduce((sum, { from, to }) => sum + to - from, 0)
+  // The last group may be short.
+  return (groups - 1) * GROUP_BYTES < size && new FragmentLayout(fragment).bytes === size
+}
+
 /** Whether the blob can be served as it is stored: its data and all of its outboard are there. */
 export function isServable({ data, outboard }: StoredBlob): boolean {
   return data !== undefined && (!hasOutboard(data) || outboard === outboardBytes(data))
 }
 
+/** Fragments that agree on the blob's size: only one can be true, and until it is proven more data counts for more. */
+export function mostHeld(hash: Hash, fragments: readonly Fragment[]): readonly Fragment[] {
+  const bySize = Map.groupBy(fragments, ({ size }) => size)
+  let best: readonly Fragment[] = []
+  let most = 0
+  for (const [size, some] of bySize) {
+    const { held } = new Fragments(hash, size, some.map(formatFragment))
+    const chunks = [...held].reduce((sum, [start, end]) => sum + Number((end ?? start) - start), 0)
+    if (chunks > most) {
+      most = chunks
+      best = some
+    }
+  }
+  return best
+}
+
+/** What the index knew of a blob before its objects were listed. What it learns meanwhile is not in the listing. */
+export interface KnownBlob {
+  readonly row: BlobRow | undefined
+  readonly fragments: readonly string[]
+}
+
+export function knownOf({ metadata }: ObjectContext, hash: Hash): KnownBlob {
+  const row = metadata.find(hash)
+  return { row, fragments: row?.state === 'partial' ? metadata.fragments(hash) : [] }
+}
+
+/** Makes the index say what fragments there are of a blob that is not complete. Whatever it has learnt since `known` stays. */
+export function noteFragments(
+  { metadata }: ObjectContext,
+  hash: Hash,
+  known: KnownBlob,
+  stored: readonly Fragment[]
+): void {
+  metadata.transaction(() => {
+    const row = metadata.find(hash)
+    if (row?.state === 'complete') {
+      if (known.row?.state !== 'complete' || known.row.updatedAt !== row.updatedAt) return
+      metadata.forget(hash)
+    }
+    const fragments = row?.state === 'partial' ? stored.filter(({ size }) => size === row.size) : stored
+    const names = new Set(fragments.map(formatFragment))
+    metadata.dropFragments(
+      hash,
+      known.fragments.filter(name => !names.has(name))
+    )
+    for (const fragment of fragments) {
+      metadata.keepFragment(hash, { size: fragment.size, add: formatFragment(fragment), drop: [] })
+    }
+  })
+}
+
+/** A listing that is under way. */
+interface Look {
+  readonly done: Promise<void>
+  /** Whether the blob has changed since it was begun. */
+  isStale: boolean
+}
+
 export class Lookup {
   readonly #context: ObjectContext
-  readonly #misses = new Map<string, number>()
-  readonly #running = new Map<string, Promise<boolean>>()
+  /** When hashes were looked up that are still not complete, in ms of a clock that never goes back. */
+  readonly #lookedAt = new Map<string, number>()
+  readonly #running = new Map<string, Look>()
 
   constructor(context: ObjectContext) {
     this.#context = context
   }
 
-  /**
-   * Looks up a blob that the index does not know.
-   *
-   * @returns whether the index knows it now
-   */
-  async find(hash: Hash): Promise<boolean> {
+  /** Looks up a blob that the index does not know, or does not know to be complete; not more often than once in {@link MISS_MS}. */
+  async refresh(hash: Hash): Promise<void> {
     const key = hash.toString()
-    const missedAt = this.#misses.get(key)
-    if (missedAt !== undefined && Date.now() - missedAt < MISS_MS) return false
-    let running = this.#running.get(key)
-    if (running === undefined) {
-      running = this.relook(hash).finally(() => this.#running.delete(key))
-      this.#running.set(key, running)
-    }
-    const isThere = await running
-    if (!isThere) this.#remember(key)
-    return isThere
+    const lookedAt = this.#lookedAt.get(key)
+    if (lookedAt !== undefined && performance.now() - lookedAt < MISS_MS) return
+    await (this.#running.get(key) ?? this.#begin(hash, key)).done
   }
 
-  /** To be told when a blob has come: it is no miss any more. */
-  forgetMiss(hash: Hash): void {
-    this.#misses.delete(hash.toString())
+  /** To be told when more or less is held of a blob: what was looked up before says nothing any more. */
+  forget(hash: Hash): void {
+    const key = hash.toString()
+    this.#lookedAt.delete(key)
+    const running = this.#running.get(key)
+    if (running !== undefined) running.isStale = true
   }
 
   /**
-   * Makes the index say of a blob what the storage says. A blob that was to be deleted is not brought back.
+   * Makes the index say of a blob what the storage says. A blob that was to be deleted is not brought back. To be called under
+   * the blob's mutex.
    *
    * @returns whether there is anything
    */
   async relook(hash: Hash): Promise<boolean> {
-    const { metadata, cache } = this.#context
+    const known = knownOf(this.#context, hash)
     const stored = await listStored(this.#context, hash)
-    if (metadata.isDeletionPending(hash)) return false
-    cache.forget(blobPrefix(hash))
+    this.#note(hash, known, stored)
+    return this.#context.metadata.find(hash) !== undefined
+  }
+
+  #begin(hash: Hash, key: string): Look {
+    const look: Look = { isStale: false, done: this.#look(hash, () => look.isStale) }
+    this.#running.set(key, look)
+    const end = (): void => {
+      this.#running.delete(key)
+    }
+    look.done.then(end, end)
+    return look
+  }
+
+  /** Nobody is kept waiting, so what happens meanwhile, happens: who has changed the blob knows better. */
+  async #look(hash: Hash, isStale: () => boolean): Promise<void> {
+    const known = knownOf(this.#context, hash)
+    const stored = await listStored(this.#context, hash)
+    if (isStale()) return
+    this.#note(hash, known, stored)
+    if (this.#context.metadata.find(hash)?.state !== 'complete') this.#remember(hash.toString())
+  }
+
+  #note(hash: Hash, known: KnownBlob, stored: StoredBlob): void {
+    const { metadata, cache } = this.#context
+    if (metadata.isDeletionPending(hash)) return
+    cache.forget(outboardKey(hash))
     if (isServable(stored)) {
       const size = stored.data!
       metadata.markComplete(hash, { size, hasOutboard: hasOutboard(size) })
-      return true
+      return
     }
-    const row = metadata.find(hash)
-    if (row?.state === 'complete') metadata.forget(hash)
-    const size = row?.state === 'partial' ? row.size : stored.fragments[0]?.size
-    const there = stored.fragments.filter(fragment => fragment.size === size)
-    const names = there.map(formatFragment)
-    const known = row?.state === 'partial' ? metadata.fragments(hash) : []
-    metadata.dropFragments(
+    const isSizeKnown = known.row?.state === 'partial'
+    noteFragments(
+      this.#context,
       hash,
-      known.filter(name => !names.includes(name))
+      known,
+      isSizeKnown ? stored.fragments : mostHeld(hash, stored.fragments)
     )
-    for (const add of names) metadata.keepFragment(hash, { size: size!, add, drop: [] })
-    return there.length > 0
   }
 
   #remember(key: string): void {
-    this.#misses.delete(key)
-    this.#misses.set(key, Date.now())
-    for (const oldest of this.#misses.keys()) {
-      if (this.#misses.size <= MOST_MISSES) break
-      this.#misses.delete(oldest)
+    this.#lookedAt.delete(key)
+    this.#lookedAt.set(key, performance.now())
+    for (const oldest of this.#lookedAt.keys()) {
+      if (this.#lookedAt.size <= MOST_MISSES) break
+      this.#lookedAt.delete(oldest)
     }
   }
 }

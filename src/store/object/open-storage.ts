@@ -1,5 +1,6 @@
 /** From a description to the storage. */
 import type { StorageSpec } from './options.ts'
+import { StorageError } from './storage/errors.ts'
 import type { ObjectStorage } from './storage/index.ts'
 import { MemoryStorage } from './storage/memory/index.ts'
 
@@ -19,5 +20,11 @@ export async function openStorage(storage: ObjectStorage | StorageSpec): Promise
     }
     case 'memory':
       return new MemoryStorage()
+    default: {
+      const { type } = storage as { readonly type: unknown }
+      throw new StorageError(
+        `there is no storage of type ${JSON.stringify(type)}; there are "s3", "filesystem" and "memory"`
+      )
+    }
   }
 }

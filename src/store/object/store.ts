@@ -1,4 +1,5 @@
 /** Metadata in SQLite and objects in storage as a BlobStore. */
+import { resolve } from 'node:path'
 import { CorruptSourceError } from '../../bao/errors.ts'
 import { isWhole } from '../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
@@ -21,18 +22,31 @@ import { Lifetime } from '../lifetime.ts'
 import { Limiter } from '../limiter.ts'
 import { KeyedMutex } from '../mutex.ts'
 import { ABSENT, EMPTY_BLOB, partialStatus } from '../status.ts'
-import { abortableItems } from '../waiting.ts'
+import { abortable } from '../waiting.ts'
 import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
 import { Arrivals } from './arrivals.ts'
 import type { ObjectContext } from './context.ts'
-import { checkData, isFragmentRight, setAside } from './damage.ts'
+import { checkData, isFragmentRight, setAside, setBlobAside } from './damage.ts'
 import { Deletions } from './deletions.ts'
 import { EmptyReader } from './empty-reader.ts'
 import { BlobTooLargeError } from './errors.ts'
+import { deleteAll } from './finish.ts'
 import { parseFragment } from './fragment-name.ts'
 import { Fragments } from './fragments.ts'
 import { Ingest, SMALL_BYTES } from './ingest.ts'
-import { ABANDONED_MS, BLOBS_PREFIX, blobPrefix, dataKey, outboardKey, TEMP_PREFIX } from './layout.ts'
+import {
+  ABANDONED_MS,
+  BLOBS_PREFIX,
+  blobPrefix,
+  dataKey,
+  hasOutboard,
+  isTagKey,
+  outboardKey,
+  parseBlobKey,
+  partialPrefix,
+  TAGS_PREFIX,
+  TEMP_PREFIX
+} from './layout.ts'
 import { Lookup } from './lookup.ts'
 import { type BlobRow, IN_MEMORY, Metadata } from './metadata/index.ts'
 import { openStorage } from './open-storage.ts'
@@ -50,18 +64,27 @@ import type { ObjectStorage } from './storage/index.ts'
 import { ObjectTags } from './tags.ts'
 import { ObjectWriter } from './writer.ts'
 
-/** Files and streams that are added at the same time: small ones, and those that go up in parts. */
+/** Blobs that are added at the same time: small ones, and those that go up in parts. */
 const MOST_SMALL = 32
 const MOST_LARGE = 4
+
+/** Streams that are begun at the same time: each has up to 1 MiB in memory until it is known to be a large one. */
+const MOST_STREAMS = 32
+
+/** Notices that are kept, and told. */
+const MOST_NOTICES = 1000
 
 /** Rows that are read at a time. */
 const PAGE = 500
 
 /**
- * Whether the index knows of all that is in the storage. It does not when it was made for a storage that had blobs already;
- * `recoverFromStorage` mends that.
+ * Whether the index knows of all that is in the storage: `whole` or `unknown`. It does not when it was made for a storage that
+ * had blobs already; `recoverFromStorage` mends that. When nothing is noted yet, one has to look.
  */
-export const INDEX_FACT = 'index'
+const INDEX_FACT = 'index'
+
+/** Under which only one recovery runs at a time. */
+const RECOVERY = 'recovery'
 
 export class ObjectStore implements BlobStore {
   readonly tags: TagStore
@@ -71,16 +94,23 @@ export class ObjectStore implements BlobStore {
   readonly #watchers = new StatusWatchers()
   readonly #small = new Limiter(MOST_SMALL)
   readonly #large = new Limiter(MOST_LARGE)
+  readonly #streams = new Limiter(MOST_STREAMS)
   readonly #lookup: Lookup
   readonly #arrivals: Arrivals
   readonly #deletions: Deletions
   readonly #ingest: Ingest
   readonly #readers = new Set<BlobReader>()
   readonly #writers = new Set<ObjectWriter>()
-  readonly #notices: string[] = []
+  readonly #notices = new Set<string>()
+  /** Deletions that have waited for the last reader. */
+  readonly #deleting = new Set<Promise<void>>()
 
   private constructor(metadata: Metadata, storage: ObjectStorage, options: ObjectStoreOptions) {
     this.#options = options
+    const { maxBlobSize } = options
+    if (maxBlobSize !== undefined && !(maxBlobSize >= 0)) {
+      throw new RangeError(`maxBlobSize is a number of bytes, not ${maxBlobSize}`)
+    }
     this.#context = {
       storage,
       metadata,
@@ -90,7 +120,7 @@ export class ObjectStore implements BlobStore {
       mutex: new KeyedMutex(),
       notice: message => this.#notice(message),
       changed: hash => {
-        this.#lookup.forgetMiss(hash)
+        this.#lookup.forget(hash)
         this.#watchers.notify(hash)
       }
     }
@@ -123,7 +153,7 @@ export class ObjectStore implements BlobStore {
 
   /** In a folder: the blobs in `folder`, the database beside it in `folder.db`, unless told otherwise. */
   static async local(folder: string, options: LocalObjectStoreOptions = {}): Promise<ObjectStore> {
-    const { dbPath = `${folder.replace(/[\\/]+$/, '')}.db`, sync, ...rest } = options
+    const { dbPath = `${resolve(folder)}.db`, sync, ...rest } = options
     const storage: StorageSpec = { type: 'filesystem', path: folder, sync }
     return await ObjectStore.open({ dbPath, storage, ...rest })
   }
@@ -154,15 +184,15 @@ export class ObjectStore implements BlobStore {
 
   /** What is not as it should be, and what to do about it. Each is told once. */
   get notices(): readonly string[] {
-    return this.#notices
+    return [...this.#notices]
   }
 
   async status(hash: Hash, options: WaitOptions = {}): Promise<BlobStatus> {
-    return await this.#lifetime.run(options.signal, () => this.#status(hash))
+    return await this.#lifetime.run(options.signal, signal => this.#status(hash, signal))
   }
 
   async open(hash: Hash, options: OpenOptions = {}): Promise<BlobReader | undefined> {
-    return await this.#lifetime.run(options.signal, () => this.#open(hash, options))
+    return await this.#lifetime.run(options.signal, signal => this.#open(hash, { ...options, signal }))
   }
 
   async writer(hash: Hash, size: number, options: WaitOptions = {}): Promise<BlobWriter> {
@@ -183,9 +213,15 @@ export class ObjectStore implements BlobStore {
   }
 
   async addBytes(bytes: Uint8Array, options: AddOptions = {}): Promise<AddResult> {
-    return await this.#lifetime.run(options.signal, signal =>
-      this.#limiterFor(bytes.length).run(() => this.#ingest.addBytes(bytes, { ...options, signal }), signal)
-    )
+    return await this.#lifetime.run(options.signal, async signal => {
+      // Whatever the caller does with them while this waits.
+      const copy = bytes.slice()
+      const { length } = copy
+      return await this.#limiterFor(length).run(
+        () => this.#ingest.addBytes(copy, { ...options, signal }),
+        signal
+      )
+    })
   }
 
   async addPath(path: string, options: AddOptions = {}): Promise<AddResult> {
@@ -194,16 +230,17 @@ export class ObjectStore implements BlobStore {
     )
   }
 
-  /** Takes up to 24 MiB of memory while it is going on. */
+  /** Takes up to 24 MiB of memory while it is going on. Four streams of more than 1 MiB go on at a time; others wait. */
   async addStream(source: AsyncIterable<Uint8Array>, options: AddOptions = {}): Promise<AddResult> {
-    return await this.#lifetime.run(options.signal, signal =>
-      this.#ingest.addStream(abortableItems(source, signal), { ...options, signal })
-    )
+    return await this.#lifetime.run(options.signal, signal => {
+      const add = () => this.#ingest.addStream(source, { ...options, signal }, size => this.#limiterFor(size))
+      return this.#streams.run(add, signal)
+    })
   }
 
   async exportPath(hash: Hash, target: string, options: ExportOptions = {}): Promise<void> {
     await this.#lifetime.run(options.signal, async signal => {
-      await using reader = await this.#open(hash, {})
+      await using reader = await this.#open(hash, { signal })
       if (reader === undefined) throw new BlobNotFoundError(hash)
       if (reader.held !== undefined) throw new BlobNotFoundError(hash, 'is not complete')
       try {
@@ -258,20 +295,26 @@ export class ObjectStore implements BlobStore {
 
   /**
    * Makes the index anew from what is in the storage: after the database was lost, or when the storage was changed by others.
-   * Blobs go on being served meanwhile.
+   * Blobs go on being served, added and deleted meanwhile. A second one waits for the first. What was deleted when the database
+   * was lost, but still lay in the storage because somebody was reading it, is back.
+   *
+   * @throws StorageError and its kinds; what was found so far is noted, and another run goes on from there
    */
   async recoverFromStorage(options: RecoveryOptions = {}): Promise<RecoveryReport> {
-    return await this.#lifetime.run(options.signal, async signal => {
-      const report = await recover(this.#context, this.#arrivals, { ...options, signal })
-      this.#context.metadata.setFact(INDEX_FACT, undefined)
-      return report
-    })
+    return await this.#lifetime.run(options.signal, signal =>
+      this.#context.mutex.run(RECOVERY, async () => {
+        const report = await recover(this.#context, this.#arrivals, { ...options, signal })
+        this.#context.metadata.setFact(INDEX_FACT, 'whole')
+        return report
+      })
+    )
   }
 
   async close(): Promise<void> {
     await this.#lifetime.end()
     const endings = await Promise.allSettled([...this.#writers].map(writer => writer.close()))
     await Promise.all([...this.#readers].map(reader => reader.close()))
+    await Promise.all(this.#deleting)
     this.#watchers.notifyAll()
     await this.#context.cache.close()
     this.#context.metadata.close()
@@ -289,25 +332,29 @@ export class ObjectStore implements BlobStore {
 
   /** Whether the storage may have blobs that the index does not know. */
   get #mayBeElsewhere(): boolean {
-    return this.#options.readThrough === true || this.#context.metadata.fact(INDEX_FACT) !== undefined
+    return this.#options.readThrough === true || this.#context.metadata.fact(INDEX_FACT) === 'unknown'
   }
 
   #notice(message: string): void {
-    if (this.#notices.includes(message)) return
-    this.#notices.push(message)
-    this.#options.onNotice?.(message)
+    if (this.#notices.has(message) || this.#notices.size > MOST_NOTICES) return
+    const isLast = this.#notices.size === MOST_NOTICES
+    const told = isLast ? 'there is more to tell than is told here' : message
+    this.#notices.add(told)
+    this.#options.onNotice?.(told)
+  }
+
+  /** Tells of what has failed behind everybody's back, unless it is because the store is being closed. */
+  #noticeFailure(what: string, error: unknown): void {
+    if (this.#lifetime.isOver) return
+    this.#notice(`cannot ${what}: ${error instanceof Error ? error.message : String(error)}`)
   }
 
   async #begin(): Promise<void> {
     const { metadata, storage } = this.#context
-    const { complete, partial } = metadata.countBlobs()
-    if (complete + partial === 0 && metadata.fact(INDEX_FACT) === undefined) {
-      for await (const _object of storage.list({ prefix: BLOBS_PREFIX })) {
-        metadata.setFact(INDEX_FACT, 'unknown')
-        break
-      }
+    if (metadata.fact(INDEX_FACT) === undefined) {
+      metadata.setFact(INDEX_FACT, (await this.#isIndexWhole()) ? 'whole' : 'unknown')
     }
-    if (metadata.fact(INDEX_FACT) !== undefined) {
+    if (metadata.fact(INDEX_FACT) === 'unknown') {
       this.#notice(
         `${storage.name} has blobs that the database does not know; they are served, but not listed, until: blobs recover`
       )
@@ -315,9 +362,22 @@ export class ObjectStore implements BlobStore {
     // What was left behind is no hurry, and no reason not to begin.
     this.#lifetime
       .run(undefined, signal => this.#tidy(signal))
-      .catch(error => {
-        if (!this.#lifetime.isOver) this.#notice(`cannot tidy up ${storage.name}: ${error.message}`)
-      })
+      .catch(error => this.#noticeFailure(`tidy up ${storage.name}`, error))
+  }
+
+  /** A new database knows nothing. When there is nothing to know, it knows all. */
+  async #isIndexWhole(): Promise<boolean> {
+    const { metadata, storage } = this.#context
+    const { complete, partial } = metadata.countBlobs()
+    if (complete + partial > 0) return true
+    for (const prefix of [BLOBS_PREFIX, TAGS_PREFIX]) {
+      for await (const { key } of storage.list({ prefix })) {
+        if (isTagKey(key)) return false
+        const hash = parseBlobKey(key)?.hash
+        if (hash !== undefined && !metadata.isDeletionPending(hash)) return false
+      }
+    }
+    return true
   }
 
   async #tidy(signal: AbortSignal): Promise<void> {
@@ -327,17 +387,18 @@ export class ObjectStore implements BlobStore {
     const abandoned: string[] = []
     for await (const { key, modifiedAt } of this.#context.storage.list({ prefix: TEMP_PREFIX, signal })) {
       if (modifiedAt < before) abandoned.push(key)
+      if (abandoned.length === PAGE) await this.#context.storage.delete(abandoned.splice(0), { signal })
     }
-    await this.#context.storage.delete(abandoned, { signal })
+    if (abandoned.length > 0) await this.#context.storage.delete(abandoned, { signal })
   }
 
   #limiterFor(size: number): Limiter {
     return size <= SMALL_BYTES ? this.#small : this.#large
   }
 
-  async #status(hash: Hash): Promise<BlobStatus> {
+  async #status(hash: Hash, signal?: AbortSignal): Promise<BlobStatus> {
     if (hash.equals(EMPTY_HASH)) return EMPTY_BLOB
-    const row = await this.#findRow(hash)
+    const row = await this.#findRow(hash, signal)
     return this.#statusOf(hash, row)
   }
 
@@ -355,22 +416,34 @@ export class ObjectStore implements BlobStore {
   }
 
   /** What the index knows, and if need be what the storage says. A blob that only has to be put together is completed. */
-  async #findRow(hash: Hash): Promise<BlobRow | undefined> {
+  async #findRow(hash: Hash, signal: AbortSignal | undefined): Promise<BlobRow | undefined> {
     const { metadata } = this.#context
+    const isKnown = (row: BlobRow | undefined) =>
+      row?.state === 'complete' || this.#arrivals.find(hash) !== undefined
     let row = metadata.find(hash)
-    if (this.#arrivals.find(hash) !== undefined) return row
-    if (row === undefined && this.#mayBeElsewhere && (await this.#lookup.find(hash)))
+    if (isKnown(row)) return row
+    if (this.#mayBeElsewhere) {
+      await abortable(this.#lookup.refresh(hash), signal)
       row = metadata.find(hash)
-    if (row?.state !== 'partial') return row
+    }
+    if (isKnown(row) || row === undefined) return row
     const { held } = new Fragments(hash, row.size, metadata.fragments(hash))
     if (!isWhole(held, row.size)) return row
-    await this.#arrivals.finishLeftOver(hash)
+    try {
+      await abortable(this.#arrivals.finishLeftOver(hash), signal)
+    } catch (error) {
+      signal?.throwIfAborted()
+      // It can be read as it is, and is tried again by the next one to ask.
+      this.#noticeFailure(`put blob ${hash} together`, error)
+    }
     return metadata.find(hash)
   }
 
-  async #open(hash: Hash, { ranges }: OpenOptions): Promise<BlobReader | undefined> {
+  async #open(hash: Hash, { ranges, signal }: OpenOptions): Promise<BlobReader | undefined> {
     if (hash.equals(EMPTY_HASH)) return this.#opened(new EmptyReader(reader => this.#closed(reader)))
-    const row = await this.#findRow(hash)
+    await this.#findRow(hash, signal)
+    // From here to where the reader is known, nobody can delete it.
+    const row = this.#context.metadata.find(hash)
     const { storage, cache, budget, metadata } = this.#context
     if (row?.state === 'complete') {
       const reader: BlobReader = new ObjectReader({
@@ -403,22 +476,31 @@ export class ObjectStore implements BlobStore {
 
   #closed(reader: BlobReader): void {
     this.#readers.delete(reader)
-    this.#deletions.onReaderClosed(reader.hash).catch(error => {
-      // The note is still there: it is done when the store is opened again.
-      if (!this.#lifetime.isOver) this.#notice(`cannot delete blob ${reader.hash}: ${error.message}`)
-    })
+    // When it fails, the note is still there: it is done when the store is opened again.
+    const deleting = this.#deletions
+      .onReaderClosed(reader.hash)
+      .catch(error => this.#noticeFailure(`delete blob ${reader.hash}`, error))
+      .finally(() => this.#deleting.delete(deleting))
+    this.#deleting.add(deleting)
   }
 
   /** An object is gone that the index said was there. */
   #onMissing(hash: Hash): void {
     this.#lifetime
       .run(undefined, async () => {
-        await this.#arrivals.exclusively(hash, () => this.#lookup.relook(hash))
+        await this.#arrivals.exclusively(hash, () => this.#lookAgain(hash))
         this.#context.changed(hash)
       })
-      .catch(error => {
-        if (!this.#lifetime.isOver) this.#notice(`cannot look for blob ${hash}: ${error.message}`)
-      })
+      .catch(error => this.#noticeFailure(`look for blob ${hash}`, error))
+  }
+
+  async #lookAgain(hash: Hash): Promise<void> {
+    const { metadata, storage } = this.#context
+    const row = metadata.find(hash)
+    const data = row?.state === 'complete' ? await storage.stat(dataKey(hash)) : undefined
+    // The data is there, so it was the outboard, and that can be mended.
+    if (data !== undefined) await this.#mendComplete(hash, row!.size)
+    else await this.#lookup.relook(hash)
   }
 
   async #remove(hash: Hash): Promise<boolean> {
@@ -432,11 +514,11 @@ export class ObjectStore implements BlobStore {
       if (live !== undefined && this.#deletions.isRead(hash)) await live.save().catch(() => undefined)
       await this.#arrivals.abandon(hash)
       const wasThere = metadata.remove(hash) !== undefined
-      if (wasThere || wasArriving) {
-        await this.#deletions.delete(hash)
-        if (!this.#deletions.isRead(hash)) cache.forget(blobPrefix(hash))
-        this.#context.changed(hash)
-      }
+      if (wasThere || wasArriving) this.#context.changed(hash)
+      if (wasThere || this.#deletions.hasFailed(hash)) await this.#deletions.delete(hash)
+      // What was on its way to the storage when the arrival ended is in no index.
+      if (wasArriving && !wasThere) await deleteAll(this.#context, blobPrefix(hash))
+      if (!this.#deletions.isRead(hash)) cache.forget(outboardKey(hash))
       return wasThere || wasArriving
     })
   }
@@ -446,7 +528,7 @@ export class ObjectStore implements BlobStore {
     await this.#arrivals.exclusively(hash, async () => {
       const { metadata, cache } = this.#context
       const row = metadata.find(hash)
-      cache.forget(blobPrefix(hash))
+      cache.forget(outboardKey(hash))
       if (row?.state === 'complete') await this.#mendComplete(hash, row.size)
       else if (row !== undefined) await this.#mendPartial(hash)
       this.#context.changed(hash)
@@ -456,26 +538,21 @@ export class ObjectStore implements BlobStore {
   async #mendComplete(hash: Hash, size: number): Promise<void> {
     const { metadata, storage } = this.#context
     const stored = await storage.stat(dataKey(hash))
-    const state =
-      stored === undefined
-        ? 'gone'
-        : stored.size === size
-          ? await checkData(this.#context, hash, size)
-          : 'wrong'
-    if (state === 'mended') {
-      this.#notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
-    }
+    const state = stored === undefined ? 'gone' : await checkData(this.#context, hash, stored.size)
     if (state === 'gone') {
       metadata.forget(hash)
       this.#notice(`the data of blob ${hash} is gone from ${storage.name}; add or fetch the blob again`)
-    }
-    if (state === 'wrong') {
-      const to = await setAside(this.#context, hash, dataKey(hash), 'data')
+    } else if (state === 'wrong') {
+      const to = await setBlobAside(this.#context, hash)
       metadata.forget(hash)
-      await storage.delete([outboardKey(hash)])
       this.#notice(
         `the data of blob ${hash} does not have this hash; it is now ${to} in ${storage.name}; add or fetch the blob again`
       )
+    } else if (stored!.size !== size) {
+      metadata.markComplete(hash, { size: stored!.size, hasOutboard: hasOutboard(stored!.size) })
+    }
+    if (state === 'mended') {
+      this.#notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
     }
   }
 
@@ -489,7 +566,8 @@ export class ObjectStore implements BlobStore {
       if (isRight) continue
       metadata.dropFragments(hash, [name])
       if (isRight === undefined) continue
-      const to = await setAside(this.#context, hash, `${blobPrefix(hash)}partial/${name}`, name)
+      const to = await setAside(this.#context, hash, `${partialPrefix(hash)}${name}`, name)
+      if (to === undefined) continue
       this.#notice(
         `a part of blob ${hash} is wrong; it is now ${to} in ${storage.name}; fetch the blob again`
       )

@@ -1,14 +1,13 @@
 /** What is to be said of one blob, going by its objects. */
 import { outboardBytes } from '../../../bao/geometry.ts'
-import type { Hash } from '../../../hash.ts'
+import { EMPTY_HASH, type Hash } from '../../../hash.ts'
 import type { Arrivals } from '../arrivals.ts'
 import type { ObjectContext } from '../context.ts'
-import { checkData, isFragmentRight, setAside } from '../damage.ts'
+import { checkData, isBelievable, isFragmentRight, setAside, setBlobAside } from '../damage.ts'
 import { deleteAll } from '../finish.ts'
-import { FragmentLayout } from '../fragment.ts'
-import { type Fragment, formatFragment, parseFragment } from '../fragment-name.ts'
-import { Fragments } from '../fragments.ts'
+import { type Fragment, parseFragment } from '../fragment-name.ts'
 import { blobPrefix, dataKey, hasOutboard, outboardKey, parseBlobKey, partialPrefix } from '../layout.ts'
+import { isRightLength, knownOf, mostHeld, noteFragments } from '../lookup.ts'
 import type { ObjectInfo } from '../storage/index.ts'
 import type { Counts } from './position.ts'
 
@@ -16,6 +15,8 @@ import type { Counts } from './position.ts'
 export interface StoredObjects {
   readonly hash: Hash
   readonly objects: readonly ObjectInfo[]
+  /** Objects that were listed before the next blob's, and are no blob's. */
+  readonly foreign: number
 }
 
 export interface RecoveryJob {
@@ -28,96 +29,103 @@ export interface RecoveryJob {
   readonly onQuarantined: (key: string, to: string) => void
 }
 
-export async function recoverBlob(job: RecoveryJob, { hash, objects }: StoredObjects): Promise<void> {
-  const { context, arrivals, counts } = job
+/** The listing may be old by now: nothing is taken out of the index for what only it says. */
+export async function recoverBlob(
+  job: RecoveryJob,
+  { hash, objects, foreign }: StoredObjects
+): Promise<void> {
+  const { context, arrivals, counts, signal } = job
+  counts.orphaned += foreign
+  if (hash.equals(EMPTY_HASH)) {
+    // The empty blob is always there, and has no objects.
+    counts.orphaned += objects.length
+    return
+  }
   await arrivals.exclusively(hash, async () => {
-    job.signal?.throwIfAborted()
+    signal?.throwIfAborted()
     // Somebody is deleting it, or writing it: they know better.
     if (context.metadata.isDeletionPending(hash)) return
     if (arrivals.find(hash) !== undefined) {
       counts.partial++
       return
     }
-    context.cache.forget(blobPrefix(hash))
-    const data = objects.find(({ key }) => key === dataKey(hash))
-    const outboard = objects.find(({ key }) => key === outboardKey(hash))
-    const isComplete = data !== undefined && (await recoverData(job, hash, data.size, outboard?.size))
-    const fragments = objects.filter(({ key }) => parseBlobKey(key)?.kind === 'fragment')
-    if (isComplete) {
-      // Left over from before it was complete.
-      if (fragments.length > 0) await deleteAll(context, partialPrefix(hash))
-    } else {
-      if (context.metadata.find(hash)?.state === 'complete') context.metadata.forget(hash)
-      const isPartial = await recoverFragments(job, hash, fragments)
-      if (!isPartial && outboard !== undefined) counts.orphaned++
+    context.cache.forget(outboardKey(hash))
+    if (!(await recoverData(job, hash, objects))) {
+      const known = knownOf(context, hash)
+      const now = await Array.fromAsync(context.storage.list({ prefix: blobPrefix(hash), signal }))
+      // Fragments go when they have become the data.
+      if (!(await recoverData(job, hash, now))) {
+        const good = await checkFragments(job, hash, now)
+        const chosen = mostHeld(hash, good)
+        noteFragments(context, hash, known, chosen)
+        counts.orphaned += good.length - chosen.length
+        if (chosen.length > 0) counts.partial++
+        else if (now.some(({ key }) => key === outboardKey(hash))) counts.orphaned++
+      }
     }
     context.changed(hash)
   })
 }
 
 /** @returns whether the blob is complete */
-async function recoverData(
-  { context, counts, fast, signal, onBytes, onQuarantined }: RecoveryJob,
-  hash: Hash,
-  size: number,
-  outboardSize: number | undefined
-): Promise<boolean> {
-  const isOutboardThere = (outboardSize ?? 0) === outboardBytes(size)
-  const isBelieved = fast && size > 0 && isOutboardThere
-  const state = isBelieved ? 'good' : await checkData(context, hash, size, { signal, onBytes })
+async function recoverData(job: RecoveryJob, hash: Hash, objects: readonly ObjectInfo[]): Promise<boolean> {
+  const { context, counts, onQuarantined } = job
+  const size = sizeOf(objects, dataKey(hash))
+  if (size === undefined) return false
+  const state = await stateOfData(job, hash, size, sizeOf(objects, outboardKey(hash)) ?? 0)
   if (state === 'gone') return false
   if (state === 'wrong') {
-    onQuarantined(dataKey(hash), await setAside(context, hash, dataKey(hash), 'data'))
+    const to = await setBlobAside(context, hash)
+    if (to !== undefined) onQuarantined(dataKey(hash), to)
     return false
   }
   context.metadata.markComplete(hash, { size, hasOutboard: hasOutboard(size) })
   counts.complete++
   if (state === 'mended') counts.repaired++
+  // Left over from before it was complete.
+  if (objects.some(({ key }) => key.startsWith(partialPrefix(hash)))) {
+    await deleteAll(context, partialPrefix(hash))
+  }
   return true
 }
 
-/** @returns whether any of them is right */
-async function recoverFragments(
-  job: RecoveryJob,
+async function stateOfData(
+  { context, fast, signal, onBytes }: RecoveryJob,
   hash: Hash,
-  objects: readonly ObjectInfo[]
-): Promise<boolean> {
-  const { context, counts, fast, signal, onBytes, onQuarantined } = job
-  const good: Fragment[] = []
-  for (const { key, size } of objects) {
-    const name = parseBlobKey(key)!.fragment!
-    const fragment = parseFragment(name)
-    let isRight: boolean | undefined = fragment !== undefined && new FragmentLayout(fragment).bytes === size
-    if (isRight && !fast) isRight = await isFragmentRight(context, hash, fragment!, { signal, onBytes })
-    if (isRight) good.push(fragment!)
-    else if (isRight === false) onQuarantined(key, await setAside(context, hash, key, name))
-  }
-  const chosen = mostHeld(hash, good)
-  const names = chosen.map(formatFragment)
-  const { metadata } = context
-  metadata.transaction(() => {
-    const stale = metadata.fragments(hash).filter(name => !names.includes(name))
-    metadata.dropFragments(hash, stale)
-    for (const [i, add] of names.entries())
-      metadata.keepFragment(hash, { size: chosen[i]!.size, add, drop: [] })
-  })
-  counts.orphaned += good.length - chosen.length
-  if (chosen.length > 0) counts.partial++
-  return chosen.length > 0
+  size: number,
+  outboardSize: number
+): Promise<'good' | 'mended' | 'wrong' | 'gone'> {
+  const options = { signal, onBytes }
+  const isWorthATry = fast && size > 0 && outboardSize === outboardBytes(size)
+  if (isWorthATry && (await isBelievable(context, hash, size, options))) return 'good'
+  return await checkData(context, hash, size, options)
 }
 
-/** Fragments that agree on the blob's size: only one can be true, and until it is proven more data counts for more. */
-function mostHeld(hash: Hash, fragments: readonly Fragment[]): readonly Fragment[] {
-  const bySize = Map.groupBy(fragments, ({ size }) => size)
-  let best: readonly Fragment[] = []
-  let most = 0
-  for (const [size, some] of bySize) {
-    const { held } = new Fragments(hash, size, some.map(formatFragment))
-    const chunks = [...held].reduce((sum, [start, end]) => sum + Number((end ?? start) - start), 0)
-    if (chunks > most) {
-      most = chunks
-      best = some
+/** Sets aside those that are wrong. @returns the others */
+async function checkFragments(
+  { context, counts, fast, signal, onBytes, onQuarantined }: RecoveryJob,
+  hash: Hash,
+  objects: readonly ObjectInfo[]
+): Promise<Fragment[]> {
+  const good: Fragment[] = []
+  for (const { key, size } of objects) {
+    const name = parseBlobKey(key)?.fragment
+    if (name === undefined) continue
+    const fragment = parseFragment(name)
+    if (fragment === undefined) {
+      counts.orphaned++
+      continue
     }
+    let isRight: boolean | undefined = isRightLength(fragment, size)
+    if (isRight && !fast) isRight = await isFragmentRight(context, hash, fragment, { signal, onBytes })
+    if (isRight) good.push(fragment)
+    if (isRight !== false) continue
+    const to = await setAside(context, hash, key, name)
+    if (to !== undefined) onQuarantined(key, to)
   }
-  return best
+  return good
+}
+
+function sizeOf(objects: readonly ObjectInfo[], wanted: string): number | undefined {
+  return objects.find(({ key }) => key === wanted)?.size
 }

@@ -44,21 +44,32 @@ const noteSchema = z.strictObject({
   })
 })
 
+/** A blob that is being looked at. */
+export interface Begun {
+  /** What is found of it. */
+  readonly counts: Counts
+  /** To be called when all is found. */
+  readonly done: () => void
+}
+
 export class Position {
-  /** What was found so far, also by an interrupted run. */
+  /** What was found in all that is done, also by an interrupted run. */
   readonly counts: Counts
   /** The last blob, in base32, before which, and with which, all are done. */
   after: string | undefined
   readonly #metadata: Metadata
   readonly #fast: boolean
+  /** As `counts`, but only up to `after`: what an interrupted run goes on with, so that nothing is counted twice. */
+  readonly #settled: Counts
   /** Blobs that were begun and are not behind `after`, in order, and whether they are done. */
-  readonly #begun: { readonly hash: string; isDone: boolean }[] = []
-  #savedAt = Date.now()
+  readonly #begun: { readonly hash: string; readonly counts: Counts; isDone: boolean }[] = []
+  #savedAt = performance.now()
 
   private constructor(metadata: Metadata, fast: boolean, counts: Counts, after: string | undefined) {
     this.#metadata = metadata
     this.#fast = fast
-    this.counts = counts
+    this.#settled = counts
+    this.counts = { ...counts }
     this.after = after
   }
 
@@ -67,17 +78,7 @@ export class Position {
     const fact = metadata.fact(FACT)
     const note = fact === undefined || restart ? undefined : noteSchema.safeParse(parseJson(fact)).data
     if (note?.fast === fast) return new Position(metadata, fast, note.counts, note.after)
-    const none: Counts = {
-      complete: 0,
-      partial: 0,
-      repaired: 0,
-      corrupt: 0,
-      orphaned: 0,
-      lost: 0,
-      tags: 0,
-      bytesRead: 0
-    }
-    return new Position(metadata, fast, none, undefined)
+    return new Position(metadata, fast, noCounts(), undefined)
   }
 
   /** Share of all hashes that is done: hashes are spread evenly. */
@@ -90,21 +91,36 @@ export class Position {
     return share
   }
 
-  /** @returns to be called when the blob is done */
-  begin(hash: Hash): () => void {
-    const entry = { hash: hash.toBase32(), isDone: false }
+  /** Blobs that were begun, up to the last that is done, when one of the first takes long. */
+  get waiting(): number {
+    return this.#begun.length
+  }
+
+  /** To be told what was found before the first blob. */
+  add(counts: Counts): void {
+    addCounts(this.counts, counts)
+    addCounts(this.#settled, counts)
+  }
+
+  /** Blobs are begun in order, and may be done in any. */
+  begin(hash: Hash): Begun {
+    const entry = { hash: hash.toBase32(), counts: noCounts(), isDone: false }
     this.#begun.push(entry)
-    return () => {
+    const done = (): void => {
       entry.isDone = true
-      while (this.#begun[0]?.isDone) this.after = this.#begun.shift()!.hash
+      addCounts(this.counts, entry.counts)
+      let end = 0
+      for (; this.#begun[end]?.isDone; end++) addCounts(this.#settled, this.#begun[end]!.counts)
+      if (end > 0) this.after = this.#begun.splice(0, end).at(-1)!.hash
     }
+    return { counts: entry.counts, done }
   }
 
   /** Notes it in the database, when it is time or when told `now`. */
   save(now = false): void {
-    if (this.after === undefined || (!now && Date.now() - this.#savedAt < SAVE_MS)) return
-    this.#savedAt = Date.now()
-    const note: z.output<typeof noteSchema> = { fast: this.#fast, after: this.after, counts: this.counts }
+    if (this.after === undefined || (!now && performance.now() - this.#savedAt < SAVE_MS)) return
+    this.#savedAt = performance.now()
+    const note: z.output<typeof noteSchema> = { fast: this.#fast, after: this.after, counts: this.#settled }
     this.#metadata.setFact(FACT, JSON.stringify(note))
   }
 
@@ -112,6 +128,23 @@ export class Position {
   clear(): void {
     this.#metadata.setFact(FACT, undefined)
   }
+}
+
+export function noCounts(): Counts {
+  return {
+    complete: 0,
+    partial: 0,
+    repaired: 0,
+    corrupt: 0,
+    orphaned: 0,
+    lost: 0,
+    tags: 0,
+    bytesRead: 0
+  }
+}
+
+function addCounts(sum: Counts, counts: Counts): void {
+  for (const key of Object.keys(counts) as (keyof Counts)[]) sum[key] += counts[key]
 }
 
 /** What cannot be read was not written by us. */

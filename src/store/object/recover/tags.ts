@@ -1,60 +1,44 @@
 /** Brings back the tags from their objects. */
-import { Limiter } from '../../limiter.ts'
-import { TAGS_PREFIX, tagKey } from '../layout.ts'
+import type { Tag } from '../../index.ts'
+import type { ObjectContext } from '../context.ts'
+import { isTagKey, TAGS_PREFIX, tagKey } from '../layout.ts'
 import { readInto } from '../read-into.ts'
+import { ObjectNotFoundError } from '../storage/errors.ts'
 import type { ObjectInfo } from '../storage/index.ts'
 import { decodeTag, MAX_TAG_BYTES } from '../tags.ts'
 import type { RecoveryJob } from './blob.ts'
 
-/** Tags that are read at the same time. */
+/** Tags that are looked at at the same time. */
 const AT_ONCE = 16
 
 /** Tags that the index has and that are looked at at a time. */
 const PAGE = 500
 
 export async function recoverTags(job: RecoveryJob): Promise<void> {
-  const { context, counts, signal } = job
-  const limiter = new Limiter(AT_ONCE)
-  const running = new Set<Promise<void>>()
-  let failure: unknown
-  for await (const object of context.storage.list({ prefix: TAGS_PREFIX, signal })) {
-    const task = limiter
-      .run(() => recoverTag(job, object))
-      .catch(error => {
-        failure ??= error
-      })
-    running.add(task)
-    void task.finally(() => running.delete(task))
-    if (running.size >= 2 * AT_ONCE) await Promise.race(running)
-    if (failure !== undefined) break
-  }
-  await Promise.all(running)
-  if (failure !== undefined) throw failure
-
-  let after: string | undefined
-  for (;;) {
-    const tags = context.metadata.listTags({ after, limit: PAGE })
-    for (const { name } of tags) {
-      const key = tagKey(name)
-      await context.mutex.run(key, async () => {
-        if ((await context.storage.stat(key, { signal })) !== undefined) return
-        if (context.metadata.deleteTag(name)) counts.lost++
-      })
-    }
-    after = tags.at(-1)?.name
-    if (tags.length < PAGE) return
-  }
+  const { storage, metadata } = job.context
+  const mayHaveLost = metadata.countTags() > 0
+  const objects = storage.list({ prefix: TAGS_PREFIX, signal: job.signal })
+  await forEach(objects, object => recoverTag(job, object))
+  if (mayHaveLost) await forEach(tagsOf(job.context), tag => forgetLost(job, tag))
 }
 
 async function recoverTag(
   { context, counts, signal }: RecoveryJob,
   { key, size }: ObjectInfo
 ): Promise<void> {
+  if (!isTagKey(key)) {
+    counts.orphaned++
+    return
+  }
   await context.mutex.run(key, async () => {
-    const bytes = new Uint8Array(Math.min(size, MAX_TAG_BYTES))
-    await readInto(context.storage, key, 0, bytes, signal)
-    const tag = decodeTag(bytes)
-    if (tag === undefined || tagKey(tag.name) !== key) {
+    let tag = await readTag(context, key, size, signal)
+    if (tag === undefined) {
+      // It may have been set or deleted since it was listed.
+      const now = await context.storage.stat(key, { signal })
+      if (now === undefined) return
+      if (now.size !== size) tag = await readTag(context, key, now.size, signal)
+    }
+    if (tag === undefined) {
       counts.corrupt++
       context.notice(
         `${key} in ${context.storage.name} is no tag, or that of another name; it is left as it is`
@@ -64,4 +48,66 @@ async function recoverTag(
     context.metadata.setTag(tag)
     counts.tags++
   })
+}
+
+/** @returns undefined when it is not the tag that the key is for, or gone */
+async function readTag(
+  { storage }: ObjectContext,
+  key: string,
+  size: number,
+  signal: AbortSignal | undefined
+): Promise<Tag | undefined> {
+  if (size > MAX_TAG_BYTES) return undefined
+  const bytes = new Uint8Array(size)
+  try {
+    await readInto(storage, key, 0, bytes, signal)
+  } catch (error) {
+    // Whoever asks what there is now finds out whether it is shorter, or the storage fails.
+    if (error instanceof ObjectNotFoundError) return undefined
+    if ((await storage.stat(key, { signal }))?.size !== size) return undefined
+    throw error
+  }
+  const tag = decodeTag(bytes)
+  return tag !== undefined && tagKey(tag.name) === key ? tag : undefined
+}
+
+async function forgetLost({ context, counts, signal }: RecoveryJob, { name }: Tag): Promise<void> {
+  const key = tagKey(name)
+  await context.mutex.run(key, async () => {
+    if ((await context.storage.stat(key, { signal })) !== undefined) return
+    if (context.metadata.deleteTag(name)) counts.lost++
+  })
+}
+
+function* tagsOf({ metadata }: ObjectContext): Generator<Tag, void, undefined> {
+  let after: string | undefined
+  for (;;) {
+    const tags = metadata.listTags({ after, limit: PAGE })
+    yield* tags
+    after = tags.at(-1)?.name
+    if (tags.length < PAGE) return
+  }
+}
+
+/** Some at a time. Waits for all that were begun, also when one fails. */
+async function forEach<T>(
+  items: AsyncIterable<T> | Iterable<T>,
+  action: (item: T) => Promise<void>
+): Promise<void> {
+  const running = new Set<Promise<void>>()
+  let failure: { readonly error: unknown } | undefined
+  try {
+    for await (const item of items) {
+      while (running.size >= AT_ONCE) await Promise.race(running)
+      if (failure !== undefined) break
+      const task = action(item).catch(error => {
+        failure ??= { error }
+      })
+      running.add(task)
+      void task.finally(() => running.delete(task))
+    }
+  } finally {
+    await Promise.all(running)
+  }
+  if (failure !== undefined) throw failure.error
 }
