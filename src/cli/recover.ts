@@ -10,12 +10,12 @@ import { WorkView } from './work-view.ts'
 const DESCRIPTION = `Make the database of the home's store anew from what is in its bucket or folder: after the database was
 lost, or when others have written there.
 
-Every byte is read and checked against its hash; --fast checks only sizes, and the hashes of trees. What is missing beside good
-data is made again. What is not what its name says is never served and never deleted: it is moved to quarantine/, and told.
-Blobs, parts of blobs and tags are all back afterwards.
+Every byte is read and checked against its hash; with --fast the data is believed where the sizes are right. What is missing
+beside good data is made again. What is not what its name says is never served and never deleted: it is moved to quarantine/,
+and told. Blobs, parts of blobs and tags are all back afterwards.
 
-When it is interrupted, run it again: it goes on where it was. A node may serve the home meanwhile. The exit code is 7 when
-anything was damaged.`
+When it is interrupted, run it again: it goes on where it was. A node may serve the home meanwhile, but should fetch nothing.
+The exit code is 7 when anything was damaged.`
 
 interface RecoverFlags {
   readonly fast?: boolean
