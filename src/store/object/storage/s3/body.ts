@@ -10,9 +10,6 @@ export class Body {
   readonly #parkMs: number
   readonly #queue: Uint8Array[] = []
   #queuedBytes = 0
-  /** Bytes that were announced; NaN when they were not. */
-  readonly #length: number
-  #received = 0
   #isComplete = false
   #failure: S3Failure | undefined
   #wake: (() => void) | undefined
@@ -27,7 +24,6 @@ export class Body {
     this.#signal = signal
     this.#patienceMs = patienceMs
     this.#parkMs = parkMs
-    this.#length = Number(answer.headers['content-length'] ?? Number.NaN)
     answer.on('data', this.#onData)
     answer.once('end', this.#onEnd)
     answer.on('error', this.#onCut)
@@ -89,10 +85,7 @@ export class Body {
     clearTimeout(this.#parking)
     this.#failure ??= cutFailure('the answer is not read any more')
     this.#queue.length = 0
-    if (this.#isComplete) return
-    // When all bytes are here, only the end has not been noticed yet, and the socket is worth keeping.
-    if (this.#received === this.#length) this.#answer.resume()
-    else this.#answer.destroy()
+    if (!this.#isComplete) this.#answer.destroy()
   }
 
   async #wait(): Promise<void> {
@@ -125,7 +118,6 @@ export class Body {
   }
 
   readonly #onData = (piece: Uint8Array): void => {
-    this.#received += piece.length
     // Nobody takes it any more.
     if (this.#failure !== undefined) return
     this.#queue.push(piece)
