@@ -15,9 +15,15 @@ class SmallParts extends MemoryStorage implements ObjectStorage {
 
   override async upload(): Promise<Upload> {
     return {
-      put: async () => void this.parts++,
-      complete: async size => void (this.completed = size),
-      abort: async () => void (this.aborted = true)
+      put: async () => {
+        this.parts++
+      },
+      complete: async size => {
+        this.completed = size
+      },
+      abort: async () => {
+        this.aborted = true
+      }
     }
   }
 }
