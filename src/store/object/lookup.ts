@@ -145,7 +145,10 @@ export class Lookup {
     const key = hash.toString()
     this.#lookedAt.delete(key)
     const running = this.#running.get(key)
-    if (running !== undefined) running.isStale = true
+    if (running === undefined) return
+    running.isStale = true
+    // Whoever asks now looks anew.
+    this.#running.delete(key)
   }
 
   /**
@@ -165,7 +168,7 @@ export class Lookup {
     const look: Look = { isStale: false, done: this.#look(hash, () => look.isStale) }
     this.#running.set(key, look)
     const end = (): void => {
-      this.#running.delete(key)
+      if (this.#running.get(key) === look) this.#running.delete(key)
     }
     look.done.then(end, end)
     return look
