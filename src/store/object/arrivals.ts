@@ -82,6 +82,7 @@ export class Arrivals {
       try {
         if (arrival.hasFailed) return
         // Completed by somebody else, who may not know of all that was saved here.
+        if (this.#isDone(arrival)) arrival.markComplete()
         if (arrival.isComplete) await this.#tidy(arrival)
         else if (arrival.isWhole) await this.#complete(arrival)
         else if (arrival.users === 0) await arrival.save()
@@ -137,22 +138,21 @@ export class Arrivals {
   }
 
   async #complete(arrival: Arrival): Promise<void> {
-    const { metadata } = this.#context
-    const isDone = (): boolean => metadata.find(arrival.hash)?.state === 'complete'
-    // Another process may have been faster, and have taken the fragments away.
-    if (isDone()) await this.#tidy(arrival)
-    else {
-      await completeArrival(this.#context, arrival).catch(async error => {
-        if (isDone()) return
-        const isThere = await this.#lookup.relook(arrival.hash)
-        if (isThere && isDone()) return await this.#tidy(arrival)
-        // What was held is gone: whoever writes from now on begins with what is there.
-        if (error instanceof ObjectNotFoundError) arrival.fail(error)
-        throw error
-      })
-    }
+    await completeArrival(this.#context, arrival).catch(async error => {
+      if (this.#isDone(arrival)) return
+      // Another process may have been faster, and have taken the fragments away.
+      await this.#lookup.relook(arrival.hash)
+      if (this.#isDone(arrival)) return await this.#tidy(arrival)
+      // What was held is gone: whoever writes from now on begins with what is there.
+      if (error instanceof ObjectNotFoundError) arrival.fail(error)
+      throw error
+    })
     arrival.markComplete()
     this.#context.changed(arrival.hash)
+  }
+
+  #isDone({ hash }: Arrival): boolean {
+    return this.#context.metadata.find(hash)?.state === 'complete'
   }
 
   /** Deletes what may be left of a blob that is complete. Should it fail, it does no harm. */

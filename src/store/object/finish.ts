@@ -27,7 +27,10 @@ const DELETE_AT_ONCE = 1000
 export async function completeArrival(context: ObjectContext, arrival: Arrival): Promise<void> {
   const { hash, size, parts } = arrival
   const finish = async (): Promise<void> => {
-    await publish(context, hash, size)
+    await checkStored(context, hash, size)
+    // Before the index says that the blob is complete: a process that is killed after that would leave them behind for good.
+    if (!arrival.fragments.held.isEmpty) await deleteAll(context, partialPrefix(hash))
+    noteComplete(context, hash, size)
     arrival.markComplete()
   }
   if (parts.count === 1) {
@@ -42,6 +45,7 @@ export async function completeArrival(context: ObjectContext, arrival: Arrival):
       await finish()
     }
   }
+  // Another process may have put one meanwhile. From now on it would see that the blob is complete.
   await deleteAll(context, partialPrefix(hash))
 }
 
@@ -51,7 +55,21 @@ export async function completeArrival(context: ObjectContext, arrival: Arrival):
  * @throws StoreError when the data is not there, or not all of it
  */
 export async function publish(
-  { storage, metadata }: ObjectContext,
+  context: ObjectContext,
+  hash: Hash,
+  size: number,
+  signal?: AbortSignal
+): Promise<void> {
+  await checkStored(context, hash, size, signal)
+  noteComplete(context, hash, size)
+}
+
+function noteComplete({ metadata }: ObjectContext, hash: Hash, size: number): void {
+  metadata.markComplete(hash, { size, hasOutboard: hasOutboard(size) })
+}
+
+async function checkStored(
+  { storage }: ObjectContext,
   hash: Hash,
   size: number,
   signal?: AbortSignal
@@ -61,7 +79,6 @@ export async function publish(
     const found = data === undefined ? 'it is not there' : `it has ${data.size} bytes instead of ${size}`
     throw new StoreError(`the data of blob ${hash} was written to ${storage.name}, but ${found}`)
   }
-  metadata.markComplete(hash, { size, hasOutboard: hasOutboard(size) })
 }
 
 /** Deletes all objects whose keys begin with a prefix. */
