@@ -47,7 +47,7 @@ import {
   TAGS_PREFIX,
   TEMP_PREFIX
 } from './layout.ts'
-import { Lookup } from './lookup.ts'
+import { isRightLength, Lookup } from './lookup.ts'
 import { type BlobRow, IN_MEMORY, Metadata } from './metadata/index.ts'
 import { openStorage } from './open-storage.ts'
 import type {
@@ -60,7 +60,7 @@ import { PartMemory } from './part-memory.ts'
 import { PartialReader } from './partial-reader.ts'
 import { ObjectReader, OutboardCache, ReadBudget } from './reading/index.ts'
 import { type RecoveryOptions, type RecoveryReport, recover } from './recover/index.ts'
-import type { ObjectStorage } from './storage/index.ts'
+import type { ObjectInfo, ObjectStorage } from './storage/index.ts'
 import { ObjectTags } from './tags.ts'
 import { ObjectWriter } from './writer.ts'
 
@@ -561,16 +561,28 @@ export class ObjectStore implements BlobStore {
     const { metadata, storage } = this.#context
     await this.#arrivals.abandon(hash)
     for (const name of metadata.fragments(hash)) {
-      const fragment = parseFragment(name)
-      const isRight = fragment === undefined ? false : await isFragmentRight(this.#context, hash, fragment)
+      const key = `${partialPrefix(hash)}${name}`
+      const isRight = await this.#isFragmentRight(hash, name, await storage.stat(key))
       if (isRight) continue
       metadata.dropFragments(hash, [name])
       if (isRight === undefined) continue
-      const to = await setAside(this.#context, hash, `${partialPrefix(hash)}${name}`, name)
+      const to = await setAside(this.#context, hash, key, name)
       if (to === undefined) continue
       this.#notice(
         `a part of blob ${hash} is wrong; it is now ${to} in ${storage.name}; fetch the blob again`
       )
     }
+  }
+
+  /** @returns undefined when it is gone */
+  async #isFragmentRight(
+    hash: Hash,
+    name: string,
+    stored: ObjectInfo | undefined
+  ): Promise<boolean | undefined> {
+    if (stored === undefined) return undefined
+    const fragment = parseFragment(name)
+    if (fragment === undefined || !isRightLength(fragment, stored.size)) return false
+    return await isFragmentRight(this.#context, hash, fragment)
   }
 }

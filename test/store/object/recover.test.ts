@@ -16,6 +16,7 @@ import {
   cutOff,
   flipByte,
   groups,
+  hasContent,
   keysOf,
   MIB,
   receive,
@@ -132,7 +133,7 @@ describe.each(Object.entries(storages))('recovery from %s', (_, make) => {
     const { quarantined, ...counts } = await store.recoverFromStorage()
     expect(counts).toMatchObject({ complete: 1, partial: 0, repaired: 0, corrupt: 1, orphaned: 0, lost: 0 })
     expect(quarantined).toEqual([{ key: dataKey(blob.hash), to: expect.stringMatching(/^quarantine\//) }])
-    expect(await contentOf(await open(), quarantined[0]!.to)).toEqual(wrong)
+    expect(await hasContent(await open(), quarantined[0]!.to, wrong)).toBe(true)
     await expectAbsent(store, blob)
     await expectComplete(store, good)
     expect(await keysOf(await open(), 'quarantine/')).toHaveLength(2)
@@ -167,7 +168,7 @@ describe('recovery', () => {
       await damage(storage, outboardKey(blob.hash))
       const store = await testStore(storage)
       expect(await store.recoverFromStorage({ fast })).toMatchObject({ complete: 1, repaired: 1, corrupt: 0 })
-      expect(await contentOf(storage, outboardKey(blob.hash))).toEqual(right)
+      expect(await hasContent(storage, outboardKey(blob.hash), right)).toBe(true)
       await expectComplete(store, blob)
     }
   })

@@ -214,6 +214,11 @@ export async function contentOf(storage: ObjectStorage, key: string): Promise<Ui
   return Buffer.concat(pieces)
 }
 
+/** Not by `toEqual`, which takes seconds for some MiB. */
+export async function hasContent(storage: ObjectStorage, key: string, bytes: Uint8Array): Promise<boolean> {
+  return Buffer.compare(await contentOf(storage, key), bytes) === 0
+}
+
 /** Flips a bit of the byte at `offset`, counted from the end when it is negative. */
 export async function flipByte(storage: ObjectStorage, key: string, offset: number): Promise<void> {
   const bytes = await contentOf(storage, key)

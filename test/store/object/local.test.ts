@@ -1,0 +1,96 @@
+/** The ways to open a store. */
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { dataKey } from '../../../src/store/object/layout.ts'
+import type { StorageSpec } from '../../../src/store/object/options.ts'
+import { FilesystemStorage } from '../../../src/store/object/storage/filesystem/index.ts'
+import { MemoryStorage } from '../../../src/store/object/storage/memory/index.ts'
+import { ObjectStore } from '../../../src/store/object/store.ts'
+import { flipByte, MIB, sampleBlob, serve, testFolder, WatchedStorage } from './support.ts'
+
+const blob = sampleBlob(3 * MIB)
+
+describe('ObjectStore.local', () => {
+  it('has the database beside the folder, and both survive', async () => {
+    const folder = await testFolder()
+    {
+      await using store = await ObjectStore.local(join(folder, 'blobs/'))
+      await store.addBytes(blob.data)
+    }
+    expect((await readdir(folder)).sort()).toEqual(['blobs', 'blobs.db'])
+    await using store = await ObjectStore.local(join(folder, 'blobs'))
+    expect(store.notices).toEqual([])
+    await serve(store, blob.hash)
+  })
+
+  it('has the database where it is told', async () => {
+    const folder = await testFolder()
+    const dbPath = join(folder, 'deep', 'index.db')
+    await using _store = await ObjectStore.local(join(folder, 'blobs'), { dbPath, sync: 'none' })
+    expect(await readdir(join(folder, 'deep'))).toContain('index.db')
+    expect((await readdir(folder)).sort()).toEqual(['blobs', 'deep'])
+  })
+
+  it('is recovered when the database is lost, and what was damaged meanwhile is set aside', async () => {
+    const folder = await testFolder()
+    const good = sampleBlob(MIB, 2)
+    {
+      await using store = await ObjectStore.local(join(folder, 'blobs'), { sync: 'none' })
+      await store.addBytes(blob.data)
+      await store.addBytes(good.data)
+      await store.tags.set('good', { hash: good.hash, format: 'raw' })
+    }
+    for (const name of await readdir(folder)) if (name !== 'blobs') await rm(join(folder, name))
+    {
+      await using storage = await FilesystemStorage.open(join(folder, 'blobs'), { sync: 'none' })
+      await flipByte(storage, dataKey(blob.hash), MIB)
+    }
+    await using store = await ObjectStore.local(join(folder, 'blobs'), { sync: 'none' })
+    expect(store.notices).toHaveLength(1)
+    expect(await store.recoverFromStorage()).toMatchObject({ complete: 1, corrupt: 1, orphaned: 0, tags: 1 })
+    expect(await store.status(blob.hash)).toEqual({ state: 'absent' })
+    await serve(store, good.hash)
+    expect(await store.tags.get('good')).toMatchObject({ hash: good.hash })
+  })
+
+  it('says what is in its way', async () => {
+    const folder = await testFolder()
+    await writeFile(join(folder, 'blobs'), '')
+    await expect(ObjectStore.local(join(folder, 'blobs'))).rejects.toThrow(join(folder, 'blobs'))
+  })
+})
+
+describe('ObjectStore.ephemeral and inMemory', () => {
+  it('keep nothing beyond the storage', async () => {
+    const storage = new MemoryStorage()
+    for (let i = 0; i < 2; i++) {
+      await using store = await ObjectStore.inMemory(storage)
+      expect(await Array.fromAsync(store.list())).toEqual([])
+      if (i === 0) await store.addBytes(blob.data)
+      else expect(await store.recoverFromStorage()).toMatchObject({ complete: 1 })
+    }
+    await using store = await ObjectStore.ephemeral()
+    expect(await store.status(blob.hash)).toEqual({ state: 'absent' })
+    await store.addBytes(blob.data)
+    await serve(store, blob.hash)
+  })
+})
+
+describe('ObjectStore.open', () => {
+  it('closes the storage with the store, and when it fails', async () => {
+    const folder = await testFolder()
+    const storage = new WatchedStorage()
+    await (await ObjectStore.open({ dbPath: join(folder, 'a.db'), storage })).close()
+    expect(storage.isClosed).toBe(true)
+    await mkdir(join(folder, 'folder.db'))
+    const other = new WatchedStorage()
+    await expect(ObjectStore.open({ dbPath: join(folder, 'folder.db'), storage: other })).rejects.toThrow()
+    expect(other.isClosed).toBe(true)
+  })
+
+  it('knows which storages there are', async () => {
+    const storage = { type: 'floppy' } as unknown as StorageSpec
+    await expect(ObjectStore.inMemory(storage)).rejects.toThrow('there is no storage of type "floppy"')
+  })
+})
