@@ -343,17 +343,19 @@ describe('addStream', () => {
   it('ends a source that it takes no more of, also one that is silent', async () => {
     const { storage, store } = await newStore()
     let isEnded = false
-    storage.before = ({ method }) => {
-      if (method === 'part') throw new Error('out of order')
+    const silence = gate()
+    storage.before = async ({ method }) => {
+      if (method !== 'part') return
+      await silence.reached
+      throw new Error('out of order')
     }
     const data = sampleBlob(20 * MIB).data
-    const silent = Promise.withResolvers<void>()
     const pieces = inPieces(data)
     const source: AsyncIterable<Uint8Array> = {
       [Symbol.asyncIterator]: () => ({
         next: async () => {
           const next = await pieces.next()
-          if (next.done === true) await silent.promise
+          if (next.done === true) await silence.pass()
           return next
         },
         return: async () => {
@@ -364,7 +366,7 @@ describe('addStream', () => {
     }
     await expect(store.addStream(source)).rejects.toThrow('out of order')
     expect(isEnded).toBe(true)
-    silent.resolve()
+    silence.open()
   })
 
   it('does not mind that a source uses its buffer again', async () => {

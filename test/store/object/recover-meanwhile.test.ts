@@ -160,6 +160,25 @@ describe.each([false, true])('while a recovery goes on (fast: %s)', fast => {
   })
 })
 
+it('what another process of the same database receives while a partial blob is read through stays', async () => {
+  const dbPath = join(await testFolder(), 'blobs.db')
+  const storage = new WatchedStorage()
+  const blob = sampleBlob(3 * MIB)
+  const store = await testStore(storage, { dbPath })
+  const other = await testStore(storage, { dbPath })
+  await receive(other, blob, groups(0, 2))
+  const door = gate()
+  storage.before = async ({ method, key }) => {
+    if (method === 'read' && key.includes('partial')) await door.pass()
+  }
+  const recovering = store.recoverFromStorage()
+  await door.reached
+  await receive(other, blob, groups(7, 9))
+  door.open()
+  expect(await recovering).toMatchObject({ partial: 1, corrupt: 0 })
+  expect(await store.status(blob.hash)).toMatchObject({ ranges: groups(0, 2).union(groups(7, 9)) })
+})
+
 describe('tags while a recovery goes on', () => {
   it.each([
     ['set', 'hash_seq'],
