@@ -524,8 +524,8 @@ describe('many blobs at once', () => {
   it('keep their data while it is on its way, however much others want the memory', async () => {
     const storage = new WatchedStorage()
     const gate = new Gate()
-    const { memory, writer } = await home(storage, MIB)
-    const some = blobOf(MIB, 80)
+    const { memory, writer } = await home(storage, PART_BYTES)
+    const some = blobOf(PART_BYTES, 80)
     storage.before = async ({ method, key }) => {
       if (method === 'put' && key === dataKey(some.hash)) await gate.pass()
     }
@@ -533,7 +533,7 @@ describe('many blobs at once', () => {
     await writeBytes(receiving, some, 0, some.size)
     const closing = receiving.close()
     await gate.reached
-    const other = blobOf(MIB, 81)
+    const other = blobOf(PART_BYTES, 81)
     const second = writer(other)
     const writing = writeBytes(second, other, 0, other.size)
     await setTimeout(50)
