@@ -6,6 +6,20 @@ import { toStoreError } from './fs-errors.ts'
 
 type Allocate = (bytes: number) => Uint8Array
 
+/**
+ * For who is done with a piece before he asks for the next: two buffers take turns. New memory for all of a file costs more than
+ * hashing it.
+ */
+export function takingTurns(): Allocate {
+  const buffers: Uint8Array[] = []
+  let turn = 0
+  return bytes => {
+    turn = 1 - turn
+    if ((buffers[turn]?.length ?? 0) < bytes) buffers[turn] = new Uint8Array(bytes)
+    return buffers[turn]!
+  }
+}
+
 /** What a file's content cannot change without. */
 interface FileState {
   readonly size: number

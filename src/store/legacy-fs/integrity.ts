@@ -17,7 +17,7 @@ import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { BlobDamagedError } from '../errors.ts'
 import { explained, isNotFound } from '../fs-errors.ts'
-import { readInputFile } from '../input-file.ts'
+import { readInputFile, takingTurns } from '../input-file.ts'
 import { OutboardSpool } from '../outboard-spool.ts'
 import type { FsContext } from './context.ts'
 import { type FoundComplete, findComplete } from './found.ts'
@@ -127,7 +127,7 @@ export class Integrity {
     const spool = new OutboardSpool(temp.newPath())
     try {
       const builder = new OutboardBuilder(spool.add)
-      for await (const bytes of readInputFile(layout.data(hash))) {
+      for await (const bytes of readInputFile(layout.data(hash), undefined, takingTurns())) {
         builder.push(bytes)
         await spool.relieve()
       }

@@ -13,7 +13,7 @@ import type { Hash } from '../../hash.ts'
 import { FileChangedError, StoreError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
 import type { AddOptions, AddResult } from '../index.ts'
-import { readInputFile } from '../input-file.ts'
+import { readInputFile, takingTurns } from '../input-file.ts'
 import type { Limiter } from '../limiter.ts'
 import { OutboardSpool } from '../outboard-spool.ts'
 import { Progress } from '../progress.ts'
@@ -123,7 +123,7 @@ export class Ingest {
       const put: PutObjects = async () => {
         // Read again: what goes up is hashed again, or a file that was changed in between would be stored under this name.
         const again = new OutboardBuilder(() => undefined)
-        const source = followedBy(hashedBy(again, readInputFile(path, signal)), async () => {
+        const source = followedBy(hashedBy(again, readInputFile(path, signal, takingTurns())), async () => {
           if (!again.finish().hash.equals(hash)) throw new FileChangedError(path)
           await this.#putOutboard(blob, spool, signal)
         })
@@ -291,7 +291,7 @@ async function hashInTurns(
 async function hashFile(path: string, spool: OutboardSpool, options: AddOptions): Promise<HashedBlob> {
   const builder = new OutboardBuilder(spool.add)
   const progress = new Progress(options.onProgress)
-  for await (const piece of readInputFile(path, options.signal)) {
+  for await (const piece of readInputFile(path, options.signal, takingTurns())) {
     builder.push(piece)
     progress.add(piece.length)
     await spool.relieve()
