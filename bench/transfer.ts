@@ -2,7 +2,10 @@
  * A blob from one process to another on this machine, verified, and where the store is on disk, under its final name;
  * in turn with a raw libp2p stream that carries as many bytes and does nothing with them.
  *
- *   node bench/transfer.ts [--mib 512] [--runs 5] [--store legacy-fs|memory|filesystem] [--dir FOLDER] [--profile FOLDER] [--no-raw]
+ *   node bench/transfer.ts [--mib 512] [--runs 5] [--store NAME] [--from NAME] [--to NAME] [--dir FOLDER]
+ *                         [--profile FOLDER] [--no-raw]
+ *
+ * Stores are legacy-fs, memory, filesystem, and s3, for which BLOBS_BENCH_S3_URL names a bucket.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -37,13 +40,16 @@ const { values } = parseArgs({
     mib: { type: 'string', default: '512' },
     runs: { type: 'string', default: '5' },
     store: { type: 'string', default: 'legacy-fs' },
+    from: { type: 'string' },
+    to: { type: 'string' },
     dir: { type: 'string', default: tmpdir() },
     profile: { type: 'string' },
     'no-raw': { type: 'boolean', default: false }
   }
 })
 const mib = Number(values.mib)
-const store = storeName(values.store)
+const from = storeName(values.from ?? values.store)
+const to = storeName(values.to ?? values.store)
 const dir = await mkdtemp(join(values.dir, 'blobs-bench-'))
 try {
   const file = join(dir, 'blob')
@@ -52,7 +58,7 @@ try {
   const own: TransferSample[] = []
   for (let run = 0; run < Number(values.runs); run++) {
     if (!values['no-raw']) raw.push(await measureRaw({ bytes: mib * MIB }))
-    own.push(await measureTransfer({ from: store, to: store, dir, file, profile: values.profile }))
+    own.push(await measureTransfer({ from, to, dir, file, profile: values.profile }))
   }
   console.log(`${describeMachine()}; ${describeLoad()}; ${mib} MiB, medians of ${values.runs}`)
   console.log('| what | MB/s | getter CPU s | provider CPU s | getter RSS MiB | provider RSS MiB |')
@@ -60,7 +66,7 @@ try {
   const speed = (samples: readonly TransferSample[]) =>
     median(samples.map(s => s.mbPerSecond).sort((a, b) => a - b))
   if (raw.length > 0) console.log(row('raw libp2p stream', raw))
-  console.log(row(`blob, ${store} to ${store}`, own))
+  console.log(row(`blob, ${from} to ${to}`, own))
   if (raw.length > 0) console.log(`ratio to the raw stream: ${(speed(own) / speed(raw)).toFixed(2)}`)
 } finally {
   await rm(dir, { recursive: true, force: true })
