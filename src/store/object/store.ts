@@ -75,13 +75,16 @@ const MOST_STREAMS = 32
 const MOST_NOTICES = 1000
 
 /** Rows that are read at a time. */
-const PAGE = 500
+const PAGE = 100
 
 /**
  * Whether the index knows of all that is in the storage: `whole` or `unknown`. It does not when it was made for a storage that
  * had blobs already; `recoverFromStorage` mends that. When nothing is noted yet, one has to look.
  */
 const INDEX_FACT = 'index'
+
+/** The name of the storage that the database is the index of. */
+const STORAGE_FACT = 'storage'
 
 /** Under which only one recovery runs at a time. */
 const RECOVERY = 'recovery'
@@ -304,7 +307,9 @@ export class ObjectStore implements BlobStore {
     return await this.#lifetime.run(options.signal, signal =>
       this.#context.mutex.run(RECOVERY, async () => {
         const report = await recover(this.#context, this.#arrivals, { ...options, signal })
-        this.#context.metadata.setFact(INDEX_FACT, 'whole')
+        const { metadata, storage } = this.#context
+        metadata.setFact(INDEX_FACT, 'whole')
+        metadata.setFact(STORAGE_FACT, storage.name)
         return report
       })
     )
@@ -351,6 +356,16 @@ export class ObjectStore implements BlobStore {
 
   async #begin(): Promise<void> {
     const { metadata, storage } = this.#context
+    const madeFor = metadata.fact(STORAGE_FACT)
+    if (madeFor === undefined) metadata.setFact(STORAGE_FACT, storage.name)
+    if (madeFor !== undefined && madeFor !== storage.name) {
+      metadata.setFact(INDEX_FACT, 'unknown')
+      this.#notice(
+        `the database was made for ${madeFor}, and is used for ${storage.name} now; what it lists may be wrong until: blobs recover`
+      )
+      // What was to be deleted there must not be deleted here.
+      return
+    }
     if (metadata.fact(INDEX_FACT) === undefined) {
       metadata.setFact(INDEX_FACT, (await this.#isIndexWhole()) ? 'whole' : 'unknown')
     }

@@ -12,7 +12,7 @@ import type { ObjectContext } from './context.ts'
 import { tagKey } from './layout.ts'
 
 /** Rows that are read at a time. */
-const PAGE = 500
+const PAGE = 100
 
 const tagSchema = z.strictObject({
   name: z.string(),

@@ -94,3 +94,28 @@ describe('ObjectStore.open', () => {
     await expect(ObjectStore.inMemory(storage)).rejects.toThrow('there is no storage of type "floppy"')
   })
 })
+
+describe('a database that was made for another storage', () => {
+  it('says so, serves only what is there, and is right again once recovered', async () => {
+    const folder = await testFolder()
+    const dbPath = join(folder, 'blobs.db')
+    const there = sampleBlob(MIB, 2)
+    {
+      await using elsewhere = await ObjectStore.local(join(folder, 'b'))
+      await elsewhere.addBytes(there.data)
+      await using first = await ObjectStore.local(join(folder, 'a'), { dbPath })
+      await first.addBytes(blob.data)
+    }
+    {
+      await using store = await ObjectStore.local(join(folder, 'b'), { dbPath })
+      expect(store.notices).toHaveLength(1)
+      expect(store.notices[0]).toContain('was made for')
+      await serve(store, there.hash)
+      expect(await store.recoverFromStorage()).toMatchObject({ complete: 1, lost: 1 })
+      expect(await store.status(blob.hash)).toEqual({ state: 'absent' })
+    }
+    await using again = await ObjectStore.local(join(folder, 'b'), { dbPath })
+    expect(again.notices).toEqual([])
+    await serve(again, there.hash)
+  })
+})

@@ -26,7 +26,7 @@ const MOST_WAITING = 10_000
 const TELL_BYTES = 1024 * 1024
 
 /** Rows that are read at a time. */
-const PAGE = 500
+const PAGE = 100
 
 /** Objects that were set aside and are named in the report. There may be more: `corrupt` counts all. */
 const MOST_NAMED = 1000

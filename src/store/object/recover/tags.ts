@@ -12,7 +12,7 @@ import type { RecoveryJob } from './blob.ts'
 const AT_ONCE = 16
 
 /** Tags that the index has and that are looked at at a time. */
-const PAGE = 500
+const PAGE = 100
 
 export async function recoverTags(job: RecoveryJob): Promise<void> {
   const { storage, metadata } = job.context
