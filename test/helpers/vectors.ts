@@ -1,5 +1,6 @@
 /** The golden vectors: responses of a real iroh node (protocol/vectors/README.md). */
 import { readFileSync } from 'node:fs'
+import type { BlobStore } from '../../src/store/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { vectorData } from './data.ts'
 
@@ -50,8 +51,7 @@ export function readVectors<T extends VectorFile>(name: string): T {
 }
 
 /** A store with every blob that the vectors speak of. */
-export async function vectorStore(): Promise<MemoryStore> {
-  const store = new MemoryStore()
+export async function vectorStore(store: BlobStore = new MemoryStore()): Promise<BlobStore> {
   const sequences = readVectors<HashSeqVectors>('hashseq')
   const { collections } = readVectors<CollectionVectors>('collections')
   const sizes = new Set([

@@ -1,12 +1,12 @@
 /** Every golden response, byte for byte: what we send, and what we make of it. */
 import { createHash } from 'blake3-wasm'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { receive } from '../../src/protocol/receive.ts'
 import { decodeRequest } from '../../src/protocol/request.ts'
 import { respond } from '../../src/protocol/respond.ts'
 import { storeSink } from '../../src/protocol/store-sink.ts'
 import type { BlobStore } from '../../src/store/index.ts'
-import { MemoryStore } from '../../src/store/memory/index.ts'
+import { STORE_NAMES, Stores } from '../helpers/stores.ts'
 import {
   type BlobVectors,
   type CollectionVectors,
@@ -42,12 +42,21 @@ const collections = files.collections.collections.flatMap(({ hash, cases }) =>
 )
 const odd = titled(files.errors.cases, 'odd request', files.errors.bodies)
 
+const stores = new Stores()
 let store: BlobStore
 beforeAll(async () => {
   store = await vectorStore()
 })
 
-describe('the response to every golden request', () => {
+afterAll(async () => {
+  await stores.close()
+})
+
+describe.each(STORE_NAMES)('the response to every golden request, out of %s', name => {
+  beforeAll(async () => {
+    store = await vectorStore(await stores.make(name))
+  })
+
   it.each([...blobs, ...sequences, ...collections, ...odd])('$title', async ({ vector, bodies }) => {
     const response = await answer(vector.request, store)
     expect(response.length).toBe(vector.response.length)
@@ -57,32 +66,35 @@ describe('the response to every golden request', () => {
   })
 })
 
-describe('every golden response of whole blobs, received, can be served on as it came', () => {
-  const whole = [...blobs, ...sequences, ...collections].filter(({ vector }) => {
-    const request = decodeRequest(Buffer.from(vector.request, 'hex'))
-    return (
-      request.type === 'get' &&
-      vector.name !== 'missingChild' &&
-      request.ranges.at(0).isAll &&
-      [...request.ranges].every(([, , ranges]) => ranges.isAll)
-    )
-  })
+describe.each(STORE_NAMES)(
+  'every golden response of whole blobs, received into %s, can be served on',
+  name => {
+    const whole = [...blobs, ...sequences, ...collections].filter(({ vector }) => {
+      const request = decodeRequest(Buffer.from(vector.request, 'hex'))
+      return (
+        request.type === 'get' &&
+        vector.name !== 'missingChild' &&
+        request.ranges.at(0).isAll &&
+        [...request.ranges].every(([, , ranges]) => ranges.isAll)
+      )
+    })
 
-  it.each(whole)('$title', async ({ vector }) => {
-    const response = await answer(vector.request, store)
-    const into = new MemoryStore()
-    await receiveInto(into, vector.request, response)
-    expect(Buffer.compare(await answer(vector.request, into), response)).toBe(0)
-  })
+    it.each(whole)('$title', async ({ vector }) => {
+      const response = await answer(vector.request, store)
+      const into = await stores.make(name)
+      await receiveInto(into, vector.request, response)
+      expect(Buffer.compare(await answer(vector.request, into), response)).toBe(0)
+    })
 
-  it('ends with an error that names the child that the provider lacks, and keeps what came before', async () => {
-    const { vector } = sequences.find(({ vector }) => vector.name === 'missingChild')!
-    const into = new MemoryStore()
-    const response = await answer(vector.request, store)
-    await expect(receiveInto(into, vector.request, response)).rejects.toThrow('does not have blob bf114fb1')
-    expect(Buffer.compare(await answer(vector.request, into), response)).toBe(0)
-  })
-})
+    it('ends with an error that names the child that the provider lacks, and keeps what came before', async () => {
+      const { vector } = sequences.find(({ vector }) => vector.name === 'missingChild')!
+      const into = await stores.make(name)
+      const response = await answer(vector.request, store)
+      await expect(receiveInto(into, vector.request, response)).rejects.toThrow('does not have blob bf114fb1')
+      expect(Buffer.compare(await answer(vector.request, into), response)).toBe(0)
+    })
+  }
+)
 
 async function answer(request: string, from: BlobStore): Promise<Uint8Array> {
   return Buffer.concat(await Array.fromAsync(respond([Buffer.from(request, 'hex')], from)))
