@@ -305,7 +305,7 @@ describe('a home', () => {
       /config\.toml: unknown key "listne"; did you mean "listen"\?/
     )
     await writeFile(folder.in('a', 'config.toml'), '[blob_store]\ntype = "s3"')
-    expectFailure(await run(['add', 'file.bin'], home('a')), EXIT.usage, /no "s3" store yet/)
+    expectFailure(await run(['add', 'file.bin'], home('a')), EXIT.usage, /"blob_store\.bucket": is missing/)
   })
 
   it('serves what another process adds meanwhile; another home gets it by ticket, hash and CID', async () => {

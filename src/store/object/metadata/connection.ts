@@ -74,10 +74,12 @@ function makeFolder(file: string): void {
 /** Comes before anything is written: what belongs to others is not touched. */
 function checkOurs(connection: Connection, file: string): void {
   try {
-    const id = connection.pragma('application_id', { simple: true })
-    if (id === APPLICATION_ID) return
-    const tables = connection.prepare('SELECT count(*) FROM sqlite_schema').pluck().get()
-    if (id === 0 && tables === 0) return
+    // In one view of the database: another process may be making it just now.
+    const { id, tables } = connection.transaction(() => ({
+      id: connection.pragma('application_id', { simple: true }),
+      tables: connection.prepare('SELECT count(*) FROM sqlite_schema').pluck().get()
+    }))()
+    if (id === APPLICATION_ID || (id === 0 && tables === 0)) return
   } catch (cause) {
     if (sqliteCode(cause) !== 'SQLITE_NOTADB') throw cause
     throw new ForeignDatabaseError(
