@@ -15,6 +15,7 @@ import { createLibp2p } from 'libp2p'
 import { streamReader } from '../src/libp2p/stream-reader.ts'
 import { streamWriter, writeAll } from '../src/libp2p/stream-writer.ts'
 import { YAMUX_OPTIONS } from '../src/libp2p/yamux-options.ts'
+import { collectGarbageEarly } from '../src/node/collect-garbage-early.ts'
 import { costSince, endChild, endWithParent, messageFrom, type ProcessCost, startChild } from './lib/child.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 
@@ -163,6 +164,7 @@ function print(
 
 if (import.meta.main) {
   endWithParent()
+  collectGarbageEarly()
   const [half, muxer, address, bytes] = process.argv.slice(2)
   if (half === 'provide') await provide(String(muxer))
   else if (half === 'get') await get(String(muxer), String(address), Number(bytes))

@@ -14,6 +14,7 @@ import { basename, join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs, promisify } from 'node:util'
 import { Client } from 'minio'
+import { collectGarbageEarly } from '../src/node/collect-garbage-early.ts'
 import { Limiter } from '../src/store/limiter.ts'
 import { makeFile } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
@@ -34,6 +35,7 @@ const { values } = parseArgs({
     dir: { type: 'string', default: tmpdir() }
   }
 })
+collectGarbageEarly()
 const bytes = Number(values.mib) * MIB
 const count = Number(values.small)
 const s3 = s3Options()

@@ -9,6 +9,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p, type Libp2p } from 'libp2p'
 import { Hash } from '../../src/hash.ts'
 import { type Blobs, blobs, YAMUX_OPTIONS } from '../../src/libp2p/index.ts'
+import { collectGarbageEarly } from '../../src/node/collect-garbage-early.ts'
 import type { BlobStore } from '../../src/store/index.ts'
 import { costSince, endChild, endWithParent, messageFrom, type ProcessCost, startChild } from './child.ts'
 import { openStore, type StoreName, storeName } from './stores.ts'
@@ -95,6 +96,7 @@ async function get(kind: StoreName, dir: string, hash: string, address: string):
 if (process.argv[1] === import.meta.filename && process.send !== undefined) {
   const [half, ...args] = process.argv.slice(2)
   endWithParent()
+  collectGarbageEarly()
   if (half === 'provide') await provide(storeName(args[0]!), args[1]!, args[2]!)
   else await get(storeName(args[0]!), args[1]!, args[2]!, args[3]!)
 }

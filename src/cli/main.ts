@@ -1,6 +1,7 @@
 /** The `blobs` program. `bin/blobs.js` starts it. */
 import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
+import { collectGarbageEarly } from '../node/collect-garbage-early.ts'
 import { HOME_VARIABLE, homePath } from '../node/home.ts'
 import { ReceiveInterruptedError } from '../node/receive-interrupted.ts'
 import { addCommand } from './add.ts'
@@ -59,6 +60,7 @@ const COMMANDS = [
  * @param args what comes behind the program's name
  */
 export async function main(args: readonly string[]): Promise<void> {
+  collectGarbageEarly()
   // Errors in the command line come up before it is parsed.
   const output = new Output({
     isJson: args.includes('--json'),

@@ -15,6 +15,7 @@
  * await node.stop()
  * ```
  */
+export { collectGarbageEarly } from './collect-garbage-early.ts'
 export { type Config, type ConfigInput, InvalidConfigError, parseConfig } from './config.ts'
 export {
   type CopyOptions,
