@@ -18,6 +18,7 @@ class DiscardingStorage extends MemoryStorage {
         // Something has to be there for it to be complete.
         if (length < partBytes) await upload.put(number, pieces, putOptions)
       },
+      copy: async (number, slice, copyOptions) => await upload.copy(number, slice, copyOptions),
       complete: async size => {
         this.sizes.push(size)
         await upload.abort()

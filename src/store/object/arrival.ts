@@ -14,16 +14,19 @@ import { StoreError } from '../errors.ts'
 import { keepGroups } from '../kept-groups.ts'
 import { Limiter } from '../limiter.ts'
 import { abortable } from '../waiting.ts'
+import { Assembly } from './assembly.ts'
 import type { ObjectContext } from './context.ts'
 import { FragmentLayout } from './fragment.ts'
 import { type Fragment, formatFragment, fragmentsOf, isWholePart } from './fragment-name.ts'
 import { type Fragments, readNodes } from './fragments.ts'
-import { hasOutboard } from './layout.ts'
+import { dataKey, hasOutboard } from './layout.ts'
 import { LivePart } from './live-part.ts'
 import { isServable, listStored } from './lookup.ts'
 import { type GroupSpan, PART_BYTES, type Parts } from './parts.ts'
 import { readInto } from './read-into.ts'
 import { ObjectNotFoundError } from './storage/errors.ts'
+import type { Slice } from './storage/index.ts'
+import { MAX_PARTS } from './storage/part-size.ts'
 
 /** Milliseconds after which a group is saved, whether or not its part is full. */
 export const SAVE_MS = 1000
@@ -39,6 +42,9 @@ const MOST_LIVE_PARTS = 512
 
 /** Fragments that are on their way at once. */
 const MOST_PUTS = 8
+
+/** Blobs of fewer parts are put together at the end, in no time. */
+const LEAST_ASSEMBLED_PARTS = 8
 
 export class Arrival {
   readonly hash: Hash
@@ -64,6 +70,7 @@ export class Arrival {
   #unsavedBytes = 0
   #timer: NodeJS.Timeout | undefined
   #tail: Promise<unknown> = Promise.resolve()
+  #assembly: Assembly | undefined
   #failure: unknown
   #isAbandoned = false
   #isComplete = false
@@ -156,6 +163,17 @@ export class Arrival {
     return this.#savedNodes.get(part)
   }
 
+  /** Where a part's data is, which is saved as one fragment. */
+  sliceOf(part: number): Slice {
+    const key = this.fragments.keyOf(this.fragments.wholePart(part)!)
+    return { key, offset: 0, length: this.parts.bytesOf(this.parts.groupsOf(part)) }
+  }
+
+  /** Makes the data's object of what was put together while the blob was arriving. @returns false when that cannot be done */
+  async completeAssembly(): Promise<boolean> {
+    return (await this.#assembly?.complete(this.size)) ?? false
+  }
+
   /** Saves all that is in memory only. @throws what has kept it from being saved */
   async save(): Promise<void> {
     this.#stopTimer()
@@ -200,6 +218,7 @@ export class Arrival {
     this.#stopTimer()
     await this.#tail
     await Promise.all(Array.from(this.#live.values(), part => part.saving))
+    await this.#assembly?.abort()
   }
 
   /** Waits until nothing is being saved, and gives its memory back. */
@@ -433,8 +452,26 @@ export class Arrival {
     else {
       this.fragments.replace(fragment)
       this.#keepSavedNodes(part, nodes)
+      this.#assemble(part.number)
     }
     part.markSaved(fragment.spans)
+  }
+
+  /** Puts parts together. Not before half of them are there: who wants but some of a blob rarely comes so far. */
+  #assemble(saved: number): void {
+    if (this.#assembly !== undefined) {
+      this.#assembly.add(saved)
+      return
+    }
+    const { count } = this.parts
+    const whole = this.fragments.wholeParts
+    if (count < LEAST_ASSEMBLED_PARTS || count > MAX_PARTS || whole.length < count / 2) return
+    const { storage } = this.#context
+    this.#assembly = new Assembly(
+      () => storage.upload(dataKey(this.hash), PART_BYTES),
+      part => this.sliceOf(part)
+    )
+    for (const part of whole) this.#assembly.add(part)
   }
 
   async #delete(fragments: readonly Fragment[]): Promise<void> {
@@ -516,6 +553,8 @@ export class Arrival {
     }
     metadata.dropFragments(this.hash, gone.map(formatFragment))
     this.fragments.drop(gone)
+    // What was copied of it may have been what it was set aside for.
+    void this.#assembly?.abort()
     return false
   }
 

@@ -109,13 +109,11 @@ async function putOnlyPart({ storage }: ObjectContext, arrival: Arrival, part: L
 }
 
 async function composeParts({ storage }: ObjectContext, arrival: Arrival): Promise<void> {
-  const { hash, size, parts, fragments } = arrival
-  const slices = Array.from({ length: parts.count }, (_, part) => ({
-    key: fragments.keyOf(fragments.wholePart(part)!),
-    offset: 0,
-    length: parts.bytesOf(parts.groupsOf(part))
-  }))
+  const { hash, size, parts } = arrival
   await putStream(storage, outboardKey(hash), outboardBytes(size), outboardOf(storage, arrival))
+  if (await arrival.completeAssembly()) return
+  // From the beginning: there were few parts, or too many, or something has gone wrong.
+  const slices = Array.from({ length: parts.count }, (_, part) => arrival.sliceOf(part))
   await composeMany(storage, dataKey(hash), slices)
 }
 

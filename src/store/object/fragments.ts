@@ -46,6 +46,11 @@ export class Fragments {
     return this.#whole.get(part)
   }
 
+  /** Numbers of the parts of which one fragment is all, in no order. */
+  get wholeParts(): readonly number[] {
+    return Array.from(this.#whole.keys())
+  }
+
   add(fragment: Fragment): void {
     this.#put(fragment)
     this.#held = this.#held.union(chunksOf(fragment))

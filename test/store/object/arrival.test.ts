@@ -599,6 +599,88 @@ describe('the fragments of a blob', () => {
   })
 })
 
+describe('a blob of many parts', () => {
+  const parts = 9
+  const long = blobOf((parts - 1) * PART_BYTES + 12_345, 9)
+  const ofData = (storage: WatchedStorage, wanted: string): number =>
+    storage.calls.filter(({ method, key }) => key === dataKey(long.hash) && method === wanted).length
+
+  it('is put together while it is arriving: at the end there is nothing left to compose', async () => {
+    const storage = new WatchedStorage()
+    const store = await testStore(storage)
+    const writer = await store.writer(long.hash, long.size)
+    await writeBytes(writer, long, 0, 8 * PART_BYTES)
+    while (storage.count('copy') < 7) await setTimeout(5)
+    await writeBytes(writer, long, 8 * PART_BYTES, long.size)
+    await writer.close()
+    await expectComplete(store, storage, long)
+    expect(storage.count('copy')).toBe(parts)
+    expect(storage.count('compose')).toBe(0)
+    expect(ofData(storage, 'complete')).toBe(1)
+  })
+
+  it('is not begun to be put together by who wants less than half of it', async () => {
+    const storage = new WatchedStorage()
+    const store = await testStore(storage)
+    await receive(store, long, bytes(long, 0, 4 * PART_BYTES))
+    expect(ofData(storage, 'upload')).toBe(0)
+    expect(await claimed(store, long)).toBe(4 * PART_BYTES)
+  })
+
+  for (const method of ['upload', 'copy', 'complete'] as const) {
+    it(`is composed at the end when ${method} fails before`, async () => {
+      const storage = new WatchedStorage()
+      storage.before = call => {
+        if (call.method !== method || call.key.endsWith('/outboard')) return
+        if (method === 'copy' && storage.count('copy') < 3) return
+        throw new StorageUnavailableError('not now')
+      }
+      const store = await testStore(storage)
+      await receive(store, long)
+      await expectComplete(store, storage, long)
+      expect(storage.count('compose')).toBe(1)
+      expect(ofData(storage, 'upload')).toBe(1)
+      if (method !== 'upload') expect(ofData(storage, 'abort')).toBeGreaterThan(0)
+    })
+  }
+
+  it('leaves no upload when it stops arriving, and is put together when it goes on', async () => {
+    const storage = new WatchedStorage()
+    const dbPath = await testDatabase()
+    const first = await testStore(storage, dbPath)
+    await receive(first, long, bytes(long, 0, 6 * PART_BYTES))
+    await first.close()
+    expect(ofData(storage, 'upload')).toBe(1)
+    expect(ofData(storage, 'abort')).toBeGreaterThan(0)
+    const second = await testStore(storage, dbPath)
+    expect(await claimed(second, long)).toBe(6 * PART_BYTES)
+    await receive(second, long, bytes(long, 6 * PART_BYTES, long.size))
+    await expectComplete(second, storage, long)
+    expect(storage.count('compose')).toBe(0)
+  })
+
+  it('is given up in the middle of it when it is deleted', async () => {
+    const storage = new WatchedStorage()
+    const gate = new Gate()
+    storage.before = async ({ method }) => {
+      if (method === 'copy') await gate.pass()
+    }
+    const store = await testStore(storage)
+    const writer = await store.writer(long.hash, long.size)
+    await writeBytes(writer, long, 0, 6 * PART_BYTES)
+    await gate.reached
+    const deleting = store.delete(long.hash)
+    await setTimeout(20)
+    gate.open()
+    expect(await deleting).toBe(true)
+    await writer.close()
+    expect(await store.status(long.hash)).toEqual({ state: 'absent' })
+    expect(await leftOvers(storage, long.hash)).toEqual([])
+    expect(ofData(storage, 'abort')).toBeGreaterThan(0)
+    expect(ofData(storage, 'complete')).toBe(0)
+  })
+})
+
 describe('composeMany', () => {
   it('puts together any number of slices, and leaves nothing but the object', async () => {
     const storage = new MemoryStorage()

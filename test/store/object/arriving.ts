@@ -46,7 +46,18 @@ export async function testStore(storage: ObjectStorage, dbPath?: string): Promis
   return store
 }
 
-export type Method = 'put' | 'upload' | 'read' | 'stat' | 'list' | 'delete' | 'compose' | 'move'
+export type Method =
+  | 'put'
+  | 'upload'
+  | 'copy'
+  | 'complete'
+  | 'abort'
+  | 'read'
+  | 'stat'
+  | 'list'
+  | 'delete'
+  | 'compose'
+  | 'move'
 
 export interface Call {
   readonly method: Method
@@ -77,7 +88,22 @@ export class WatchedStorage implements ObjectStorage {
 
   async upload(key: string, partBytes: number, options?: StorageOptions): Promise<Upload> {
     await this.#before('upload', key)
-    return await this.inner.upload(key, partBytes, options)
+    const upload = await this.inner.upload(key, partBytes, options)
+    return {
+      put: async (...args) => await upload.put(...args),
+      copy: async (number, slice, copyOptions) => {
+        await this.#before('copy', slice.key)
+        await upload.copy(number, slice, copyOptions)
+      },
+      complete: async (size, completeOptions) => {
+        await this.#before('complete', key)
+        await upload.complete(size, completeOptions)
+      },
+      abort: async () => {
+        await this.#before('abort', key)
+        await upload.abort()
+      }
+    }
   }
 
   async *read(slice: Slice, options?: StorageOptions): AsyncGenerator<Uint8Array, void, undefined> {

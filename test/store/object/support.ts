@@ -58,6 +58,7 @@ export type Method =
   | 'stat'
   | 'list'
   | 'delete'
+  | 'copy'
   | 'compose'
   | 'move'
 
@@ -103,6 +104,10 @@ export class WatchedStorage implements ObjectStorage {
       put: async (number, pieces, partOptions = {}) => {
         await this.#enter('part', key, partOptions)
         await upload.put(number, pieces, partOptions)
+      },
+      copy: async (number, slice, partOptions = {}) => {
+        await this.#enter('copy', slice.key, partOptions)
+        await upload.copy(number, slice, partOptions)
       },
       complete: async (size, completeOptions = {}) => {
         await this.#enter('complete', key, completeOptions)

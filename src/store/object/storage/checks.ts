@@ -67,13 +67,25 @@ export function checkPart(
   pieces: readonly Uint8Array[],
   partBytes: number
 ): number {
+  const size = bytesOf(pieces)
+  checkPartBytes(key, number, size, partBytes)
+  return size
+}
+
+/** @throws StorageError when the slice cannot be part `number` of an upload */
+export function checkCopy(key: string, number: number, slice: Slice, partBytes: number): void {
+  checkSlice(slice)
+  if (slice.length === 0) throw new StorageError(`part ${number} of ${key} would be nothing of ${slice.key}`)
+  checkPartBytes(key, number, slice.length, partBytes)
+}
+
+function checkPartBytes(key: string, number: number, size: number, partBytes: number): void {
   if (!isCount(number) || number >= MAX_PARTS) {
     throw new StorageError(
       `${key} cannot have a part ${number}: the parts are 0 to ${MAX_PARTS - 1}; use larger ones`
     )
   }
-  const size = bytesOf(pieces)
-  if (size <= partBytes) return size
+  if (size <= partBytes) return
   throw new StorageError(
     `part ${number} of ${key} has ${size} bytes: the upload was begun with parts of ${partBytes}`
   )

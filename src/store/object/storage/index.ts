@@ -44,6 +44,14 @@ export interface Upload {
   put(number: number, pieces: readonly Uint8Array[], options?: StorageOptions): Promise<void>
 
   /**
+   * Makes part `number` out of bytes of another object, without moving them through this process. Otherwise as `put`.
+   *
+   * @throws ObjectNotFoundError when the other object is not there; StorageError when it ends before, or when this storage
+   *   cannot copy by itself: `compose` always can
+   */
+  copy(number: number, slice: Slice, options?: StorageOptions): Promise<void>
+
+  /**
    * Makes the object visible, in place of one that is there already, when parts 0 to the highest are all there and are `size`
    * bytes together. When it has failed, `abort` is what is left to do.
    */

@@ -18,6 +18,9 @@ class SmallParts extends MemoryStorage implements ObjectStorage {
       put: async () => {
         this.parts++
       },
+      copy: async () => {
+        this.parts++
+      },
       complete: async size => {
         this.completed = size
       },

@@ -26,13 +26,17 @@ export async function checkSources(
   }
 }
 
-/** @param storage its name, for messages */
+/**
+ * @param storage its name, for messages
+ * @param start where in the target they begin, in bytes
+ */
 export async function copySlices(
   paths: Paths,
   slices: readonly Slice[],
   target: NewFile,
   storage: string,
-  signal: AbortSignal | undefined
+  signal: AbortSignal | undefined,
+  start = 0
 ): Promise<void> {
   const longest = slices.reduce((most, slice) => Math.max(most, slice.length), 0)
   const blockBytes = Math.min(longest, BLOCK_BYTES)
@@ -40,7 +44,7 @@ export async function copySlices(
   let block = Buffer.allocUnsafeSlow(blockBytes)
   let other = Buffer.allocUnsafeSlow(blockBytes)
   let writing: Promise<void> | undefined
-  let end = 0
+  let end = start
   try {
     for (const { key, offset, length } of slices) {
       await using source = await openObject(paths, key, storage)

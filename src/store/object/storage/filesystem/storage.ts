@@ -86,6 +86,10 @@ export class FilesystemStorage implements ObjectStorage {
       const file = await NewFile.make(this.#uploadFiles.newPath(), this.#isSynced)
       const upload = new FilesystemUpload(key, partBytes, file, {
         name: this.name,
+        copy: async (slice, target, offset, signal) => {
+          await checkSources(this.#paths, [slice], this.name, signal)
+          await copySlices(this.#paths, [slice], target, this.name, signal, offset)
+        },
         place: async path => await this.#tree.place(path, key, () => this.#sweptError(key)),
         ended: () => this.#uploads.delete(upload)
       })

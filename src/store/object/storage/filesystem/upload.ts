@@ -1,13 +1,15 @@
 /** An object that is being written in parts: a file that is written to at the places of the parts. */
-import { checkComplete, checkPart } from '../checks.ts'
+import { checkComplete, checkCopy, checkPart } from '../checks.ts'
 import { StorageError } from '../errors.ts'
-import type { StorageOptions, Upload } from '../index.ts'
+import type { Slice, StorageOptions, Upload } from '../index.ts'
 import { explained } from './errors.ts'
 import type { NewFile } from './new-file.ts'
 
 /** What an upload needs of the storage. */
 export interface UploadOwner {
   readonly name: string
+  /** Copies a slice of an object to a place in the file. */
+  copy(slice: Slice, file: NewFile, offset: number, signal: AbortSignal | undefined): Promise<void>
   /** Makes the file the object. */
   place(file: string): Promise<void>
   ended(upload: FilesystemUpload): void
@@ -37,6 +39,16 @@ export class FilesystemUpload implements Upload {
     await this.#explained(options.signal, () => this.#file.write(pieces, number * this.#partBytes))
     this.#checkOpen()
     this.#parts.set(number, bytes)
+  }
+
+  async copy(number: number, slice: Slice, options: StorageOptions = {}): Promise<void> {
+    const { signal } = options
+    signal?.throwIfAborted()
+    this.#checkOpen()
+    checkCopy(this.#key, number, slice, this.#partBytes)
+    await this.#explained(signal, () => this.#owner.copy(slice, this.#file, number * this.#partBytes, signal))
+    this.#checkOpen()
+    this.#parts.set(number, slice.length)
   }
 
   async complete(size: number, options: StorageOptions = {}): Promise<void> {

@@ -8,6 +8,7 @@ import { setImmediate } from 'node:timers/promises'
 import {
   checkComplete,
   checkCompose,
+  checkCopy,
   checkInside,
   checkKey,
   checkPart,
@@ -48,6 +49,7 @@ export class MemoryStorage implements ObjectStorage {
     options.signal?.throwIfAborted()
     checkUpload(key, partBytes)
     const upload = new MemoryUpload(key, partBytes, {
+      copy: slice => joined(cut(this.#get(slice.key), slice, this.name), slice.length),
       complete: (pieces, size) => this.#set(key, pieces, size),
       end: () => this.#uploads.delete(upload)
     })
@@ -147,6 +149,7 @@ export class MemoryStorage implements ObjectStorage {
 }
 
 interface UploadOwner {
+  copy(slice: Slice): Uint8Array
   complete(pieces: readonly Uint8Array[], size: number): void
   end(): void
 }
@@ -170,6 +173,13 @@ class MemoryUpload implements Upload {
     this.#checkOpen()
     const size = checkPart(this.#key, number, pieces, this.#partBytes)
     this.#parts.set(number, joined(pieces, size))
+  }
+
+  async copy(number: number, slice: Slice, options: StorageOptions = {}): Promise<void> {
+    options.signal?.throwIfAborted()
+    this.#checkOpen()
+    checkCopy(this.#key, number, slice, this.#partBytes)
+    this.#parts.set(number, this.#owner.copy(slice))
   }
 
   async complete(size: number, options: StorageOptions = {}): Promise<void> {

@@ -1,7 +1,7 @@
 /** An object that is being written in parts, as the interface has it. */
-import { checkPart } from '../checks.ts'
+import { checkCopy, checkPart } from '../checks.ts'
 import { StorageError } from '../errors.ts'
-import type { StorageOptions, Upload } from '../index.ts'
+import type { Slice, StorageOptions, Upload } from '../index.ts'
 import type { S3Client } from './client.ts'
 import { Multipart } from './multipart.ts'
 
@@ -42,6 +42,12 @@ export class S3Upload implements Upload {
     this.#check(options.signal)
     const size = checkPart(this.#multipart.key, number, pieces, this.#partBytes)
     await this.#run(options.signal, signal => this.#multipart.put(number, pieces, size, signal))
+  }
+
+  async copy(number: number, slice: Slice, options: StorageOptions = {}): Promise<void> {
+    this.#check(options.signal)
+    checkCopy(this.#multipart.key, number, slice, this.#partBytes)
+    await this.#run(options.signal, signal => this.#multipart.copy(number, slice, signal))
   }
 
   async complete(size: number, options: StorageOptions = {}): Promise<void> {

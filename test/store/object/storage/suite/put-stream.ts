@@ -36,6 +36,7 @@ function watched(storage: ObjectStorage, onPut: (number: number) => Promise<void
         await onPut(number)
         await real.put(number, pieces, options)
       },
+      copy: async (...rest) => await real.copy(...rest),
       complete: async (...rest) => await real.complete(...rest),
       abort: async () => await real.abort()
     }

@@ -9,6 +9,7 @@ import {
   inParallel,
   keysOf,
   MIB,
+  NOT_FOUND,
   readAll,
   type Test
 } from './support.ts'
@@ -70,6 +71,52 @@ export function uploadTests(test: Test): void {
     })
     await upload.complete(content.length)
     await expectObject(storage, 'a', content)
+  })
+
+  test('takes parts out of other objects, among those that are put', async storage => {
+    const source = bytes(12 * MIB, 6)
+    await storage.put('from/a', [source])
+    await storage.put('from/b', [bytes(1000, 7)])
+    const upload = await storage.upload('to/b', 5 * MIB)
+    await upload.copy(2, { key: 'from/a', offset: 7 * MIB, length: 5 * MIB })
+    await upload.put(1, [bytes(5 * MIB, 8)])
+    await upload.copy(3, { key: 'from/b', offset: 1, length: 998 })
+    await upload.copy(0, { key: 'from/a', offset: 17, length: 5 * MIB })
+    await expectNone(storage, 'to/b')
+    await storage.delete(['from/a', 'from/b'])
+    await upload.complete(15 * MIB + 998)
+    await expectObject(
+      storage,
+      'to/b',
+      Buffer.concat([
+        source.subarray(17, 5 * MIB + 17),
+        bytes(5 * MIB, 8),
+        source.subarray(7 * MIB),
+        bytes(1000, 7).subarray(1, 999)
+      ])
+    )
+  })
+
+  test('does not take parts of what is not there', async storage => {
+    await storage.put('short', [bytes(1000, 1)])
+    const upload = await storage.upload('a', 5 * MIB)
+    await expect(upload.copy(0, { key: 'none', offset: 0, length: 10 })).rejects.toMatchObject({
+      ...NOT_FOUND,
+      key: 'none'
+    })
+    for (const [offset, length] of [
+      [0, 1001],
+      [1000, 1],
+      [0, 0],
+      [-1, 10],
+      [0, 5 * MIB + 1]
+    ] as const) {
+      await expect(upload.copy(0, { key: 'short', offset, length })).rejects.toMatchObject(FAILED)
+    }
+    await upload.copy(0, { key: 'short', offset: 0, length: 1000 })
+    await upload.complete(1000)
+    await expectObject(storage, 'a', bytes(1000, 1))
+    await expect(upload.copy(0, { key: 'short', offset: 0, length: 1 })).rejects.toMatchObject(FAILED)
   })
 
   test('takes a part again, and keeps the last one', async storage => {
