@@ -23,6 +23,7 @@ const PAGE = 100
 const CALLS = 100_000
 const WRITES = 10_000
 const OPENINGS = 20
+const OWNER = 'bench'
 
 /** What a measurement found, and what it should be at most. */
 interface Finding {
@@ -94,7 +95,7 @@ const MEASUREMENTS: Readonly<Record<string, (path: string, rows: number) => Prom
     const fragment = await timesOf(WRITES, i =>
       metadata.keepFragment(hashOf(3 * rows + (i >> 5)), { size: 2 ** 40, add: `${i}`, drop: [] })
     )
-    const remove = await timesOf(WRITES, i => metadata.remove(hashOf(2 * rows + i)))
+    const remove = await timesOf(WRITES, i => metadata.remove(hashOf(2 * rows + i), OWNER))
     return [
       { what: 'mark a blob complete', found: spread(complete) },
       { what: 'keep a fragment', found: spread(fragment) },

@@ -26,10 +26,14 @@ CREATE TABLE tags (
   updated_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
--- Blobs that are gone, and whose objects are still to be deleted from the storage.
+-- Blobs that are gone, and whose objects are still to be deleted from the storage: by the open store that is the owner, which
+-- says now and then that it still is.
 CREATE TABLE deletions (
   hash       TEXT PRIMARY KEY CHECK (length(hash) = 52),
-  created_at INTEGER NOT NULL
+  owner      TEXT NOT NULL,
+  is_begun   INTEGER NOT NULL CHECK (is_begun IN (0, 1)),
+  created_at INTEGER NOT NULL,
+  renewed_at INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
 
 -- What is known of the index itself, such as how far a recovery has come.

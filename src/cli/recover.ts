@@ -15,7 +15,7 @@ beside good data is made again. What is not what its name says is never served a
 and told. Blobs, parts of blobs and tags are all back afterwards.
 
 When it is interrupted, run it again: it goes on where it was. A node may serve the home meanwhile, but should fetch nothing.
-The exit code is 7 when anything was damaged.`
+The exit code is 7 when anything was damaged or could not be read.`
 
 interface RecoverFlags {
   readonly fast?: boolean
@@ -55,7 +55,7 @@ async function recover(context: Context, { fast, restart }: RecoverFlags): Promi
     })
     view.end()
     tell(context, report)
-    return report.corrupt === 0 ? EXIT.ok : EXIT.badData
+    return report.corrupt === 0 && report.failed === 0 ? EXIT.ok : EXIT.badData
   } catch (error) {
     view.end()
     if (signal.aborted) output.note('what was found so far is kept: run the same again to go on')
@@ -66,18 +66,20 @@ async function recover(context: Context, { fast, restart }: RecoverFlags): Promi
 }
 
 function tell({ output }: Context, report: RecoveryReport): void {
-  const { complete, partial, repaired, corrupt, orphaned, lost, tags, bytesRead, quarantined } = report
+  const { complete, partial, repaired, corrupt, failed, orphaned, lost, tags, bytesRead, quarantined } =
+    report
   for (const { key, to } of quarantined) {
     output.result({ event: 'quarantined', key, to }, `${key} is not what its name says; it is now ${to}`)
   }
   output.result(
-    { event: 'recovered', complete, partial, repaired, corrupt, orphaned, lost, tags, bytesRead },
+    { event: 'recovered', complete, partial, repaired, corrupt, failed, orphaned, lost, tags, bytesRead },
     [
       `complete  ${plural(complete, 'blob')}`,
       `partial   ${plural(partial, 'blob')}`,
       `tags      ${tags}`,
       `repaired  ${repaired}`,
       `corrupt   ${corrupt}`,
+      ...(failed > 0 ? [`failed    ${plural(failed, 'blob')} could not be read; see with --verbose`] : []),
       `orphaned  ${orphaned}`,
       `lost      ${lost}`,
       `read      ${formatBytes(bytesRead)}`

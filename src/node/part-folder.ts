@@ -8,8 +8,8 @@ import type { Hash } from '../hash.ts'
 import { errorCode, explained, isNotFound } from '../store/fs-errors.ts'
 import type { BlobStore, WaitOptions } from '../store/index.ts'
 import { LegacyFsStore } from '../store/legacy-fs/index.ts'
+import { isRunning } from '../store/processes.ts'
 import { nameOfHash } from './export-plan.ts'
-import { isRunning } from './processes.ts'
 
 /** Another process is receiving the same blob in the same place. */
 export class PartFolderInUseError extends Error {

@@ -4,7 +4,7 @@ import { readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { explained, isNotFound } from '../store/fs-errors.ts'
-import { isRunning } from './processes.ts'
+import { isRunning } from '../store/processes.ts'
 
 const FILE = 'serving.json'
 

@@ -1,19 +1,28 @@
 /** One at a time, per key. */
+import { abortable } from './waiting.ts'
 
 export class KeyedMutex {
   readonly #tails = new Map<string, Promise<void>>()
 
-  /** Runs `action` when all that was asked for before under the same key has ended. Not to be nested. */
-  async run<T>(key: string, action: () => Promise<T>): Promise<T> {
+  /**
+   * Runs `action` when all that was asked for before under the same key has ended. Not to be nested.
+   *
+   * @throws the signal's reason when it aborts while waiting for that
+   */
+  async run<T>(key: string, action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     const before = this.#tails.get(key) ?? Promise.resolve()
-    const running = before.then(action)
-    const settle = () => undefined
-    const tail = running.then(settle, settle)
+    const { promise: ended, resolve: end } = Promise.withResolvers<void>()
+    // Who gives up waiting leaves the line as it is: those behind wait for those before.
+    const tail = before.then(() => ended)
     this.#tails.set(key, tail)
-    try {
-      return await running
-    } finally {
+    void tail.then(() => {
       if (this.#tails.get(key) === tail) this.#tails.delete(key)
+    })
+    try {
+      await abortable(before, signal)
+      return await action()
+    } finally {
+      end()
     }
   }
 }

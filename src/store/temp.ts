@@ -5,12 +5,10 @@
  * are removed, and any file that nobody has touched for a day: pids of another machine, or of another container that shares
  * the folder, tell us nothing.
  */
-import { createHash, randomBytes } from 'node:crypto'
-import { readlinkSync } from 'node:fs'
+import { randomBytes } from 'node:crypto'
 import { readdir, rm } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
-import { errorCode } from './fs-errors.ts'
+import { isRunning, machine } from './processes.ts'
 import { statIfThere } from './stats.ts'
 
 /** Files untouched for this many milliseconds are nobody's. */
@@ -57,27 +55,5 @@ async function isAbandoned(path: string, name: string): Promise<boolean> {
 function mayBeAlive(pid: number, touchedMs: number): boolean {
   // Our own pid, but from before we started: in containers every process has the same pid.
   if (pid === process.pid) return touchedMs > Date.now() - process.uptime() * 1000 - CLOCK_SLACK_MS
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return errorCode(error) !== 'ESRCH'
-  }
-}
-
-let cachedMachine: string | undefined
-
-/** Names the set of processes whose pids can be compared with ours: the machine and, on Linux, the pid namespace. */
-function machine(): string {
-  cachedMachine ??= createHash('sha256').update(`${hostname()} ${pidNamespace()}`).digest('hex').slice(0, 8)
-  return cachedMachine
-}
-
-function pidNamespace(): string {
-  try {
-    return readlinkSync('/proc/self/ns/pid')
-  } catch {
-    // Not Linux: pids are the machine's.
-    return ''
-  }
+  return isRunning(pid)
 }

@@ -54,9 +54,10 @@ export class Arrivals {
    * Lets a writer take part in a blob's arrival. A partial blob of another, unproven size is discarded.
    *
    * @returns undefined when the blob is complete
+   * @throws the signal's reason when it aborts while others are at the blob
    */
-  async attach(hash: Hash, size: number): Promise<Arrival | undefined> {
-    return await this.exclusively(hash, async () => {
+  async attach(hash: Hash, size: number, signal?: AbortSignal): Promise<Arrival | undefined> {
+    const attach = async (): Promise<Arrival | undefined> => {
       const { metadata } = this.#context
       // What a lost database has forgotten, or another node has brought, need not be fetched again.
       if (metadata.find(hash) === undefined && this.find(hash) === undefined) await this.#lookup.relook(hash)
@@ -72,7 +73,8 @@ export class Arrivals {
       live ??= this.#begin(hash, size)
       live.users++
       return live
-    })
+    }
+    return await this.exclusively(hash, attach, signal)
   }
 
   /** Ends a writer's part: completes the blob if it is whole, else saves what is held when nobody else writes. */
@@ -96,18 +98,19 @@ export class Arrivals {
   }
 
   /** Goes on with what a killed process has begun: completing a blob of which all parts are there. */
-  async finishLeftOver(hash: Hash): Promise<void> {
-    await this.exclusively(hash, async () => {
+  async finishLeftOver(hash: Hash, signal: AbortSignal): Promise<void> {
+    const finish = async (): Promise<void> => {
       const row = this.#context.metadata.find(hash)
       if (row?.state !== 'partial' || this.find(hash) !== undefined) return
       const arrival = this.#begin(hash, row.size)
       try {
-        if (isWhole(arrival.held, row.size)) await this.#complete(arrival)
+        if (isWhole(arrival.held, row.size)) await this.#complete(arrival, signal)
       } finally {
         this.#live.delete(hash.toString())
         await arrival.close()
       }
-    })
+    }
+    await this.exclusively(hash, finish, signal)
   }
 
   /** To be called under the mutex when a blob was completed in another way: those who write it have nothing left to do. */
@@ -126,8 +129,9 @@ export class Arrivals {
     return wasHeld
   }
 
-  async exclusively<T>(hash: Hash, action: () => Promise<T>): Promise<T> {
-    return await this.#context.mutex.run(hash.toString(), action)
+  /** @throws the signal's reason when it aborts before the action's turn */
+  async exclusively<T>(hash: Hash, action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
+    return await this.#context.mutex.run(hash.toString(), action, signal)
   }
 
   #begin(hash: Hash, size: number): Arrival {
@@ -137,8 +141,8 @@ export class Arrivals {
     return arrival
   }
 
-  async #complete(arrival: Arrival): Promise<void> {
-    await completeArrival(this.#context, arrival).catch(async error => {
+  async #complete(arrival: Arrival, signal?: AbortSignal): Promise<void> {
+    await completeArrival(this.#context, arrival, signal).catch(async error => {
       if (this.#isDone(arrival)) return
       // Another process may have been faster, and have taken the fragments away.
       await this.#lookup.relook(arrival.hash)

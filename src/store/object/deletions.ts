@@ -1,34 +1,48 @@
 /**
  * Deleting a blob's objects. The index forgets the blob and notes that its objects are to be deleted, in one step; then they
- * are; then the note goes. What a killed process leaves is deleted when the store is opened again.
+ * are; then the note goes.
+ *
+ * The note belongs to the store that made it, and nobody else deletes what it is for as long as that one is at it: somebody may
+ * be adding the blob again as soon as the note is gone, and a request that comes late would take the new objects away. What a
+ * killed process leaves is deleted by the next store that is opened, or that has need of it.
  */
 import type { Hash } from '../../hash.ts'
 import { pause } from '../waiting.ts'
 import type { ObjectContext } from './context.ts'
 import { deleteAll } from './finish.ts'
 import { blobPrefix } from './layout.ts'
+import type { BlobRow, DeletionNote } from './metadata/index.ts'
+import { endOwner, mayBeOpen, newOwner } from './owners.ts'
 
-/** Milliseconds between two looks whether another process has deleted the objects. */
+/** Milliseconds between two looks whether another store has deleted the objects. */
 const POLL_MS = 50
 
-/** How long to wait for that, in ms. Then that process counts as dead, and the work is done here. */
+/** Milliseconds after which a store says again that it is at it. */
+const RENEW_MS = 5_000
+
+/** A store that has not said so for this many milliseconds is taken for dead, even if nothing else tells so. */
 const PATIENCE_MS = 30_000
 
 /** Notes that are read at a time. */
 const PAGE = 100
 
-/** Blobs that are remembered as not deleted; to all others, other processes' patience applies. */
+/** Blobs that are remembered as not deleted; the others are left to whoever opens the store next. */
 const MOST_FAILED = 10_000
 
 export class Deletions {
   readonly #context: ObjectContext
-  /** Blobs of which readers of this process are open, and how many. */
+  readonly #owner = newOwner()
+  /** Called under the blob's mutex when its objects turn out to be needed. */
+  readonly #onKept: (hash: Hash) => Promise<void>
+  /** Blobs of which readers of this store are open, and how many. */
   readonly #readers = new Map<string, number>()
-  /** Blobs whose objects this process has tried to delete, and could not. */
+  /** Blobs whose objects this store has tried to delete, and could not. */
   readonly #failed = new Set<string>()
+  #renewing: NodeJS.Timeout | undefined
 
-  constructor(context: ObjectContext) {
+  constructor(context: ObjectContext, onKept: (hash: Hash) => Promise<void>) {
     this.#context = context
+    this.#onKept = onKept
   }
 
   onReaderOpened(hash: Hash): void {
@@ -36,14 +50,21 @@ export class Deletions {
     this.#readers.set(key, (this.#readers.get(key) ?? 0) + 1)
   }
 
-  /** Whether readers of this process are open. */
+  /** Whether readers of this store are open. */
   isRead(hash: Hash): boolean {
     return this.#readers.has(hash.toString())
   }
 
-  /** Whether this process has tried to delete the blob's objects, and could not. */
+  /** Whether this store has tried to delete the blob's objects, and could not. */
   hasFailed(hash: Hash): boolean {
     return this.#failed.has(hash.toString())
+  }
+
+  /** Has the index forget a blob, and note that its objects are to be deleted. @returns what it was */
+  note(hash: Hash): BlobRow | undefined {
+    const row = this.#context.metadata.remove(hash, this.#owner)
+    if (row !== undefined) this.#keepRenewing()
+    return row
   }
 
   /** Deletes what was to be deleted as soon as nobody reads it. */
@@ -58,14 +79,25 @@ export class Deletions {
     if (this.#context.metadata.isDeletionPending(hash)) await this.#deleteUnderMutex(hash)
   }
 
-  /** Deletes the objects of a blob that the index has forgotten; later if somebody is reading it. Under the blob's mutex. */
+  /**
+   * Deletes the objects of a blob that the index has forgotten; later if somebody is reading it, and not at all if another store
+   * does. Under the blob's mutex.
+   */
   async delete(hash: Hash): Promise<void> {
     if (this.isRead(hash)) return
     const { metadata } = this.#context
-    if (!metadata.isDeletionPending(hash)) return
+    const note = metadata.deletion(hash)
+    if (note === undefined) return
+    const isOurs = note.owner === this.#owner
+    if (!isOurs && !this.#isLeft(note)) return
+    if (!metadata.beginDeletion(hash, note, this.#owner)) return
+    this.#keepRenewing()
     const key = hash.toString()
     try {
-      await deleteAll(this.#context, blobPrefix(hash))
+      if (!isOurs && (await this.#isNewer(hash, note))) return await this.#keep(hash)
+      // Who has been taken for dead, because it stood still, leaves it to who has taken over.
+      const isOwn = () => metadata.deletion(hash)?.owner === this.#owner
+      if (!(await deleteAll(this.#context, blobPrefix(hash), isOwn))) return
     } catch (error) {
       if (this.#failed.size < MOST_FAILED) this.#failed.add(key)
       throw error
@@ -89,16 +121,62 @@ export class Deletions {
     }
   }
 
-  /** Waits until no process is deleting the objects of a blob that is about to be put. */
+  /** Waits until nobody is deleting the objects of a blob that is about to be put. */
   async whenDone(hash: Hash, signal?: AbortSignal): Promise<void> {
     const { metadata } = this.#context
-    const deadline = performance.now() + PATIENCE_MS
-    while (metadata.isDeletionPending(hash)) {
+    for (;;) {
+      const note = metadata.deletion(hash)
+      if (note === undefined) return
       signal?.throwIfAborted()
-      // A reader of ours keeps the objects: putting them again keeps them for good.
+      // A reader keeps the objects: putting them again keeps them for good.
       if (this.isRead(hash)) return
-      if (this.hasFailed(hash) || performance.now() > deadline) return await this.#deleteUnderMutex(hash)
-      await pause(POLL_MS, signal)
+      const hasFailed = note.owner === this.#owner && this.hasFailed(hash)
+      if (hasFailed || this.#isLeft(note)) await this.#deleteUnderMutex(hash)
+      else if (!note.isBegun && metadata.withdrawDeletion(hash)) return
+      else await pause(POLL_MS, signal)
+    }
+  }
+
+  /** To be called when the store has been closed, before the index is. */
+  close(): void {
+    clearInterval(this.#renewing)
+    this.#renewing = undefined
+    endOwner(this.#owner)
+  }
+
+  /** Whether whoever made the note is not there any more. */
+  #isLeft({ owner, renewedAt }: DeletionNote): boolean {
+    return !mayBeOpen(owner) || Date.now() - renewedAt > PATIENCE_MS
+  }
+
+  /**
+   * Whether an object is younger than the note: a database that a power failure or a backup has put back may have notes of
+   * blobs that have been added again since.
+   */
+  async #isNewer(hash: Hash, { createdAt }: DeletionNote): Promise<boolean> {
+    for await (const { modifiedAt } of this.#context.storage.list({ prefix: blobPrefix(hash) })) {
+      if (modifiedAt > createdAt) return true
+    }
+    return false
+  }
+
+  async #keep(hash: Hash): Promise<void> {
+    this.#context.metadata.deletionDone(hash)
+    await this.#onKept(hash)
+  }
+
+  #keepRenewing(): void {
+    this.#renewing ??= setInterval(() => this.#renew(), RENEW_MS).unref()
+  }
+
+  #renew(): void {
+    try {
+      if (this.#context.metadata.renewDeletions(this.#owner) > 0) return
+      clearInterval(this.#renewing)
+      this.#renewing = undefined
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#context.notice(`cannot note that deleting goes on: ${why}`)
     }
   }
 

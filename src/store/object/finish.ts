@@ -24,7 +24,11 @@ const NODES_AHEAD = 8
 const DELETE_AT_ONCE = 1000
 
 /** Turns an arrival that is whole into a complete blob. */
-export async function completeArrival(context: ObjectContext, arrival: Arrival): Promise<void> {
+export async function completeArrival(
+  context: ObjectContext,
+  arrival: Arrival,
+  signal?: AbortSignal
+): Promise<void> {
   const { hash, size, parts } = arrival
   const finish = async (): Promise<void> => {
     await checkStored(context, hash, size)
@@ -41,7 +45,7 @@ export async function completeArrival(context: ObjectContext, arrival: Arrival):
   } else {
     await arrival.saveWholeParts()
     if (!arrival.isComplete) {
-      await composeParts(context, arrival)
+      await composeParts(context, arrival, signal)
       await finish()
     }
   }
@@ -81,18 +85,29 @@ async function checkStored(
   }
 }
 
-/** Deletes all objects whose keys begin with a prefix. */
-export async function deleteAll({ storage }: ObjectContext, prefix: string): Promise<void> {
+/**
+ * Deletes all objects whose keys begin with a prefix.
+ *
+ * @param isWanted asked before each request
+ * @returns false when it was not wanted to the end
+ */
+export async function deleteAll(
+  { storage }: ObjectContext,
+  prefix: string,
+  isWanted: () => boolean = () => true
+): Promise<boolean> {
   let keys: string[] = []
-  const flush = async (): Promise<void> => {
-    await storage.delete(keys)
+  const flush = async (): Promise<boolean> => {
+    if (!isWanted()) return false
+    if (keys.length > 0) await storage.delete(keys)
     keys = []
+    return true
   }
   for await (const { key } of storage.list({ prefix })) {
     keys.push(key)
-    if (keys.length === DELETE_AT_ONCE) await flush()
+    if (keys.length === DELETE_AT_ONCE && !(await flush())) return false
   }
-  if (keys.length > 0) await flush()
+  return await flush()
 }
 
 async function putOnlyPart({ storage }: ObjectContext, arrival: Arrival, part: LivePart): Promise<void> {
@@ -108,13 +123,19 @@ async function putOnlyPart({ storage }: ObjectContext, arrival: Arrival, part: L
   await storage.put(dataKey(hash), [part.view(part.groups)])
 }
 
-async function composeParts({ storage }: ObjectContext, arrival: Arrival): Promise<void> {
+async function composeParts(
+  { storage }: ObjectContext,
+  arrival: Arrival,
+  signal: AbortSignal | undefined
+): Promise<void> {
   const { hash, size, parts } = arrival
-  await putStream(storage, outboardKey(hash), outboardBytes(size), outboardOf(storage, arrival))
+  await putStream(storage, outboardKey(hash), outboardBytes(size), outboardOf(storage, arrival), {
+    signal
+  })
   if (await arrival.completeAssembly()) return
   // From the beginning: there were few parts, or too many, or something has gone wrong.
   const slices = Array.from({ length: parts.count }, (_, part) => arrival.sliceOf(part))
-  await composeMany(storage, dataKey(hash), slices)
+  await composeMany(storage, dataKey(hash), slices, { signal })
 }
 
 /**

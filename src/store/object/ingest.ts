@@ -199,7 +199,7 @@ export class Ingest {
   ): Promise<void> {
     if (size === 0) return
     await this.#whenDeleted(hash, signal)
-    await this.#arrivals.exclusively(hash, async () => {
+    const place = async (): Promise<void> => {
       const { storage, metadata } = this.#context
       const row = metadata.find(hash)
       if (row?.state === 'complete' || isDear) {
@@ -218,7 +218,8 @@ export class Ingest {
       if (isDear) await publish(this.#context, hash, size)
       else metadata.markComplete(hash, { size, hasOutboard: hasOutboard(size) })
       await this.#onComplete(hash, size, row?.state === 'partial')
-    })
+    }
+    await this.#arrivals.exclusively(hash, place, signal)
   }
 
   async #onComplete(hash: Hash, size: number, wasPartial: boolean): Promise<void> {

@@ -7,7 +7,7 @@
  * blobs/{hash}/partial/{fragment}   what is held of a blob that is not complete (`fragment-name.ts`)
  * tags/{hash of the name}           a tag, as JSON
  * quarantine/{hash}/{what}-{time}   what did not match its key: never deleted by us
- * temp/{random}                     a stream that is being added
+ * temp/{random}                     a stream that is being added, or a piece of what is being composed
  * ```
  *
  * `{hash}` is in base32, whose order is that of the keys.
@@ -21,8 +21,11 @@ export const TAGS_PREFIX = 'tags/'
 export const TEMP_PREFIX = 'temp/'
 export const QUARANTINE_PREFIX = 'quarantine/'
 
-/** Objects under `temp/`, and uploads never completed, are swept when they are older than this many milliseconds. */
-export const ABANDONED_MS = 24 * 60 * 60 * 1000
+/**
+ * Objects under `temp/`, and uploads never completed, are swept when they are older than this many milliseconds. Another node may
+ * be writing them, over a line on which a large blob takes days.
+ */
+export const ABANDONED_MS = 7 * 24 * 60 * 60 * 1000
 
 /** All keys of a blob begin with this. */
 export function blobPrefix(hash: Hash): string {
@@ -56,9 +59,26 @@ export function isTagKey(key: string): boolean {
   return /^tags\/[a-z2-7]{52}$/.test(key)
 }
 
+/** Characters of a fragment's name that its key in the quarantine keeps: with the time, no more than a file's name may have. */
+const MOST_WHAT_CHARS = 220
+
 /** Where what does not match its key is kept for somebody to look at. */
 export function quarantineKey(hash: Hash, what: string, now: number): string {
-  return `${QUARANTINE_PREFIX}${hash.toBase32()}/${what}-${now}`
+  return `${QUARANTINE_PREFIX}${hash.toBase32()}/${what.slice(0, MOST_WHAT_CHARS)}-${now}`
+}
+
+/** Whether a key is one of those that are made for what is being written. */
+export function isTempKey(key: string): boolean {
+  return /^temp\/[0-9a-f]{32}(-[0-9]+)?$/.test(key)
+}
+
+/** Whether a key can be one of a store's: a bucket may have objects of others, too. */
+export function isOwnKey(key: string): boolean {
+  return isTempKey(key) || isTagKey(key) || parseBlobKey(key) !== undefined || isQuarantineKey(key)
+}
+
+function isQuarantineKey(key: string): boolean {
+  return /^quarantine\/[a-z2-7]{52}\/[a-z0-9._-]+-[0-9]+$/.test(key)
 }
 
 /** What a key under {@link BLOBS_PREFIX} is. */

@@ -25,6 +25,7 @@ import { ABSENT, EMPTY_BLOB, partialStatus } from '../status.ts'
 import { abortable } from '../waiting.ts'
 import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
 import { Arrivals } from './arrivals.ts'
+import { Backoff } from './backoff.ts'
 import type { ObjectContext } from './context.ts'
 import { checkData, isFragmentRight, setAside, setBlobAside } from './damage.ts'
 import { Deletions } from './deletions.ts'
@@ -40,7 +41,9 @@ import {
   blobPrefix,
   dataKey,
   hasOutboard,
+  isOwnKey,
   isTagKey,
+  isTempKey,
   outboardKey,
   parseBlobKey,
   partialPrefix,
@@ -77,6 +80,9 @@ const MOST_NOTICES = 1000
 /** Rows that are read at a time. */
 const PAGE = 100
 
+/** Milliseconds between two looks for what was left behind. */
+const TIDY_MS = 60 * 60 * 1000
+
 /**
  * Whether the index knows of all that is in the storage: `whole` or `unknown`. It does not when it was made for a storage that
  * had blobs already; `recoverFromStorage` mends that. When nothing is noted yet, one has to look.
@@ -107,6 +113,11 @@ export class ObjectStore implements BlobStore {
   readonly #notices = new Set<string>()
   /** Deletions that have waited for the last reader. */
   readonly #deleting = new Set<Promise<void>>()
+  /** Blobs that could not be put together. */
+  readonly #unfinished = new Backoff()
+  /** Blobs that are being read through, because somebody says that they are damaged. */
+  readonly #looking = new Map<string, Promise<void>>()
+  #tidying: NodeJS.Timeout | undefined
 
   private constructor(metadata: Metadata, storage: ObjectStorage, options: ObjectStoreOptions) {
     this.#options = options
@@ -129,7 +140,9 @@ export class ObjectStore implements BlobStore {
     }
     this.#lookup = new Lookup(this.#context)
     this.#arrivals = new Arrivals(this.#context, this.#lookup)
-    this.#deletions = new Deletions(this.#context)
+    this.#deletions = new Deletions(this.#context, async hash => {
+      await this.#lookup.relook(hash)
+    })
     this.#ingest = new Ingest(this.#context, this.#arrivals, this.#maxBlobSize, (hash, signal) =>
       this.#deletions.whenDone(hash, signal)
     )
@@ -249,7 +262,7 @@ export class ObjectStore implements BlobStore {
       try {
         await exportFile(reader, target, { ...options, signal })
       } catch (error) {
-        if (error instanceof CorruptSourceError) await this.#reportDamage(hash)
+        if (error instanceof CorruptSourceError) await this.#reportDamage(hash, signal)
         throw error
       }
       if (options.mode === 'move') await this.#remove(hash)
@@ -285,8 +298,8 @@ export class ObjectStore implements BlobStore {
   }
 
   async reportDamage(hash: Hash): Promise<BlobStatus> {
-    return await this.#lifetime.run(undefined, async () => {
-      await this.#reportDamage(hash)
+    return await this.#lifetime.run(undefined, async signal => {
+      await this.#reportDamage(hash, signal)
       return await this.#status(hash)
     })
   }
@@ -308,7 +321,7 @@ export class ObjectStore implements BlobStore {
       this.#context.mutex.run(RECOVERY, async () => {
         const report = await recover(this.#context, this.#arrivals, { ...options, signal })
         const { metadata, storage } = this.#context
-        metadata.setFact(INDEX_FACT, 'whole')
+        metadata.setFact(INDEX_FACT, report.failed === 0 ? 'whole' : 'unknown')
         metadata.setFact(STORAGE_FACT, storage.name)
         return report
       })
@@ -316,12 +329,14 @@ export class ObjectStore implements BlobStore {
   }
 
   async close(): Promise<void> {
+    clearInterval(this.#tidying)
     await this.#lifetime.end()
     const endings = await Promise.allSettled([...this.#writers].map(writer => writer.close()))
     await Promise.all([...this.#readers].map(reader => reader.close()))
     await Promise.all(this.#deleting)
     this.#watchers.notifyAll()
     await this.#context.cache.close()
+    this.#deletions.close()
     this.#context.metadata.close()
     await this.#context.storage.close()
     for (const ending of endings) if (ending.status === 'rejected') throw ending.reason
@@ -359,11 +374,15 @@ export class ObjectStore implements BlobStore {
     const madeFor = metadata.fact(STORAGE_FACT)
     if (madeFor === undefined) metadata.setFact(STORAGE_FACT, storage.name)
     if (madeFor !== undefined && madeFor !== storage.name) {
-      metadata.setFact(INDEX_FACT, 'unknown')
+      metadata.transaction(() => {
+        metadata.setFact(INDEX_FACT, 'unknown')
+        // What was to be deleted there must not be deleted here.
+        metadata.forgetDeletions()
+      })
       this.#notice(
         `the database was made for ${madeFor}, and is used for ${storage.name} now; what it lists may be wrong until: blobs recover`
       )
-      // What was to be deleted there must not be deleted here.
+      this.#beginTidying()
       return
     }
     if (metadata.fact(INDEX_FACT) === undefined) {
@@ -374,10 +393,26 @@ export class ObjectStore implements BlobStore {
         `${storage.name} has blobs that the database does not know; they are served, but not listed, until: blobs recover`
       )
     }
-    // What was left behind is no hurry, and no reason not to begin.
-    this.#lifetime
-      .run(undefined, signal => this.#tidy(signal))
-      .catch(error => this.#noticeFailure(`tidy up ${storage.name}`, error))
+    this.#beginTidying()
+  }
+
+  /** What was left behind is no hurry, and no reason not to begin. Nodes that run for months leave things behind, too. */
+  #beginTidying(): void {
+    this.#tidying = setInterval(() => this.#tidyNow(), TIDY_MS).unref()
+    this.#tidyNow()
+  }
+
+  #tidyNow(): void {
+    const steps = [
+      (signal: AbortSignal) => this.#deletions.resume(signal),
+      (signal: AbortSignal) => this.#sweepUploads(signal),
+      (signal: AbortSignal) => this.#sweepTemp(signal)
+    ]
+    for (const step of steps) {
+      this.#lifetime
+        .run(undefined, step)
+        .catch(error => this.#noticeFailure(`tidy up ${this.#context.storage.name}`, error))
+    }
   }
 
   /** A new database knows nothing. When there is nothing to know, it knows all. */
@@ -395,13 +430,15 @@ export class ObjectStore implements BlobStore {
     return true
   }
 
-  async #tidy(signal: AbortSignal): Promise<void> {
-    await this.#deletions.resume(signal)
+  async #sweepUploads(signal: AbortSignal): Promise<void> {
+    await this.#context.storage.sweepUploads(Date.now() - ABANDONED_MS, { signal, of: isOwnKey })
+  }
+
+  async #sweepTemp(signal: AbortSignal): Promise<void> {
     const before = Date.now() - ABANDONED_MS
-    await this.#context.storage.sweepUploads(before, { signal })
     const abandoned: string[] = []
     for await (const { key, modifiedAt } of this.#context.storage.list({ prefix: TEMP_PREFIX, signal })) {
-      if (modifiedAt < before) abandoned.push(key)
+      if (modifiedAt < before && isTempKey(key)) abandoned.push(key)
       if (abandoned.length === PAGE) await this.#context.storage.delete(abandoned.splice(0), { signal })
     }
     if (abandoned.length > 0) await this.#context.storage.delete(abandoned, { signal })
@@ -445,13 +482,25 @@ export class ObjectStore implements BlobStore {
     const { held } = new Fragments(hash, row.size, metadata.fragments(hash))
     if (!isWhole(held, row.size)) return row
     try {
-      await abortable(this.#arrivals.finishLeftOver(hash), signal)
+      await abortable(this.#finishLeftOver(hash), signal)
     } catch (error) {
       signal?.throwIfAborted()
       // It can be read as it is, and is tried again by the next one to ask.
       this.#noticeFailure(`put blob ${hash} together`, error)
     }
     return metadata.find(hash)
+  }
+
+  /** Puts a blob together that is all there. When that has failed, not again before some time has passed. */
+  async #finishLeftOver(hash: Hash): Promise<void> {
+    if (this.#unfinished.mustWait(hash)) return
+    try {
+      await this.#lifetime.run(undefined, ending => this.#arrivals.finishLeftOver(hash, ending))
+      this.#unfinished.succeeded(hash)
+    } catch (error) {
+      this.#unfinished.failed(hash)
+      throw error
+    }
   }
 
   async #open(hash: Hash, { ranges, signal }: OpenOptions): Promise<BlobReader | undefined> {
@@ -502,19 +551,19 @@ export class ObjectStore implements BlobStore {
   /** An object is gone that the index said was there. */
   #onMissing(hash: Hash): void {
     this.#lifetime
-      .run(undefined, async () => {
-        await this.#arrivals.exclusively(hash, () => this.#lookAgain(hash))
+      .run(undefined, async signal => {
+        await this.#arrivals.exclusively(hash, () => this.#lookAgain(hash, signal), signal)
         this.#context.changed(hash)
       })
       .catch(error => this.#noticeFailure(`look for blob ${hash}`, error))
   }
 
-  async #lookAgain(hash: Hash): Promise<void> {
+  async #lookAgain(hash: Hash, signal: AbortSignal): Promise<void> {
     const { metadata, storage } = this.#context
     const row = metadata.find(hash)
     const data = row?.state === 'complete' ? await storage.stat(dataKey(hash)) : undefined
     // The data is there, so it was the outboard, and that can be mended.
-    if (data !== undefined) await this.#mendComplete(hash, row!.size)
+    if (data !== undefined) await this.#mendComplete(hash, row!.size, signal)
     else await this.#lookup.relook(hash)
   }
 
@@ -528,7 +577,7 @@ export class ObjectStore implements BlobStore {
       // Whoever reads what has come so far goes on: it has to be in the storage then.
       if (live !== undefined && this.#deletions.isRead(hash)) await live.save().catch(() => undefined)
       await this.#arrivals.abandon(hash)
-      const wasThere = metadata.remove(hash) !== undefined
+      const wasThere = this.#deletions.note(hash) !== undefined
       if (wasThere || wasArriving) this.#context.changed(hash)
       if (wasThere || this.#deletions.hasFailed(hash)) await this.#deletions.delete(hash)
       // What was on its way to the storage when the arrival ended is in no index.
@@ -538,22 +587,37 @@ export class ObjectStore implements BlobStore {
     })
   }
 
-  async #reportDamage(hash: Hash): Promise<void> {
+  /** One look serves all who report the same blob meanwhile: it reads all of it. */
+  async #reportDamage(hash: Hash, signal: AbortSignal): Promise<void> {
     if (hash.equals(EMPTY_HASH)) return
-    await this.#arrivals.exclusively(hash, async () => {
+    const key = hash.toString()
+    let looking = this.#looking.get(key)
+    if (looking === undefined) {
+      looking = this.#lifetime
+        .run(undefined, ending => this.#lookForDamage(hash, ending))
+        .finally(() => this.#looking.delete(key))
+      this.#looking.set(key, looking)
+    }
+    await abortable(looking, signal)
+  }
+
+  async #lookForDamage(hash: Hash, signal: AbortSignal): Promise<void> {
+    const look = async (): Promise<void> => {
       const { metadata, cache } = this.#context
       const row = metadata.find(hash)
       cache.forget(outboardKey(hash))
-      if (row?.state === 'complete') await this.#mendComplete(hash, row.size)
-      else if (row !== undefined) await this.#mendPartial(hash)
+      if (row?.state === 'complete') await this.#mendComplete(hash, row.size, signal)
+      else if (row !== undefined) await this.#mendPartial(hash, signal)
       this.#context.changed(hash)
-    })
+    }
+    await this.#arrivals.exclusively(hash, look, signal)
   }
 
-  async #mendComplete(hash: Hash, size: number): Promise<void> {
+  async #mendComplete(hash: Hash, size: number, signal: AbortSignal): Promise<void> {
     const { metadata, storage } = this.#context
-    const stored = await storage.stat(dataKey(hash))
-    const state = stored === undefined ? 'gone' : await checkData(this.#context, hash, stored.size)
+    const stored = await storage.stat(dataKey(hash), { signal })
+    const state =
+      stored === undefined ? 'gone' : await checkData(this.#context, hash, stored.size, { signal })
     if (state === 'gone') {
       metadata.forget(hash)
       this.#notice(`the data of blob ${hash} is gone from ${storage.name}; add or fetch the blob again`)
@@ -572,12 +636,12 @@ export class ObjectStore implements BlobStore {
   }
 
   /** Sets the wrong fragments aside. The others stay, unless somebody is adding to them at this moment. */
-  async #mendPartial(hash: Hash): Promise<void> {
+  async #mendPartial(hash: Hash, signal: AbortSignal): Promise<void> {
     const { metadata, storage } = this.#context
     await this.#arrivals.abandon(hash)
     for (const name of metadata.fragments(hash)) {
       const key = `${partialPrefix(hash)}${name}`
-      const isRight = await this.#isFragmentRight(hash, name, await storage.stat(key))
+      const isRight = await this.#isFragmentRight(hash, name, await storage.stat(key, { signal }), signal)
       if (isRight) continue
       metadata.dropFragments(hash, [name])
       if (isRight === undefined) continue
@@ -593,11 +657,12 @@ export class ObjectStore implements BlobStore {
   async #isFragmentRight(
     hash: Hash,
     name: string,
-    stored: ObjectInfo | undefined
+    stored: ObjectInfo | undefined,
+    signal: AbortSignal
   ): Promise<boolean | undefined> {
     if (stored === undefined) return undefined
     const fragment = parseFragment(name)
     if (fragment === undefined || !isRightLength(fragment, stored.size)) return false
-    return await isFragmentRight(this.#context, hash, fragment)
+    return await isFragmentRight(this.#context, hash, fragment, { signal })
   }
 }

@@ -65,7 +65,7 @@ export class ObjectWriter implements BlobWriter {
     signal?.throwIfAborted()
     if (this.#isComplete || isNothing(verified, this.size)) return
     if (groupCount(this.size) === 1) return await this.#writeSmall(verified)
-    this.#attaching ??= this.#home.arrivals.attach(this.hash, this.size)
+    this.#attaching ??= this.#home.arrivals.attach(this.hash, this.size, signal)
     const arrival = await abortable(this.#attaching, signal)
     this.#isComplete = arrival === undefined
     await arrival?.write(verified, signal)

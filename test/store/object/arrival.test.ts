@@ -692,7 +692,7 @@ describe('composeMany', () => {
       slices.push({ key: `piece-${i}`, offset: 7, length: piece.length })
     }
     for (const most of [2, 3, 4, 7, 8, 9]) {
-      await composeMany(storage, 'whole', slices.slice(0, most === 2 ? 4 : 8), most)
+      await composeMany(storage, 'whole', slices.slice(0, most === 2 ? 4 : 8), { most })
       const stored = new Uint8Array(most === 2 ? 20 * MIB : content.length)
       await readInto(storage, 'whole', 0, stored)
       expect(Buffer.compare(stored, content.subarray(0, stored.length))).toBe(0)
@@ -708,7 +708,7 @@ describe('composeMany', () => {
     storage.before = ({ method, key }) => {
       if (method === 'compose' && key === 'whole') throw new StorageUnavailableError('not now')
     }
-    await expect(composeMany(storage, 'whole', slices, 2)).rejects.toThrow('not now')
+    await expect(composeMany(storage, 'whole', slices, { most: 2 })).rejects.toThrow('not now')
     expect(await Array.fromAsync(storage.inner.list({ prefix: 'temp/' }))).toEqual([])
   })
 })

@@ -9,6 +9,7 @@ import {
   contentOf,
   cutOff,
   flipByte,
+  gate,
   groups,
   hasContent,
   keysOf,
@@ -163,4 +164,32 @@ it('nothing is to be said of the empty blob, or of one that is not there', async
   expect(await store.reportDamage(EMPTY_HASH)).toEqual({ state: 'complete', size: 0 })
   expect(await store.reportDamage(blob.hash)).toEqual({ state: 'absent' })
   expect(store.notices).toEqual([])
+})
+
+describe('looking for damage', () => {
+  it('is done once for all who tell of it at the same time', async () => {
+    const { storage, store } = await withBlob()
+    storage.calls.length = 0
+    const reports = await Promise.all(Array.from({ length: 20 }, () => store.reportDamage(blob.hash)))
+    expect(reports).toHaveLength(20)
+    expect(storage.count('read', /data/)).toBe(1)
+    await store.reportDamage(blob.hash)
+    expect(storage.count('read', /data/)).toBe(2)
+  })
+
+  it('ends when the store is closed', async () => {
+    const { storage, store } = await withBlob()
+    const reading = gate()
+    storage.before = async ({ method, key }, signal) => {
+      if (method !== 'read' || key !== dataKey(blob.hash)) return
+      reading.pass()
+      await new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason)))
+    }
+    const report = store.reportDamage(blob.hash)
+    const failing = expect(report).rejects.toMatchObject({ name: 'StoreClosedError' })
+    await reading.reached
+    await store.close()
+    await failing
+    expect(await keysOf(storage)).toHaveLength(2)
+  })
 })

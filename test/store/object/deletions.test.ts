@@ -1,5 +1,6 @@
 /** Deleting: what goes at once, what waits for readers, and what a killed process leaves. */
 import { join } from 'node:path'
+import Database from 'better-sqlite3'
 import { describe, expect, it } from 'vitest'
 import { encode } from '../../../src/bao/encoder.ts'
 import { ChunkRanges } from '../../../src/bao/ranges.ts'
@@ -7,7 +8,9 @@ import { ABANDONED_MS, blobPrefix } from '../../../src/store/object/layout.ts'
 import { Metadata } from '../../../src/store/object/metadata/index.ts'
 import type { ObjectInfo, StorageOptions } from '../../../src/store/object/storage/index.ts'
 import { MemoryStorage } from '../../../src/store/object/storage/memory/index.ts'
+import { pause } from '../../../src/store/waiting.ts'
 import {
+  contentOf,
   gate,
   groups,
   hasContent,
@@ -24,6 +27,12 @@ import {
 } from './support.ts'
 
 const blob = sampleBlob(3 * MIB)
+
+/** A store that is not open. */
+const OWNER = 'killed'
+
+/** Number of the temporary object that is not old. */
+const NEW = 0xabcdef
 
 function failOnDelete(storage: WatchedStorage): void {
   storage.before = ({ method }) => {
@@ -118,7 +127,7 @@ describe('a deletion that fails', () => {
       }
       if (how === 'in one that was killed') {
         using metadata = Metadata.open(dbPath)
-        metadata.remove(blob.hash)
+        metadata.remove(blob.hash, OWNER)
       }
       const store = await testStore(new WatchedStorage(inner), { dbPath })
       expect(await store.status(blob.hash)).toEqual({ state: 'absent' })
@@ -136,7 +145,7 @@ describe('a deletion that fails', () => {
     }
     {
       using metadata = Metadata.open(dbPath)
-      metadata.remove(blob.hash)
+      metadata.remove(blob.hash, OWNER)
     }
     const storage = new WatchedStorage(inner)
     failOnDelete(storage)
@@ -156,10 +165,106 @@ describe('a deletion that fails', () => {
     }
     {
       using metadata = Metadata.open(dbPath)
-      for (const { hash } of blobs) metadata.remove(hash)
+      for (const { hash } of blobs) metadata.remove(hash, OWNER)
     }
     await testStore(new WatchedStorage(inner), { dbPath })
     await until(async () => (await keysOf(inner)).length === 0)
+  })
+})
+
+describe('a deletion that another store is at', () => {
+  /** Two stores on one database, as two processes have them. The first has a blob, and deletes it when it may. */
+  async function deleting() {
+    const inner = new MemoryStorage()
+    const dbPath = join(await testFolder(), 'blobs.db')
+    const storage = new WatchedStorage(inner)
+    const store = await testStore(storage, { dbPath })
+    await store.addBytes(blob.data)
+    const door = gate()
+    storage.before = async ({ method }) => {
+      if (method === 'delete') await door.pass()
+    }
+    return { inner, dbPath, store, door }
+  }
+
+  it('is left to it, and a blob that is added meanwhile stays', async () => {
+    const { inner, dbPath, store, door } = await deleting()
+    const deletion = store.delete(blob.hash)
+    await door.reached
+    const storage = new WatchedStorage(inner)
+    const other = await testStore(storage, { dbPath })
+    const adding = other.addBytes(blob.data)
+    await pause(200)
+    expect(storage.count('delete', /blobs/)).toBe(0)
+    expect(await keysOf(inner)).toHaveLength(2)
+    door.open()
+    expect(await deletion).toBe(true)
+    await adding
+    expect(await store.status(blob.hash)).toMatchObject({ state: 'complete' })
+    await serve(other, blob.hash)
+  })
+
+  it('waits for its readers, and is withdrawn when the blob is added again', async () => {
+    const { inner, dbPath, store, door } = await deleting()
+    door.open()
+    const reader = (await store.open(blob.hash))!
+    await store.delete(blob.hash)
+    const other = await testStore(new WatchedStorage(inner), { dbPath })
+    await pause(100)
+    for await (const _piece of encode(blob.hash, reader, ChunkRanges.all));
+    await other.addBytes(blob.data)
+    await reader.close()
+    await store.close()
+    expect(await other.status(blob.hash)).toMatchObject({ state: 'complete' })
+    await serve(other, blob.hash)
+  })
+
+  it('is taken over when nothing was heard of it for long', async () => {
+    const { inner, dbPath, store, door } = await deleting()
+    const deletion = store.delete(blob.hash)
+    await door.reached
+    const database = new Database(dbPath)
+    database.exec('UPDATE deletions SET renewed_at = renewed_at - 31000')
+    database.close()
+    const other = await testStore(new WatchedStorage(inner), { dbPath })
+    await until(async () => (await keysOf(inner)).length === 0)
+    await other.addBytes(blob.data)
+    door.open()
+    await deletion
+    await other.addBytes(sampleBlob(9).data)
+    expect(await other.status(blob.hash)).toMatchObject({ state: 'complete' })
+  })
+
+  it('was noted before the blob was put again, which a power failure has taken back: the blob stays', async () => {
+    const { inner, dbPath, store } = await deleting()
+    await store.close()
+    {
+      using metadata = Metadata.open(dbPath)
+      metadata.remove(blob.hash, OWNER)
+    }
+    await pause(5)
+    for (const key of await keysOf(inner)) await inner.put(key, [await contentOf(inner, key)])
+    const again = await testStore(new WatchedStorage(inner), { dbPath })
+    await until(async () => (await again.status(blob.hash)).state === 'complete')
+    await serve(again, blob.hash)
+  })
+
+  it('of another storage is forgotten', async () => {
+    const { inner, dbPath, store } = await deleting()
+    await store.close()
+    {
+      using metadata = Metadata.open(dbPath)
+      metadata.remove(blob.hash, OWNER)
+    }
+    const elsewhere = Object.assign(new WatchedStorage(inner), { name: 'elsewhere' })
+    {
+      await using other = await testStore(elsewhere, { dbPath })
+      expect(await other.recoverFromStorage()).toMatchObject({ complete: 1 })
+    }
+    const again = await testStore(elsewhere, { dbPath })
+    await pause(100)
+    expect(await again.status(blob.hash)).toMatchObject({ state: 'complete' })
+    await serve(again, blob.hash)
   })
 })
 
@@ -303,7 +408,7 @@ describe('at opening', () => {
 
       override async *list(options = {}): AsyncGenerator<ObjectInfo, void, undefined> {
         for await (const info of super.list(options)) {
-          const age = info.key.endsWith('old') ? ABANDONED_MS + 1000 : ABANDONED_MS - 60_000
+          const age = info.key.endsWith(NEW.toString(16)) ? ABANDONED_MS - 60_000 : ABANDONED_MS + 1000
           yield { ...info, modifiedAt: Date.now() - age }
         }
       }
@@ -314,20 +419,22 @@ describe('at opening', () => {
       }
     }
     const storage = new Aged()
-    for (let i = 0; i < 700; i++) await storage.put(`temp/${i}old`, [])
-    for (const key of ['temp/new', 'blobs/old', 'tags/old', 'quarantine/old', 'elsewhere/old']) {
-      await storage.put(key, [])
-    }
+    const temp = (i: number): string => `temp/${i.toString(16).padStart(32, '0')}`
+    for (let i = 0; i < 700; i++) await storage.put(temp(i), [])
+    await storage.put(`${temp(700)}-12`, [])
+    const others = [
+      'blobs/old',
+      'tags/old',
+      'quarantine/old',
+      'elsewhere/old',
+      'temp/reports/old',
+      'temp/old'
+    ]
+    for (const key of [temp(NEW), ...others]) await storage.put(key, [])
     const now = Date.now()
     const store = await testStore(storage)
-    await until(async () => (await keysOf(storage, 'temp/')).length === 1)
-    expect(await keysOf(storage)).toEqual([
-      'blobs/old',
-      'elsewhere/old',
-      'quarantine/old',
-      'tags/old',
-      'temp/new'
-    ])
+    await until(async () => (await keysOf(storage, 'temp/')).length === 3)
+    expect(await keysOf(storage)).toEqual([temp(NEW), ...others].sort())
     expect(storage.swept! - now + ABANDONED_MS).toBeGreaterThanOrEqual(0)
     expect(storage.swept!).toBeLessThanOrEqual(Date.now() - ABANDONED_MS)
     expect(store.notices).toEqual([])

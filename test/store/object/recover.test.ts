@@ -7,6 +7,7 @@ import { ChunkRanges } from '../../../src/bao/ranges.ts'
 import { EMPTY_HASH } from '../../../src/hash.ts'
 import { dataKey, outboardKey, partialPrefix, tagKey } from '../../../src/store/object/layout.ts'
 import type { RecoveryProgress, RecoveryReport } from '../../../src/store/object/recover/index.ts'
+import { StorageAccessError, StorageUnavailableError } from '../../../src/store/object/storage/errors.ts'
 import { FilesystemStorage } from '../../../src/store/object/storage/filesystem/index.ts'
 import type { ObjectStorage } from '../../../src/store/object/storage/index.ts'
 import { MemoryStorage } from '../../../src/store/object/storage/memory/index.ts'
@@ -35,6 +36,7 @@ function report(found: Partial<RecoveryReport>): RecoveryReport {
     partial: 0,
     repaired: 0,
     corrupt: 0,
+    failed: 0,
     orphaned: 0,
     lost: 0,
     tags: 0,
@@ -414,5 +416,39 @@ describe('recovery', () => {
     let listed = 0
     for await (const { status } of store.list()) if (status.state === 'complete') listed++
     expect(listed).toBe(count)
+  })
+})
+
+describe('a blob that cannot be read', () => {
+  it('is told and counted, and keeps no other from being recovered', async () => {
+    const storage = new WatchedStorage()
+    const blobs = Array.from({ length: 12 }, (_, i) => sampleBlob(1000 + i, i + 1))
+    {
+      await using before = await testStore(storage)
+      for (const { data } of blobs) await before.addBytes(data)
+    }
+    const archived = blobs[5]!
+    storage.before = ({ method, key }) => {
+      if (method === 'read' && key === dataKey(archived.hash)) throw new StorageAccessError('archived')
+    }
+    const dbPath = join(await testFolder(), 'blobs.db')
+    const store = await testStore(storage, { dbPath })
+    expect(await store.recoverFromStorage()).toMatchObject({ complete: 11, failed: 1, corrupt: 0 })
+    expect(store.notices).toContainEqual(expect.stringContaining('archived'))
+    await store.close()
+    storage.before = undefined
+    // What is not known is looked for, and found by the next run.
+    const again = await testStore(storage, { dbPath })
+    await serve(again, archived.hash)
+    expect(await again.recoverFromStorage()).toMatchObject({ complete: 12, failed: 0 })
+  })
+
+  it('is no reason to go on when the storage does not answer at all', async () => {
+    const storage = await afterLossOf(sampleBlob(1000))
+    const store = await testStore(storage)
+    storage.before = ({ method }) => {
+      if (method === 'read') throw new StorageUnavailableError('out of reach')
+    }
+    await expect(store.recoverFromStorage()).rejects.toThrow('out of reach')
   })
 })

@@ -20,6 +20,18 @@ export interface FragmentChange {
   readonly drop: readonly string[]
 }
 
+/** That a blob's objects are to be deleted. */
+export interface DeletionNote {
+  /** The open store that does it. */
+  readonly owner: string
+  /** Whether it is at it; before, it can be withdrawn. */
+  readonly isBegun: boolean
+  /** In ms since 1970. */
+  readonly createdAt: number
+  /** When the owner has said last that it still is, in ms since 1970. */
+  readonly renewedAt: number
+}
+
 /** Its methods neither begin transactions nor turn errors: `Metadata` does. */
 export class BlobRows {
   readonly #path: string
@@ -74,11 +86,12 @@ export class BlobRows {
     this.#sql.dropIfEmpty.run(key)
   }
 
-  remove(hash: Hash): BlobRow | undefined {
+  remove(hash: Hash, owner: string): BlobRow | undefined {
     const row = this.find(hash)
     if (row === undefined) return undefined
     this.forget(hash)
-    this.#sql.noteDeletion.run(hash.toBase32(), Date.now())
+    const now = Date.now()
+    this.#sql.noteDeletion.run(hash.toBase32(), owner, now, now)
     return row
   }
 
@@ -93,6 +106,27 @@ export class BlobRows {
 
   isDeletionPending(hash: Hash): boolean {
     return this.#sql.isDeletionPending.get(hash.toBase32()) !== undefined
+  }
+
+  deletion(hash: Hash): DeletionNote | undefined {
+    const row = this.#sql.deletion.get(hash.toBase32())
+    return row && { ...row, isBegun: row.isBegun === 1 }
+  }
+
+  beginDeletion(hash: Hash, { owner, renewedAt }: DeletionNote, newOwner: string): boolean {
+    return this.#sql.beginDeletion.run(newOwner, Date.now(), hash.toBase32(), owner, renewedAt).changes > 0
+  }
+
+  renewDeletions(owner: string): number {
+    return this.#sql.renewDeletions.run(Date.now(), owner).changes
+  }
+
+  withdrawDeletion(hash: Hash): boolean {
+    return this.#sql.withdrawDeletion.run(hash.toBase32()).changes > 0
+  }
+
+  forgetDeletions(): void {
+    this.#sql.forgetDeletions.run()
   }
 
   deletionDone(hash: Hash): void {
@@ -136,9 +170,23 @@ function prepare(connection: Connection) {
       `DELETE FROM blobs WHERE hash = ? AND state = 'partial'
        AND NOT EXISTS (SELECT 1 FROM fragments WHERE fragments.hash = blobs.hash)`
     ),
-    noteDeletion: connection.prepare<[string, number]>(
-      'INSERT INTO deletions (hash, created_at) VALUES (?, ?) ON CONFLICT DO NOTHING'
+    noteDeletion: connection.prepare<[string, string, number, number]>(
+      `INSERT INTO deletions (hash, owner, is_begun, created_at, renewed_at) VALUES (?, ?, 0, ?, ?)
+       ON CONFLICT DO NOTHING`
     ),
+    deletion: connection.prepare<[string], Omit<DeletionNote, 'isBegun'> & { isBegun: number }>(
+      `SELECT owner, is_begun AS isBegun, created_at AS createdAt, renewed_at AS renewedAt
+       FROM deletions WHERE hash = ?`
+    ),
+    beginDeletion: connection.prepare<[string, number, string, string, number]>(
+      `UPDATE deletions SET owner = ?, is_begun = 1, renewed_at = ?
+       WHERE hash = ? AND owner = ? AND renewed_at = ?`
+    ),
+    renewDeletions: connection.prepare<[number, string]>(
+      'UPDATE deletions SET renewed_at = ? WHERE owner = ?'
+    ),
+    withdrawDeletion: connection.prepare<[string]>('DELETE FROM deletions WHERE hash = ? AND is_begun = 0'),
+    forgetDeletions: connection.prepare<[]>('DELETE FROM deletions'),
     pendingDeletions: connection
       .prepare<[number], unknown>('SELECT hash FROM deletions ORDER BY created_at, hash LIMIT ?')
       .pluck(),

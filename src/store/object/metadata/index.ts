@@ -8,7 +8,7 @@ import { resolve } from 'node:path'
 import type { Hash } from '../../../hash.ts'
 import { StoreClosedError } from '../../errors.ts'
 import type { Tag } from '../../index.ts'
-import { BlobRows, type FragmentChange, type Held } from './blob-rows.ts'
+import { BlobRows, type DeletionNote, type FragmentChange, type Held } from './blob-rows.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { CHECKPOINT_PAGES, type Connection, connect, IN_MEMORY, setCheckpointPages } from './connection.ts'
 import { migrate } from './migrate.ts'
@@ -19,7 +19,7 @@ import { type TagQuery, TagRows } from './tag-rows.ts'
 
 export { IN_MEMORY } from './connection.ts'
 export * from './errors.ts'
-export type { BlobRow, FragmentChange, Held, TagQuery }
+export type { BlobRow, DeletionNote, FragmentChange, Held, TagQuery }
 
 export interface MetadataOptions {
   /** Where the migrations are; by default those of this package. */
@@ -127,9 +127,14 @@ export class Metadata implements Disposable {
     this.transaction(() => this.#blobs.dropFragments(hash, names))
   }
 
-  /** Forgets a blob, and notes that its objects are to be deleted. @returns what it was */
-  remove(hash: Hash): BlobRow | undefined {
-    return this.transaction(() => this.#blobs.remove(hash))
+  /**
+   * Forgets a blob, and notes that its objects are to be deleted.
+   *
+   * @param owner who is going to do it
+   * @returns what it was
+   */
+  remove(hash: Hash, owner: string): BlobRow | undefined {
+    return this.transaction(() => this.#blobs.remove(hash, owner))
   }
 
   /** Forgets a blob whose objects are gone, or are kept elsewhere. */
@@ -144,6 +149,31 @@ export class Metadata implements Disposable {
 
   isDeletionPending(hash: Hash): boolean {
     return this.#guarded(() => this.#blobs.isDeletionPending(hash))
+  }
+
+  /** The note that says so. */
+  deletion(hash: Hash): DeletionNote | undefined {
+    return this.#guarded(() => this.#blobs.deletion(hash))
+  }
+
+  /** Takes a note, from whom it belonged to, to begin. @returns false when it has changed since it was read */
+  beginDeletion(hash: Hash, note: DeletionNote, owner: string): boolean {
+    return this.transaction(() => this.#blobs.beginDeletion(hash, note, owner))
+  }
+
+  /** Says that an owner still is. @returns how many notes it has */
+  renewDeletions(owner: string): number {
+    return this.transaction(() => this.#blobs.renewDeletions(owner))
+  }
+
+  /** Takes a deletion back that has not begun. @returns whether there was one */
+  withdrawDeletion(hash: Hash): boolean {
+    return this.transaction(() => this.#blobs.withdrawDeletion(hash))
+  }
+
+  /** Forgets what was to be deleted: it is not in this storage. */
+  forgetDeletions(): void {
+    this.transaction(() => this.#blobs.forgetDeletions())
   }
 
   /** The blob's objects are deleted. */

@@ -10,6 +10,7 @@ import type { Arrivals } from '../arrivals.ts'
 import type { ObjectContext } from '../context.ts'
 import { BLOBS_PREFIX, blobPrefix, parseBlobKey } from '../layout.ts'
 import { knownOf, listStored, noteFragments } from '../lookup.ts'
+import { StorageError, StorageUnavailableError } from '../storage/errors.ts'
 import type { ObjectInfo } from '../storage/index.ts'
 import { type RecoveryJob, recoverBlob, type StoredObjects } from './blob.ts'
 import { type Counts, noCounts, Position } from './position.ts'
@@ -80,7 +81,7 @@ export async function recover(
   if (!Number.isSafeInteger(concurrency) || concurrency < 1) {
     throw new RangeError(`concurrency is a positive number of blobs, not ${concurrency}`)
   }
-  const position = Position.load(context.metadata, fast, restart)
+  const position = Position.load(context.metadata, { storage: context.storage.name, fast }, restart)
   const { counts } = position
   const quarantined: { key: string; to: string }[] = []
   let bytes = counts.bytesRead
@@ -106,25 +107,30 @@ export async function recover(
       context.notice(`${key} in ${context.storage.name} does not match its key; it is now ${to}`)
     }
   })
-  if (position.after === undefined) {
-    const found = noCounts()
-    await recoverTags(jobWith(found))
-    position.add(found)
-  }
+  const tags = noCounts()
+  await recoverTags(jobWith(tags))
+  position.add(tags)
 
   const running = new Set<Promise<void>>()
   let failure: { readonly error: unknown } | undefined
   /** Begins with a blob when it is its turn. */
-  const start = async (hash: Hash, action: (job: RecoveryJob) => Promise<void>): Promise<void> => {
+  const start = async (hash: Hash, look: (job: RecoveryJob) => Promise<void>): Promise<void> => {
     while (running.size >= concurrency || (running.size > 0 && position.waiting >= MOST_WAITING)) {
       await Promise.race(running)
     }
     signal?.throwIfAborted()
     if (failure !== undefined) throw failure.error
     const { counts: found, done } = position.begin(hash)
-    const task = action(jobWith(found)).then(done, error => {
-      failure ??= { error }
-    })
+    const task = look(jobWith(found))
+      .catch(error => {
+        signal?.throwIfAborted()
+        if (!isOfOneBlob(error)) throw error
+        found.failed++
+        context.notice(`blob ${hash} could not be looked at: ${error.message}`)
+      })
+      .then(done, error => {
+        failure ??= { error }
+      })
     running.add(task)
     void task.finally(() => running.delete(task))
     position.save()
@@ -147,6 +153,11 @@ export async function recover(
   position.clear()
   tell(1)
   return { ...counts, quarantined }
+}
+
+/** Whether it says nothing of other blobs: a server that does not answer, or a database that is full, does. */
+function isOfOneBlob(error: unknown): error is StorageError {
+  return error instanceof StorageError && !(error instanceof StorageUnavailableError)
 }
 
 /** The objects of one blob after the other; at the end what follows on the last and is no blob's, without a hash. */

@@ -8,6 +8,9 @@ const FACT = 'recovery'
 /** base32's characters in the order in which a listing has them: digits come first. */
 const IN_ORDER = '234567abcdefghijklmnopqrstuvwxyz'
 
+/** Milliseconds after which an interrupted run is not gone on with: what was looked at then may be another thing by now. */
+const STALE_MS = 24 * 60 * 60 * 1000
+
 /** Milliseconds between two notes. */
 const SAVE_MS = 1000
 
@@ -21,6 +24,8 @@ export interface Counts {
   repaired: number
   /** Objects that did not match their keys, and were set aside. */
   corrupt: number
+  /** Blobs that could not be read, and of which nothing is known therefore. */
+  failed: number
   /** Objects that belong to nothing. They stay where they are. */
   orphaned: number
   /** Blobs and tags that the database knew, and that are not in the storage. */
@@ -30,6 +35,10 @@ export interface Counts {
 }
 
 const noteSchema = z.strictObject({
+  /** What was looked at. */
+  storage: z.string(),
+  /** In ms since 1970. */
+  savedAt: z.number(),
   fast: z.boolean(),
   after: z.string(),
   counts: z.strictObject({
@@ -37,12 +46,20 @@ const noteSchema = z.strictObject({
     partial: z.number(),
     repaired: z.number(),
     corrupt: z.number(),
+    failed: z.number(),
     orphaned: z.number(),
     lost: z.number(),
     tags: z.number(),
     bytesRead: z.number()
   })
 })
+
+/** What is looked at, and how. */
+export interface Run {
+  /** The storage's name. */
+  readonly storage: string
+  readonly fast: boolean
+}
 
 /** A blob that is being looked at. */
 export interface Begun {
@@ -58,27 +75,31 @@ export class Position {
   /** The last blob, in base32, before which, and with which, all are done. */
   after: string | undefined
   readonly #metadata: Metadata
-  readonly #fast: boolean
+  readonly #run: Run
   /** As `counts`, but only up to `after`: what an interrupted run goes on with, so that nothing is counted twice. */
   readonly #settled: Counts
   /** Blobs that were begun and are not behind `after`, in order, and whether they are done. */
   readonly #begun: { readonly hash: string; readonly counts: Counts; isDone: boolean }[] = []
   #savedAt = performance.now()
 
-  private constructor(metadata: Metadata, fast: boolean, counts: Counts, after: string | undefined) {
+  private constructor(metadata: Metadata, run: Run, counts: Counts, after: string | undefined) {
     this.#metadata = metadata
-    this.#fast = fast
+    this.#run = run
     this.#settled = counts
     this.counts = { ...counts }
     this.after = after
   }
 
   /** Where an interrupted run of the same kind has stopped, or the beginning. */
-  static load(metadata: Metadata, fast: boolean, restart: boolean): Position {
+  static load(metadata: Metadata, run: Run, restart: boolean): Position {
     const fact = metadata.fact(FACT)
     const note = fact === undefined || restart ? undefined : noteSchema.safeParse(parseJson(fact)).data
-    if (note?.fast === fast) return new Position(metadata, fast, note.counts, note.after)
-    return new Position(metadata, fast, noCounts(), undefined)
+    const isSame = note?.fast === run.fast && note.storage === run.storage
+    if (!isSame || Math.abs(Date.now() - note.savedAt) > STALE_MS) {
+      return new Position(metadata, run, noCounts(), undefined)
+    }
+    // Tags are looked at again by each run.
+    return new Position(metadata, run, { ...note.counts, tags: 0 }, note.after)
   }
 
   /** Share of all hashes that is done: hashes are spread evenly. */
@@ -120,7 +141,12 @@ export class Position {
   save(now = false): void {
     if (this.after === undefined || (!now && performance.now() - this.#savedAt < SAVE_MS)) return
     this.#savedAt = performance.now()
-    const note: z.output<typeof noteSchema> = { fast: this.#fast, after: this.after, counts: this.#settled }
+    const note: z.output<typeof noteSchema> = {
+      ...this.#run,
+      savedAt: Date.now(),
+      after: this.after,
+      counts: this.#settled
+    }
     this.#metadata.setFact(FACT, JSON.stringify(note))
   }
 
@@ -136,6 +162,7 @@ export function noCounts(): Counts {
     partial: 0,
     repaired: 0,
     corrupt: 0,
+    failed: 0,
     orphaned: 0,
     lost: 0,
     tags: 0,

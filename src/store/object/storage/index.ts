@@ -26,6 +26,11 @@ export interface ListOptions extends StorageOptions {
   readonly after?: string | undefined
 }
 
+export interface SweepOptions extends StorageOptions {
+  /** Only uploads of keys for which this holds: there may be those of others. A folder of ours has none. */
+  readonly of?: ((key: string) => boolean) | undefined
+}
+
 /** Bytes of an object. */
 export interface Slice {
   readonly key: string
@@ -109,7 +114,7 @@ export interface ObjectStorage extends AsyncDisposable {
   move(from: string, to: string, options?: StorageOptions): Promise<void>
 
   /** Gives up uploads that were begun before a time (in ms since 1970) and never completed, whoever began them. */
-  sweepUploads(before: number, options?: StorageOptions): Promise<void>
+  sweepUploads(before: number, options?: SweepOptions): Promise<void>
 
   /** Gives up all that is held open. May be called again. */
   close(): Promise<void>

@@ -17,6 +17,9 @@ import { Schema } from '../../../../src/store/object/metadata/schema.ts'
 import { explained } from '../../../../src/store/object/metadata/sqlite-errors.ts'
 import { hashOf, raw, testFolder, testMetadata, testPath } from './support.ts'
 
+/** An open store, or one that is not open any more. */
+const OWNER = 'owner'
+
 const HASH = hashOf(1)
 const CHILD = new URL('failing-child.ts', import.meta.url).pathname
 
@@ -94,7 +97,7 @@ describe('a row that cannot be', () => {
       raw(path, database => {
         database.pragma('ignore_check_constraints = ON')
         database.prepare("INSERT INTO blobs VALUES (?, 1, 'complete', 0, 0, 0)").run(hash)
-        database.prepare('INSERT INTO deletions VALUES (?, 0)').run(hash)
+        database.prepare("INSERT INTO deletions VALUES (?, '', 0, 0, 0)").run(hash)
         database.prepare("INSERT INTO tags VALUES (x'61', ?, 'raw', 0, 0)").run(hash)
       })
       const metadata = testMetadata(path)
@@ -171,7 +174,7 @@ describe('a damaged database', () => {
             using metadata = Metadata.open(damaged)
             for (const row of metadata.listBlobs({ limit: 1000 })) expect(row.state).toBe('complete')
             metadata.markComplete(HASH, { size: 5, hasOutboard: false })
-            metadata.remove(HASH)
+            metadata.remove(HASH, OWNER)
           } catch (error) {
             expect(error).toBeInstanceOf(StoreError)
           }

@@ -7,6 +7,9 @@ import { InvalidTagNameError, StoreClosedError } from '../../../../src/store/err
 import type { Metadata } from '../../../../src/store/object/metadata/index.ts'
 import { hashOf, raw, testFolder, testMetadata, testPath } from './support.ts'
 
+/** An open store, or one that is not open any more. */
+const OWNER = 'owner'
+
 const HASH = hashOf(1)
 const OTHER = hashOf(2)
 const PARTIAL = { size: 100_000, add: 'a', drop: [] }
@@ -82,7 +85,7 @@ describe('a blob', () => {
     expect(metadata.countBlobs()).toEqual({ complete: 1, partial: 1 })
     metadata.markComplete(OTHER, { size: 100_000, hasOutboard: true })
     expect(metadata.countBlobs()).toEqual({ complete: 2, partial: 0 })
-    metadata.remove(HASH)
+    metadata.remove(HASH, OWNER)
     metadata.forget(OTHER)
     expect(metadata.countBlobs()).toEqual({ complete: 0, partial: 0 })
   })
@@ -144,7 +147,8 @@ describe('a partial blob', () => {
     for (const end of ['remove', 'forget'] as const) {
       metadata.keepFragment(HASH, PARTIAL)
       metadata.keepFragment(OTHER, PARTIAL)
-      metadata[end](HASH)
+      if (end === 'remove') metadata.remove(HASH, OWNER)
+      else metadata.forget(HASH)
       expect(metadata.fragments(HASH)).toEqual([])
       expect(metadata.fragments(OTHER)).toEqual(['a'])
     }
@@ -154,11 +158,11 @@ describe('a partial blob', () => {
 describe('a deletion', () => {
   it('is noted with what was removed', () => {
     metadata.markComplete(HASH, { size: 7, hasOutboard: false })
-    expect(metadata.remove(HASH)).toMatchObject({ hash: HASH, size: 7, state: 'complete' })
+    expect(metadata.remove(HASH, OWNER)).toMatchObject({ hash: HASH, size: 7, state: 'complete' })
     expect(metadata.find(HASH)).toBe(undefined)
     expect(metadata.pendingDeletions(10)).toEqual([HASH])
     expect(metadata.isDeletionPending(HASH)).toBe(true)
-    expect(metadata.remove(HASH)).toBe(undefined)
+    expect(metadata.remove(HASH, OWNER)).toBe(undefined)
     metadata.deletionDone(HASH)
     metadata.deletionDone(HASH)
     expect(metadata.pendingDeletions(10)).toEqual([])
@@ -166,7 +170,7 @@ describe('a deletion', () => {
   })
 
   it('is not noted for what is not there, or is forgotten', () => {
-    expect(metadata.remove(HASH)).toBe(undefined)
+    expect(metadata.remove(HASH, OWNER)).toBe(undefined)
     metadata.markComplete(OTHER, { size: 7, hasOutboard: false })
     metadata.forget(OTHER)
     metadata.forget(OTHER)
@@ -175,10 +179,34 @@ describe('a deletion', () => {
 
   it.each(['markComplete', 'keepFragment'] as const)('is off when the blob is back, by %s', way => {
     metadata.markComplete(HASH, { size: 7, hasOutboard: false })
-    metadata.remove(HASH)
+    metadata.remove(HASH, OWNER)
     if (way === 'markComplete') metadata.markComplete(HASH, { size: 7, hasOutboard: false })
     else metadata.keepFragment(HASH, PARTIAL)
     expect(metadata.isDeletionPending(HASH)).toBe(false)
+  })
+
+  it('is taken over once, and only by who knows how it stands', () => {
+    metadata.markComplete(HASH, { size: 7, hasOutboard: false })
+    metadata.remove(HASH, OWNER)
+    const note = metadata.deletion(HASH)!
+    expect(note).toMatchObject({ owner: OWNER, isBegun: false })
+    expect(metadata.beginDeletion(HASH, note, 'a')).toBe(true)
+    expect(metadata.beginDeletion(HASH, note, 'b')).toBe(false)
+    expect(metadata.deletion(HASH)).toMatchObject({ owner: 'a', isBegun: true, createdAt: note.createdAt })
+    expect(metadata.renewDeletions(OWNER)).toBe(0)
+    expect(metadata.renewDeletions('a')).toBe(1)
+  })
+
+  it('can be withdrawn before it is begun', () => {
+    for (const isBegun of [false, true]) {
+      metadata.markComplete(HASH, { size: 7, hasOutboard: false })
+      metadata.remove(HASH, OWNER)
+      if (isBegun) metadata.beginDeletion(HASH, metadata.deletion(HASH)!, OWNER)
+      expect(metadata.withdrawDeletion(HASH)).toBe(!isBegun)
+      expect(metadata.isDeletionPending(HASH)).toBe(isBegun)
+    }
+    metadata.forgetDeletions()
+    expect(metadata.pendingDeletions(10)).toEqual([])
   })
 
   it('that waits longest comes first', () => {
@@ -188,7 +216,7 @@ describe('a deletion', () => {
       for (const [i, hash] of hashes.entries()) {
         vi.setSystemTime(i * 1000)
         metadata.markComplete(hash, { size: 7, hasOutboard: false })
-        metadata.remove(hash)
+        metadata.remove(hash, OWNER)
       }
       expect(metadata.pendingDeletions(3)).toEqual(hashes.slice(0, 3))
     } finally {
@@ -364,10 +392,16 @@ const CALLS: Record<string, (closed: Metadata) => unknown> = {
   fragments: closed => closed.fragments(HASH),
   keepFragment: closed => closed.keepFragment(HASH, PARTIAL),
   dropFragments: closed => closed.dropFragments(HASH, []),
-  remove: closed => closed.remove(HASH),
+  remove: closed => closed.remove(HASH, OWNER),
   forget: closed => closed.forget(HASH),
   pendingDeletions: closed => closed.pendingDeletions(1),
   isDeletionPending: closed => closed.isDeletionPending(HASH),
+  deletion: closed => closed.deletion(HASH),
+  beginDeletion: closed =>
+    closed.beginDeletion(HASH, { owner: OWNER, isBegun: false, createdAt: 0, renewedAt: 0 }, OWNER),
+  renewDeletions: closed => closed.renewDeletions(OWNER),
+  withdrawDeletion: closed => closed.withdrawDeletion(HASH),
+  forgetDeletions: closed => closed.forgetDeletions(),
   deletionDone: closed => closed.deletionDone(HASH),
   setTag: closed => closed.setTag({ name: 'a', hash: EMPTY_HASH, format: 'raw' }),
   getTag: closed => closed.getTag('a'),

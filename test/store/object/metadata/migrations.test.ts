@@ -19,6 +19,9 @@ import {
 import { Schema } from '../../../../src/store/object/metadata/schema.ts'
 import { hashOf, raw, testFolder, testPath } from './support.ts'
 
+/** An open store, or one that is not open any more. */
+const OWNER = 'owner'
+
 const FIRST = '20251223000000_create_blobs_store'
 const A = '20260101000000_add_a'
 const B = '20260201000000_add_b'
@@ -137,7 +140,7 @@ describe('migrations', () => {
     put(`${A}.down.sql`, '')
     using metadata = open()
     expect(metadata.fragments(hashOf(1))).toEqual(['a'])
-    metadata.remove(hashOf(1))
+    metadata.remove(hashOf(1), OWNER)
     expect(metadata.fragments(hashOf(1))).toEqual([])
   })
 

@@ -6,6 +6,9 @@ import type { BlobFormat } from '../../../../src/store/index.ts'
 import { Metadata } from '../../../../src/store/object/metadata/index.ts'
 import { hashOf } from './support.ts'
 
+/** An open store, or one that is not open any more. */
+const OWNER = 'owner'
+
 interface ModelBlob {
   readonly state: 'complete' | 'partial'
   readonly size: number
@@ -86,7 +89,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   hash.map(
     (hash): Step =>
       (real, model) => {
-        expect(real.remove(hash) !== undefined).toBe(model.remove(hash))
+        expect(real.remove(hash, OWNER) !== undefined).toBe(model.remove(hash))
       }
   ),
   hash.map(

@@ -6,7 +6,15 @@ import { syncFolder } from '../../../folders.ts'
 import { TempFolder } from '../../../temp.ts'
 import { checkCompose, checkInside, checkKey, checkPut, checkSlice, checkUpload } from '../checks.ts'
 import { ObjectNotFoundError, StorageError } from '../errors.ts'
-import type { ListOptions, ObjectInfo, ObjectStorage, Slice, StorageOptions, Upload } from '../index.ts'
+import type {
+  ListOptions,
+  ObjectInfo,
+  ObjectStorage,
+  Slice,
+  StorageOptions,
+  SweepOptions,
+  Upload
+} from '../index.ts'
 import { checkSources, copySlices } from './copy.ts'
 import { explained, toStorageError } from './errors.ts'
 import { FolderSyncs } from './folder-syncs.ts'
@@ -171,19 +179,21 @@ export class FilesystemStorage implements ObjectStorage {
     })
   }
 
-  async sweepUploads(before: number, options: StorageOptions = {}): Promise<void> {
+  async sweepUploads(before: number, options: SweepOptions = {}): Promise<void> {
     this.#begin(options)
     for (const upload of this.#uploads) {
-      if (upload.begunAt < before) await upload.abort()
+      if (upload.begunAt < before && (options.of?.(upload.key) ?? true)) await upload.abort()
     }
+    const open = new Set(Array.from(this.#uploads, ({ path }) => path))
     await explained(`cannot sweep ${this.name}`, options.signal, async () => {
       const folder = join(this.#paths.root, UPLOADS)
       for (const name of await readdir(folder)) {
         options.signal?.throwIfAborted()
-        const stats = look(join(folder, name))
+        const path = join(folder, name)
+        const stats = open.has(path) ? undefined : look(path)
         // Not every file system remembers when a file was made.
         if (stats !== undefined && (stats.birthtimeMs || stats.mtimeMs) < before) {
-          await rm(join(folder, name), { force: true })
+          await rm(path, { force: true })
         }
       }
     })

@@ -17,7 +17,7 @@ export interface UploadOwner {
 
 export class FilesystemUpload implements Upload {
   readonly begunAt = Date.now()
-  readonly #key: string
+  readonly key: string
   readonly #partBytes: number
   readonly #file: NewFile
   readonly #owner: UploadOwner
@@ -26,16 +26,21 @@ export class FilesystemUpload implements Upload {
   #hasEnded = false
 
   constructor(key: string, partBytes: number, file: NewFile, owner: UploadOwner) {
-    this.#key = key
+    this.key = key
     this.#partBytes = partBytes
     this.#file = file
     this.#owner = owner
   }
 
+  /** The file's. */
+  get path(): string {
+    return this.#file.path
+  }
+
   async put(number: number, pieces: readonly Uint8Array[], options: StorageOptions = {}): Promise<void> {
     options.signal?.throwIfAborted()
     this.#checkOpen()
-    const bytes = checkPart(this.#key, number, pieces, this.#partBytes)
+    const bytes = checkPart(this.key, number, pieces, this.#partBytes)
     await this.#explained(options.signal, () => this.#file.write(pieces, number * this.#partBytes))
     this.#checkOpen()
     this.#parts.set(number, bytes)
@@ -45,7 +50,7 @@ export class FilesystemUpload implements Upload {
     const { signal } = options
     signal?.throwIfAborted()
     this.#checkOpen()
-    checkCopy(this.#key, number, slice, this.#partBytes)
+    checkCopy(this.key, number, slice, this.#partBytes)
     await this.#explained(signal, () => this.#owner.copy(slice, this.#file, number * this.#partBytes, signal))
     this.#checkOpen()
     this.#parts.set(number, slice.length)
@@ -55,7 +60,7 @@ export class FilesystemUpload implements Upload {
     const { signal } = options
     signal?.throwIfAborted()
     this.#checkOpen()
-    checkComplete(this.#key, this.#parts, this.#partBytes, size)
+    checkComplete(this.key, this.#parts, this.#partBytes, size)
     await this.#explained(signal, async () => {
       await this.#file.finish(size)
       signal?.throwIfAborted()
@@ -77,10 +82,10 @@ export class FilesystemUpload implements Upload {
   }
 
   #checkOpen(): void {
-    if (this.#hasEnded) throw new StorageError(`the upload of ${this.#key} has ended; begin another one`)
+    if (this.#hasEnded) throw new StorageError(`the upload of ${this.key} has ended; begin another one`)
   }
 
   async #explained<T>(signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
-    return await explained(`cannot write ${this.#key} in ${this.#owner.name}`, signal, action)
+    return await explained(`cannot write ${this.key} in ${this.#owner.name}`, signal, action)
   }
 }

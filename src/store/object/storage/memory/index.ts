@@ -17,7 +17,15 @@ import {
   checkUpload
 } from '../checks.ts'
 import { ObjectNotFoundError, StorageError } from '../errors.ts'
-import type { ListOptions, ObjectInfo, ObjectStorage, Slice, StorageOptions, Upload } from '../index.ts'
+import type {
+  ListOptions,
+  ObjectInfo,
+  ObjectStorage,
+  Slice,
+  StorageOptions,
+  SweepOptions,
+  Upload
+} from '../index.ts'
 import { SortedKeys } from './sorted-keys.ts'
 
 /** Most bytes that a reader is given at once. */
@@ -112,10 +120,10 @@ export class MemoryStorage implements ObjectStorage {
     this.#remove(from)
   }
 
-  async sweepUploads(before: number, options: StorageOptions = {}): Promise<void> {
+  async sweepUploads(before: number, options: SweepOptions = {}): Promise<void> {
     options.signal?.throwIfAborted()
     for (const upload of this.#uploads) {
-      if (upload.begunAt < before) await upload.abort()
+      if (upload.begunAt < before && (options.of?.(upload.key) ?? true)) await upload.abort()
     }
   }
 
@@ -156,14 +164,14 @@ interface UploadOwner {
 
 class MemoryUpload implements Upload {
   readonly begunAt = Date.now()
-  readonly #key: string
+  readonly key: string
   readonly #partBytes: number
   readonly #owner: UploadOwner
   readonly #parts = new Map<number, Uint8Array>()
   #hasEnded = false
 
   constructor(key: string, partBytes: number, owner: UploadOwner) {
-    this.#key = key
+    this.key = key
     this.#partBytes = partBytes
     this.#owner = owner
   }
@@ -171,14 +179,14 @@ class MemoryUpload implements Upload {
   async put(number: number, pieces: readonly Uint8Array[], options: StorageOptions = {}): Promise<void> {
     options.signal?.throwIfAborted()
     this.#checkOpen()
-    const size = checkPart(this.#key, number, pieces, this.#partBytes)
+    const size = checkPart(this.key, number, pieces, this.#partBytes)
     this.#parts.set(number, joined(pieces, size))
   }
 
   async copy(number: number, slice: Slice, options: StorageOptions = {}): Promise<void> {
     options.signal?.throwIfAborted()
     this.#checkOpen()
-    checkCopy(this.#key, number, slice, this.#partBytes)
+    checkCopy(this.key, number, slice, this.#partBytes)
     this.#parts.set(number, this.#owner.copy(slice))
   }
 
@@ -186,7 +194,7 @@ class MemoryUpload implements Upload {
     options.signal?.throwIfAborted()
     this.#checkOpen()
     const lengths = new Map(Array.from(this.#parts, ([number, part]) => [number, part.length]))
-    checkComplete(this.#key, lengths, this.#partBytes, size)
+    checkComplete(this.key, lengths, this.#partBytes, size)
     const parts = Array.from(lengths.keys(), (_, number) => this.#parts.get(number)!)
     this.#end()
     this.#owner.complete(parts, size)
@@ -203,7 +211,7 @@ class MemoryUpload implements Upload {
   }
 
   #checkOpen(): void {
-    if (this.#hasEnded) throw new StorageError(`the upload of ${this.#key} has ended; begin another one`)
+    if (this.#hasEnded) throw new StorageError(`the upload of ${this.key} has ended; begin another one`)
   }
 }
 

@@ -1,6 +1,14 @@
 /** Objects in a bucket of an S3 server. */
 import { checkCompose, checkKey, checkPut, checkSlice, checkUpload } from '../checks.ts'
-import type { ListOptions, ObjectInfo, ObjectStorage, Slice, StorageOptions, Upload } from '../index.ts'
+import type {
+  ListOptions,
+  ObjectInfo,
+  ObjectStorage,
+  Slice,
+  StorageOptions,
+  SweepOptions,
+  Upload
+} from '../index.ts'
 import { checkBucket } from './check-bucket.ts'
 import { S3Client } from './client.ts'
 import {
@@ -127,8 +135,8 @@ export class S3Storage implements ObjectStorage {
     await deleteObjects(this.#client, [from], signal)
   }
 
-  async sweepUploads(before: number, options: StorageOptions = {}): Promise<void> {
-    await sweep(this.#client, before, options.signal)
+  async sweepUploads(before: number, options: SweepOptions = {}): Promise<void> {
+    await sweep(this.#client, before, options)
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,5 @@
 /** Gives up uploads that nobody completed. */
+import type { SweepOptions } from '../index.ts'
 import type { S3Client } from './client.ts'
 import { PAGE_KEYS, SIDE_REQUESTS } from './constants.ts'
 import { foreignAnswer } from './failure.ts'
@@ -24,7 +25,7 @@ interface Begun {
 export async function sweep(
   client: S3Client,
   before: number,
-  signal: AbortSignal | undefined
+  { signal, of: isWanted = () => true }: SweepOptions
 ): Promise<void> {
   let marker: Marker | undefined = { key: '', id: '' }
   while (marker !== undefined) {
@@ -34,7 +35,10 @@ export async function sweep(
       return parseUploads(text, from)
     })
     // What has no date, or belongs to others, is left alone.
-    const old = page.uploads.filter(({ key, at }) => key.startsWith(client.prefix) && at < before)
+    const old = page.uploads.filter(
+      ({ key, at }) =>
+        at < before && key.startsWith(client.prefix) && isWanted(key.slice(client.prefix.length))
+    )
     const rest = old.values()
     const lane = async () => {
       for (const { key, id } of rest) {

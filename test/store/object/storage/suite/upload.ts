@@ -243,6 +243,15 @@ export function uploadTests(test: Test): void {
     await storage.sweepUploads(Date.now() + DAY_MS)
   })
 
+  test('sweeps only uploads of the keys that it is told', async storage => {
+    const mine = await twoParts(storage, 'mine/a')
+    const others = await twoParts(storage, 'others/a')
+    await storage.sweepUploads(Date.now() + DAY_MS, { of: key => key.startsWith('mine/') })
+    await expect(mine.upload.complete(mine.content.length)).rejects.toMatchObject(FAILED)
+    await others.upload.complete(others.content.length)
+    await expectObject(storage, 'others/a', others.content)
+  })
+
   test('does not sweep what is younger', async storage => {
     const { upload, content } = await twoParts(storage, 'a')
     await storage.sweepUploads(Date.now() - DAY_MS)

@@ -1,0 +1,44 @@
+/** Other processes, and whether their numbers can be compared with ours. */
+import { createHash } from 'node:crypto'
+import { readFileSync, readlinkSync } from 'node:fs'
+import { hostname } from 'node:os'
+import { errorCode } from './fs-errors.ts'
+
+/** Whether a process is running. Another one may have got its number since. */
+export function isRunning(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return !isZombie(pid)
+  } catch (error) {
+    // It is there, but somebody else's.
+    return errorCode(error) === 'EPERM'
+  }
+}
+
+/** Whether a process has ended and only waits for its parent to notice, which may take any time. Linux tells. */
+function isZombie(pid: number): boolean {
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error
+    return false
+  }
+}
+
+let cachedMachine: string | undefined
+
+/** Names the set of processes whose pids can be compared with ours: the machine and, on Linux, the pid namespace. */
+export function machine(): string {
+  cachedMachine ??= createHash('sha256').update(`${hostname()} ${pidNamespace()}`).digest('hex').slice(0, 8)
+  return cachedMachine
+}
+
+function pidNamespace(): string {
+  try {
+    return readlinkSync('/proc/self/ns/pid')
+  } catch {
+    // Not Linux: pids are the machine's.
+    return ''
+  }
+}
