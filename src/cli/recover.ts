@@ -34,7 +34,10 @@ export function recoverCommand({ program, run }: Cli): void {
       examples(
         ['blobs recover', 'check everything'],
         ['blobs recover --fast', 'of a large bucket that is trusted'],
-        ['blobs recover --json', 'events for scripts: progress, quarantined (one each), recovered']
+        [
+          'blobs recover --json',
+          'events for scripts: progress, quarantined and orphaned (one each), recovered'
+        ]
       )
     )
     .action((flags: RecoverFlags, command) => run(command, context => recover(context, flags)))
@@ -66,11 +69,23 @@ async function recover(context: Context, { fast, restart }: RecoverFlags): Promi
 }
 
 function tell({ output }: Context, report: RecoveryReport): void {
-  const { complete, partial, repaired, corrupt, failed, orphaned, lost, tags, bytesRead, quarantined } =
-    report
+  const {
+    complete,
+    partial,
+    repaired,
+    corrupt,
+    failed,
+    orphaned,
+    lost,
+    tags,
+    bytesRead,
+    quarantined,
+    orphans
+  } = report
   for (const { key, to } of quarantined) {
     output.result({ event: 'quarantined', key, to }, `${key} is not what its name says; it is now ${to}`)
   }
+  for (const key of orphans) output.result({ event: 'orphaned', key }, `${key} belongs to nothing`)
   output.result(
     { event: 'recovered', complete, partial, repaired, corrupt, failed, orphaned, lost, tags, bytesRead },
     [

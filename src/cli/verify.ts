@@ -1,8 +1,9 @@
 /** `blobs verify`: reads blobs through to find damage. */
 import type { Hash } from '../hash.ts'
 import { parseWanted } from '../node/provider-list.ts'
-import { verifyBlob } from '../node/verify-blob.ts'
+import { type Verified, verifyBlob } from '../node/verify-blob.ts'
 import { Links } from '../protocol/links.ts'
+import { BlobNotFoundError } from '../store/errors.ts'
 import type { BlobStore } from '../store/index.ts'
 import { type Cli, type Context, examples, openHome } from './context.ts'
 import { EXIT } from './exit-codes.ts'
@@ -50,13 +51,17 @@ async function verify(context: Context, texts: readonly string[], flags: VerifyF
   const { store } = opened
   let blobs = 0
   let damaged = 0
-  for await (const hash of flags.all || hashes.length === 0 ? everyHash(store, signal) : hashes) {
+  let missing = 0
+  const isAll = flags.all || hashes.length === 0
+  for await (const hash of isAll ? everyHash(store, signal) : hashes) {
     blobs++
-    if (await verifyOne(context, store, hash)) continue
+    const state = await verifyOne(context, store, hash)
+    if (state === 'missing') missing++
+    if (state !== 'damaged') continue
     damaged++
     if (flags.remove) await store.delete(hash)
   }
-  const missing = flags.all || hashes.length === 0 ? await tellMissing(context, store) : 0
+  if (isAll) missing += await tellMissing(context, store)
   const found =
     damaged === 0 ? 'none is damaged' : `${damaged} damaged${flags.remove ? ', removed' : ', set aside'}`
   const lost = missing === 0 ? '' : `, ${missing} missing`
@@ -86,8 +91,12 @@ async function tellMissing({ output, signal }: Context, store: BlobStore): Promi
   return missing
 }
 
-/** @returns whether it is undamaged */
-async function verifyOne({ output, signal }: Context, store: BlobStore, hash: Hash): Promise<boolean> {
+/** @returns what it is found to be; `missing` when it is gone although the store says that it has it */
+async function verifyOne(
+  { output, signal }: Context,
+  store: BlobStore,
+  hash: Hash
+): Promise<Verified['state'] | 'missing'> {
   const view = new ProgressView(output, `verifying ${hash.toShortString()}`, { minBytes: LOCAL_MIN_BYTES })
   const status = await store.status(hash, { signal })
   const total = status.state === 'absent' ? undefined : status.size
@@ -100,7 +109,16 @@ async function verifyOne({ output, signal }: Context, store: BlobStore, hash: Ha
     const event = { event: 'verified', hash, state, bytes, reason: reason ?? null }
     const why = reason === undefined ? '' : `: ${reason}`
     output.result(event, `${hash}  ${state}${why}${state === 'damaged' ? '' : `  ${formatBytes(bytes)}`}`)
-    return state !== 'damaged'
+    return state
+  } catch (error) {
+    if (!(error instanceof BlobNotFoundError) || status.state === 'absent') throw error
+    view.end()
+    const { message: reason } = error
+    output.result(
+      { event: 'verified', hash, state: 'missing', bytes: 0, reason },
+      `${hash}  missing: ${reason}`
+    )
+    return 'missing'
   } finally {
     view.end()
   }

@@ -13,7 +13,7 @@ import {
 } from '../bao/errors.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
-import { SizeMismatchError } from '../store/errors.ts'
+import { BlobDamagedError, SizeMismatchError } from '../store/errors.ts'
 import type { BlobReader, BlobStore } from '../store/index.ts'
 import { concat } from './concat.ts'
 import {
@@ -245,7 +245,8 @@ async function* encodeBlob(
     yield* sizeAndEncoding(blob, index, ranges, options)
   } catch (error) {
     // The store may mend it for the next request. This one does not wait for that.
-    if (error instanceof CorruptSourceError) store.reportDamage(blob.hash).catch(options.onFailure)
+    if (error instanceof CorruptSourceError || error instanceof BlobDamagedError)
+      store.reportDamage(blob.hash).catch(options.onFailure)
     throw error
   }
 }

@@ -8,6 +8,9 @@ import { verifyBlob } from '../../src/node/verify-blob.ts'
 import { BlobNotFoundError } from '../../src/store/errors.ts'
 import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
+import { dataKey, outboardKey } from '../../src/store/object/layout.ts'
+import { MemoryStorage } from '../../src/store/object/storage/memory/index.ts'
+import { ObjectStore } from '../../src/store/object/store.ts'
 import { encodeAll, memorySource } from '../helpers/bao.ts'
 import { INTERESTING_SIZES, randomData } from '../helpers/data.ts'
 import { scratch } from './support.ts'
@@ -69,5 +72,37 @@ describe('verifying', () => {
     const store = new MemoryStore()
     await expect(verifyBlob(store, memorySource(randomData(9)).hash)).rejects.toThrow(BlobNotFoundError)
     expect(await verifyBlob(store, EMPTY_HASH)).toMatchObject({ state: 'ok', bytes: 0 })
+  })
+})
+
+describe('verifying what lies in object storage', () => {
+  async function stored() {
+    const storage = new MemoryStorage()
+    const store = await ObjectStore.inMemory(storage)
+    const data = randomData(100_000)
+    const { hash } = await store.addBytes(data)
+    return { storage, store, data, hash }
+  }
+
+  it('finds data that is cut off, and sets it aside', async () => {
+    const { storage, store, data, hash } = await stored()
+    await storage.put(dataKey(hash), [data.subarray(0, 1000)])
+    expect(await verifyBlob(store, hash)).toMatchObject({ state: 'damaged' })
+    expect(await store.status(hash)).toEqual({ state: 'absent' })
+    expect(await Array.fromAsync(storage.list({ prefix: 'quarantine/' }))).toHaveLength(2)
+  })
+
+  it.each(['gone', 'cut off'])('mends an outboard that is %s', async what => {
+    const { storage, store, hash } = await stored()
+    if (what === 'gone') await storage.delete([outboardKey(hash)])
+    else await storage.put(outboardKey(hash), [new Uint8Array(64)])
+    expect(await verifyBlob(store, hash)).toMatchObject({ state: 'mended' })
+    expect(await verifyBlob(store, hash)).toMatchObject({ state: 'ok' })
+  })
+
+  it('says that data is gone', async () => {
+    const { storage, store, hash } = await stored()
+    await storage.delete([dataKey(hash)])
+    await expect(verifyBlob(store, hash)).rejects.toThrow(BlobNotFoundError)
   })
 })

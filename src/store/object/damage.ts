@@ -97,14 +97,12 @@ export async function isBelievable(
   }
 }
 
-/** Puts an object where nobody takes it for a blob's. @returns its new key; undefined when it is gone */
+/** Puts an object where nobody takes it for one of ours. @returns `to`; undefined when the object is gone */
 export async function setAside(
   { storage }: ObjectContext,
-  hash: Hash,
   key: string,
-  what: string
+  to: string
 ): Promise<string | undefined> {
-  const to = quarantineKey(hash, what, Date.now())
   try {
     await storage.move(key, to)
     return to
@@ -114,14 +112,24 @@ export async function setAside(
   }
 }
 
+/** @param name of a fragment. @returns its new key; undefined when it is gone */
+export async function setFragmentAside(
+  context: ObjectContext,
+  hash: Hash,
+  name: string
+): Promise<string | undefined> {
+  return await setAside(context, `${partialPrefix(hash)}${name}`, quarantineKey(hash, name, Date.now()))
+}
+
 /**
  * Puts a blob's data where nobody takes it for a blob's, and the outboard beside it: it tells which groups of the data are good.
  *
  * @returns the data's new key; undefined when it is gone
  */
 export async function setBlobAside(context: ObjectContext, hash: Hash): Promise<string | undefined> {
-  const to = await setAside(context, hash, dataKey(hash), 'data')
-  await setAside(context, hash, outboardKey(hash), 'outboard')
+  const now = Date.now()
+  const to = await setAside(context, dataKey(hash), quarantineKey(hash, 'data', now))
+  await setAside(context, outboardKey(hash), quarantineKey(hash, 'outboard', now))
   return to
 }
 

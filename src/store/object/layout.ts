@@ -67,6 +67,11 @@ export function quarantineKey(hash: Hash, what: string, now: number): string {
   return `${QUARANTINE_PREFIX}${hash.toBase32()}/${what.slice(0, MOST_WHAT_CHARS)}-${now}`
 }
 
+/** Where an object is kept whose key is a tag's, and which is none. */
+export function quarantineKeyOfTag(key: string, now: number): string {
+  return `${QUARANTINE_PREFIX}${key.slice(TAGS_PREFIX.length)}/tag-${now}`
+}
+
 /** Whether a key is one of those that are made for what is being written. */
 export function isTempKey(key: string): boolean {
   return /^temp\/[0-9a-f]{32}(-[0-9]+)?$/.test(key)

@@ -7,7 +7,7 @@ import { GROUP_BYTES, GROUP_CHUNKS, PAIR_BYTES } from '../../bao/constants.ts'
 import { outboardBytes } from '../../bao/geometry.ts'
 import type { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
-import { HandleClosedError } from '../errors.ts'
+import { BlobDamagedError, HandleClosedError } from '../errors.ts'
 import type { BlobReader } from '../index.ts'
 import { abortable } from '../waiting.ts'
 import type { Arrival } from './arrival.ts'
@@ -19,7 +19,7 @@ import { dataKey, outboardKey } from './layout.ts'
 import { isServable, listStored } from './lookup.ts'
 import { type GroupSpan, PART_BYTES } from './parts.ts'
 import { readInto } from './read-into.ts'
-import { ObjectNotFoundError } from './storage/errors.ts'
+import { ObjectNotFoundError, ObjectTooShortError } from './storage/errors.ts'
 
 /** Fragments whose nodes are kept in memory: 32 KiB each. */
 const MOST_OPENED = 16
@@ -118,6 +118,7 @@ export class PartialReader implements BlobReader {
       try {
         done += await step(done)
       } catch (error) {
+        if (error instanceof ObjectTooShortError) throw new BlobDamagedError(this.hash, error.message)
         if (!(error instanceof ObjectNotFoundError) || ++attempts === ATTEMPTS) throw error
         await this.#lookAnew(signal)
       }

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { CorruptSourceError } from '../../bao/errors.ts'
 import { isWhole } from '../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
-import { BlobNotFoundError } from '../errors.ts'
+import { BlobDamagedError, BlobNotFoundError } from '../errors.ts'
 import { exportFile } from '../export-file.ts'
 import type {
   AddOptions,
@@ -27,7 +27,7 @@ import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
 import { Arrivals } from './arrivals.ts'
 import { Backoff } from './backoff.ts'
 import type { ObjectContext } from './context.ts'
-import { checkData, isFragmentRight, setAside, setBlobAside } from './damage.ts'
+import { checkData, isFragmentRight, setBlobAside, setFragmentAside } from './damage.ts'
 import { Deletions } from './deletions.ts'
 import { EmptyReader } from './empty-reader.ts'
 import { BlobTooLargeError } from './errors.ts'
@@ -262,7 +262,8 @@ export class ObjectStore implements BlobStore {
       try {
         await exportFile(reader, target, { ...options, signal })
       } catch (error) {
-        if (error instanceof CorruptSourceError) await this.#reportDamage(hash, signal)
+        if (error instanceof CorruptSourceError || error instanceof BlobDamagedError)
+          await this.#reportDamage(hash, signal)
         throw error
       }
       if (options.mode === 'move') await this.#remove(hash)
@@ -552,19 +553,15 @@ export class ObjectStore implements BlobStore {
   #onMissing(hash: Hash): void {
     this.#lifetime
       .run(undefined, async signal => {
-        await this.#arrivals.exclusively(hash, () => this.#lookAgain(hash, signal), signal)
+        const row = this.#context.metadata.find(hash)
+        const { storage } = this.#context
+        const data = row?.state === 'complete' ? await storage.stat(dataKey(hash), { signal }) : undefined
+        // The data is there, so it was the outboard, and that can be mended.
+        if (data !== undefined) return await this.#reportDamage(hash, signal)
+        await this.#arrivals.exclusively(hash, () => this.#lookup.relook(hash), signal)
         this.#context.changed(hash)
       })
       .catch(error => this.#noticeFailure(`look for blob ${hash}`, error))
-  }
-
-  async #lookAgain(hash: Hash, signal: AbortSignal): Promise<void> {
-    const { metadata, storage } = this.#context
-    const row = metadata.find(hash)
-    const data = row?.state === 'complete' ? await storage.stat(dataKey(hash)) : undefined
-    // The data is there, so it was the outboard, and that can be mended.
-    if (data !== undefined) await this.#mendComplete(hash, row!.size, signal)
-    else await this.#lookup.relook(hash)
   }
 
   async #remove(hash: Hash): Promise<boolean> {
@@ -645,7 +642,7 @@ export class ObjectStore implements BlobStore {
       if (isRight) continue
       metadata.dropFragments(hash, [name])
       if (isRight === undefined) continue
-      const to = await setAside(this.#context, hash, key, name)
+      const to = await setFragmentAside(this.#context, hash, name)
       if (to === undefined) continue
       this.#notice(
         `a part of blob ${hash} is wrong; it is now ${to} in ${storage.name}; fetch the blob again`

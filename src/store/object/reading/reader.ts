@@ -2,9 +2,9 @@
 import { outboardBytes } from '../../../bao/geometry.ts'
 import type { ChunkRanges } from '../../../bao/ranges.ts'
 import type { Hash } from '../../../hash.ts'
-import { BlobNotFoundError, HandleClosedError } from '../../errors.ts'
+import { BlobDamagedError, BlobNotFoundError, HandleClosedError } from '../../errors.ts'
 import type { BlobReader } from '../../index.ts'
-import { ObjectNotFoundError } from '../storage/errors.ts'
+import { ObjectNotFoundError, ObjectTooShortError } from '../storage/errors.ts'
 import type { ObjectStorage } from '../storage/index.ts'
 import type { OutboardCache } from './outboard-cache.ts'
 import { ReadAhead } from './read-ahead.ts'
@@ -59,7 +59,7 @@ export class ObjectReader implements BlobReader {
 
   async readData(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
     this.#check('data', this.size, offset, target, signal)
-    if (target.length > 0) await this.#orMissing(this.#data.read(offset, target, signal))
+    if (target.length > 0) await this.#orDamaged(this.#data.read(offset, target, signal))
   }
 
   async readOutboard(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
@@ -73,7 +73,7 @@ export class ObjectReader implements BlobReader {
     const reading = cache.read(outboardKey, total, offset, target, { signal: either, until })
     this.#outboardReads.add(reading)
     try {
-      await this.#orMissing(reading)
+      await this.#orDamaged(reading)
     } finally {
       this.#outboardReads.delete(reading)
     }
@@ -113,17 +113,16 @@ export class ObjectReader implements BlobReader {
     return this.#outboardPlan.endAt(end - 1) ?? 0
   }
 
-  async #orMissing(reading: Promise<void>): Promise<void> {
+  /** Says what an object means for the blob that is not there, or not all of it. */
+  async #orDamaged(reading: Promise<void>): Promise<void> {
     try {
       await reading
     } catch (error) {
+      if (error instanceof ObjectTooShortError) throw new BlobDamagedError(this.hash, error.message)
       if (!(error instanceof ObjectNotFoundError)) throw error
       this.#options.onMissing()
-      const { name } = this.#options.storage
-      throw new BlobNotFoundError(
-        this.hash,
-        `is gone from the storage: there is no object ${error.key} in ${name}`
-      )
+      if (error.key === this.#options.outboardKey) throw new BlobDamagedError(this.hash, error.message)
+      throw new BlobNotFoundError(this.hash, `is gone from the storage: ${error.message}`)
     }
   }
 }

@@ -3,9 +3,9 @@ import { outboardBytes } from '../../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../../hash.ts'
 import type { Arrivals } from '../arrivals.ts'
 import type { ObjectContext } from '../context.ts'
-import { checkData, isBelievable, isFragmentRight, setAside, setBlobAside } from '../damage.ts'
+import { checkData, isBelievable, isFragmentRight, setBlobAside, setFragmentAside } from '../damage.ts'
 import { deleteAll } from '../finish.ts'
-import { type Fragment, parseFragment } from '../fragment-name.ts'
+import { type Fragment, formatFragment, parseFragment } from '../fragment-name.ts'
 import { blobPrefix, dataKey, hasOutboard, outboardKey, parseBlobKey, partialPrefix } from '../layout.ts'
 import { isRightLength, knownOf, mostHeld, noteFragments } from '../lookup.ts'
 import type { ObjectInfo } from '../storage/index.ts'
@@ -27,6 +27,8 @@ export interface RecoveryJob {
   readonly signal: AbortSignal | undefined
   readonly onBytes: (bytes: number) => void
   readonly onQuarantined: (key: string, to: string) => void
+  /** Told of an object that belongs to nothing; counting is another matter. */
+  readonly onOrphaned: (key: string) => void
 }
 
 /** The listing may be old by now: nothing is taken out of the index for what only it says. */
@@ -34,11 +36,12 @@ export async function recoverBlob(
   job: RecoveryJob,
   { hash, objects, foreign }: StoredObjects
 ): Promise<void> {
-  const { context, arrivals, counts, signal } = job
+  const { context, arrivals, counts, signal, onOrphaned } = job
   counts.orphaned += foreign
   if (hash.equals(EMPTY_HASH)) {
     // The empty blob is always there, and has no objects.
     counts.orphaned += objects.length
+    for (const { key } of objects) onOrphaned(key)
     return
   }
   await arrivals.exclusively(hash, async () => {
@@ -58,9 +61,16 @@ export async function recoverBlob(
         const good = await checkFragments(job, hash, now)
         const chosen = mostHeld(hash, good)
         noteFragments(context, hash, known, chosen)
-        counts.orphaned += good.length - chosen.length
+        for (const fragment of good) {
+          if (chosen.includes(fragment)) continue
+          counts.orphaned++
+          onOrphaned(`${partialPrefix(hash)}${formatFragment(fragment)}`)
+        }
         if (chosen.length > 0) counts.partial++
-        else if (now.some(({ key }) => key === outboardKey(hash))) counts.orphaned++
+        else if (now.some(({ key }) => key === outboardKey(hash))) {
+          counts.orphaned++
+          onOrphaned(outboardKey(hash))
+        }
       }
     }
     context.changed(hash)
@@ -103,7 +113,7 @@ async function stateOfData(
 
 /** Sets aside those that are wrong. @returns the others */
 async function checkFragments(
-  { context, counts, fast, signal, onBytes, onQuarantined }: RecoveryJob,
+  { context, counts, fast, signal, onBytes, onQuarantined, onOrphaned }: RecoveryJob,
   hash: Hash,
   objects: readonly ObjectInfo[]
 ): Promise<Fragment[]> {
@@ -114,13 +124,14 @@ async function checkFragments(
     const fragment = parseFragment(name)
     if (fragment === undefined) {
       counts.orphaned++
+      onOrphaned(key)
       continue
     }
     let isRight: boolean | undefined = isRightLength(fragment, size)
     if (isRight && !fast) isRight = await isFragmentRight(context, hash, fragment, { signal, onBytes })
     if (isRight) good.push(fragment)
     if (isRight !== false) continue
-    const to = await setAside(context, hash, key, name)
+    const to = await setFragmentAside(context, hash, name)
     if (to !== undefined) onQuarantined(key, to)
   }
   return good

@@ -29,7 +29,7 @@ const TELL_BYTES = 1024 * 1024
 /** Rows that are read at a time. */
 const PAGE = 100
 
-/** Objects that were set aside and are named in the report. There may be more: `corrupt` counts all. */
+/** Objects that were set aside, or belong to nothing, and are named in the report. There may be more: the counts have all. */
 const MOST_NAMED = 1000
 
 export interface RecoveryOptions extends WaitOptions {
@@ -68,6 +68,8 @@ export interface RecoveryProgress {
 export interface RecoveryReport extends Counts {
   /** Objects that did not match their keys, and where they are now; at most 1,000 of them, and only those of this run. */
   readonly quarantined: readonly { readonly key: string; readonly to: string }[]
+  /** Keys of objects that belong to nothing; at most 1,000 of them, and only those of this run. */
+  readonly orphans: readonly string[]
 }
 
 /** @throws RangeError when `concurrency` is not a positive number; what the storage and the database throw */
@@ -84,6 +86,10 @@ export async function recover(
   const position = Position.load(context.metadata, { storage: context.storage.name, fast }, restart)
   const { counts } = position
   const quarantined: { key: string; to: string }[] = []
+  const orphans: string[] = []
+  const onOrphaned = (key: string): void => {
+    if (orphans.length < MOST_NAMED) orphans.push(key)
+  }
   let bytes = counts.bytesRead
   let toldBytes = bytes
   const tell = (share: number): void => {
@@ -105,7 +111,8 @@ export async function recover(
       found.corrupt++
       if (quarantined.length < MOST_NAMED) quarantined.push({ key, to })
       context.notice(`${key} in ${context.storage.name} does not match its key; it is now ${to}`)
-    }
+    },
+    onOrphaned
   })
   const tags = noCounts()
   await recoverTags(jobWith(tags))
@@ -139,7 +146,7 @@ export async function recover(
   try {
     const { after } = position
     const rows = new Rows(context.metadata, after === undefined ? undefined : Hash.parse(after))
-    for await (const stored of groupByBlob(context, after, signal)) {
+    for await (const stored of groupByBlob(context, after, onOrphaned, signal)) {
       for (const hash of rows.before(stored.hash)) await start(hash, job => forgetLost(job, hash))
       if (stored.hash !== undefined) await start(stored.hash, job => recoverBlob(job, stored))
       else counts.orphaned += stored.foreign
@@ -152,7 +159,7 @@ export async function recover(
   }
   position.clear()
   tell(1)
-  return { ...counts, quarantined }
+  return { ...counts, quarantined, orphans }
 }
 
 /** Whether it says nothing of other blobs: a server that does not answer, or a database that is full, does. */
@@ -164,6 +171,7 @@ function isOfOneBlob(error: unknown): error is StorageError {
 async function* groupByBlob(
   { storage }: ObjectContext,
   after: string | undefined,
+  onOrphaned: (key: string) => void,
   signal: AbortSignal | undefined
 ): AsyncGenerator<StoredObjects | { hash: undefined; foreign: number }, void, undefined> {
   let hash: Hash | undefined
@@ -182,6 +190,7 @@ async function* groupByBlob(
     }
     if (parsed === undefined) {
       foreign++
+      onOrphaned(object.key)
       continue
     }
     hash = parsed.hash

@@ -1,7 +1,8 @@
 /** Brings back the tags from their objects. */
 import type { Tag } from '../../index.ts'
 import type { ObjectContext } from '../context.ts'
-import { isTagKey, TAGS_PREFIX, tagKey } from '../layout.ts'
+import { setAside } from '../damage.ts'
+import { isTagKey, quarantineKeyOfTag, TAGS_PREFIX, tagKey } from '../layout.ts'
 import { readInto } from '../read-into.ts'
 import { ObjectNotFoundError } from '../storage/errors.ts'
 import type { ObjectInfo } from '../storage/index.ts'
@@ -23,11 +24,12 @@ export async function recoverTags(job: RecoveryJob): Promise<void> {
 }
 
 async function recoverTag(
-  { context, counts, signal }: RecoveryJob,
+  { context, counts, signal, onOrphaned, onQuarantined }: RecoveryJob,
   { key, size }: ObjectInfo
 ): Promise<void> {
   if (!isTagKey(key)) {
     counts.orphaned++
+    onOrphaned(key)
     return
   }
   await context.mutex.run(key, async () => {
@@ -39,10 +41,8 @@ async function recoverTag(
       if (now.size !== size) tag = await readTag(context, key, now.size, signal)
     }
     if (tag === undefined) {
-      counts.corrupt++
-      context.notice(
-        `${key} in ${context.storage.name} is no tag, or that of another name; it is left as it is`
-      )
+      const to = await setAside(context, key, quarantineKeyOfTag(key, Date.now()))
+      if (to !== undefined) onQuarantined(key, to)
       return
     }
     context.metadata.setTag(tag)

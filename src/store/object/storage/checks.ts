@@ -2,7 +2,7 @@
  * What every backend asks of its arguments. A folder or a Map could do without most of it, S3 cannot: a call that would fail
  * there fails everywhere, and is found by the tests of whoever makes it.
  */
-import { StorageError } from './errors.ts'
+import { ObjectTooShortError, StorageError } from './errors.ts'
 import type { Slice } from './index.ts'
 import { MAX_PARTS, MAX_PUT_BYTES, MIN_PART_BYTES } from './part-size.ts'
 
@@ -35,10 +35,12 @@ export function checkSlice({ key, offset, length }: Slice): void {
   throw new StorageError(`cannot read ${length} bytes at ${offset} of ${key}: there can be no such bytes`)
 }
 
-/** @throws StorageError when a slice goes beyond the end of its object, which has `size` bytes */
+/** @throws ObjectTooShortError when a slice goes beyond the end of its object, which has `size` bytes */
 export function checkInside({ key, offset, length }: Slice, size: number, storage: string): void {
   if (offset + length <= size) return
-  throw new StorageError(`cannot read ${length} bytes at ${offset} of ${key} in ${storage}: it has ${size}`)
+  throw new ObjectTooShortError(
+    `cannot read ${length} bytes at ${offset} of ${key} in ${storage}: it has ${size}`
+  )
 }
 
 /** @returns how many bytes the pieces are. @throws StorageError when they are too many to put in one piece */

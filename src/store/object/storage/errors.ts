@@ -20,6 +20,12 @@ export class ObjectNotFoundError extends StorageError {
   }
 }
 
+/** An object has fewer bytes than were asked for. */
+export class ObjectTooShortError extends StorageError {
+  override readonly name = 'ObjectTooShortError'
+  override readonly code = 'ERR_OBJECT_TOO_SHORT'
+}
+
 /** The storage does not answer, or says that it cannot now, and went on so however often it was asked. */
 export class StorageUnavailableError extends StorageError {
   override readonly name = 'StorageUnavailableError'

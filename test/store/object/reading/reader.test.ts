@@ -7,7 +7,7 @@ import { kernel } from '../../../../src/bao/kernel/index.ts'
 import { hashBytes } from '../../../../src/bao/outboard.ts'
 import { ChunkRanges } from '../../../../src/bao/ranges.ts'
 import { Hash } from '../../../../src/hash.ts'
-import { BlobNotFoundError, HandleClosedError } from '../../../../src/store/errors.ts'
+import { BlobDamagedError, BlobNotFoundError, HandleClosedError } from '../../../../src/store/errors.ts'
 import { dataKey, outboardKey } from '../../../../src/store/object/layout.ts'
 import { ObjectReader, OutboardCache, ReadBudget } from '../../../../src/store/object/reading/index.ts'
 import { StorageUnavailableError } from '../../../../src/store/object/storage/errors.ts'
@@ -220,11 +220,11 @@ describe('a reader', () => {
     expect(setup.storage.gets).toEqual([])
   })
 
-  it.each(['data', 'outboard'] as const)('says that the %s is gone', async kind => {
+  it('says that the data is gone', async () => {
     const setup = new Setup()
     const data = randomData(100_000)
     const hash = await setup.add(data)
-    const key = kind === 'data' ? dataKey(hash) : outboardKey(hash)
+    const key = dataKey(hash)
     await setup.storage.delete([key])
     await using reader = setup.reader(hash, data.length, ChunkRanges.all)
     const error = await collect(reader, ChunkRanges.all).catch(error => error)
@@ -232,6 +232,22 @@ describe('a reader', () => {
     expect(error.message).toBe(`blob ${hash} is gone from the storage: there is no object ${key} in memory`)
     expect(setup.missing).toBeGreaterThan(0)
   })
+
+  it.each(['the outboard is gone', 'the outboard is cut off', 'the data is cut off'])(
+    'says that the blob is damaged when %s',
+    async what => {
+      const setup = new Setup()
+      const data = randomData(100_000)
+      const hash = await setup.add(data)
+      const key = what.includes('data') ? dataKey(hash) : outboardKey(hash)
+      if (what.endsWith('gone')) await setup.storage.delete([key])
+      else await setup.storage.put(key, [data.subarray(0, 100)])
+      await using reader = setup.reader(hash, data.length, ChunkRanges.all)
+      const error = await collect(reader, ChunkRanges.all).catch(error => error)
+      expect(error).toBeInstanceOf(BlobDamagedError)
+      expect(error.message).toContain(key)
+    }
+  )
 
   it('passes on what the storage says', async () => {
     const setup = new Setup()

@@ -1,6 +1,6 @@
 /** Reads bytes of an object, and goes on where a connection broke. */
 import { checkInside } from '../checks.ts'
-import { StorageError } from '../errors.ts'
+import { ObjectTooShortError, StorageError } from '../errors.ts'
 import type { Slice } from '../index.ts'
 import type { Answer, S3Client } from './client.ts'
 import { cutFailure, S3Failure } from './failure.ts'
@@ -63,7 +63,7 @@ async function get(client: S3Client, slice: Slice, signal: AbortSignal): Promise
     answer = await client.send({ method: 'GET', key, headers: { range } }, signal)
   } catch (failure) {
     if (!(failure instanceof S3Failure) || failure.code !== 'InvalidRange') throw failure
-    throw new StorageError(
+    throw new ObjectTooShortError(
       `cannot read ${length} bytes at ${offset} of ${key} in ${client.name}: it ends before`,
       { cause: failure }
     )

@@ -102,7 +102,7 @@ export async function keysOf(
 export const NOT_FOUND = { name: 'ObjectNotFoundError', code: 'ERR_OBJECT_NOT_FOUND' }
 
 /** Any of the storage's own errors. */
-export const FAILED = { code: expect.stringMatching(/^ERR_(STORAGE|STORE)/) }
+export const FAILED = { code: expect.stringMatching(/^ERR_(STORAGE|STORE|OBJECT_TOO_SHORT)/) }
 
 /** Does something with each item, so many at a time. */
 export async function inParallel<T>(
