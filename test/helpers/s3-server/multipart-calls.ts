@@ -17,6 +17,8 @@ import { numberFrom, type S3Request } from './request.ts'
 import { contents, text } from './xml.ts'
 
 const MIN_PART_BYTES = 5 * 1024 ** 2
+/** Objects up to this size are copied into a part as a whole only. */
+const MIN_RANGE_SOURCE_BYTES = 5 * 1024 ** 2
 const MAX_PARTS = 10_000
 const MAX_LISTED = 1000
 
@@ -39,6 +41,11 @@ export function uploadPartCopy(buckets: Buckets, bucket: Bucket, request: S3Requ
   const source = copySource(buckets, request)
   const range = request.headers['x-amz-copy-source-range']
   const { offset, length } = parseCopyRange(range === undefined ? undefined : String(range), source.size)
+  // So does AWS; MinIO and Ceph do not mind, and so nobody may rely on it.
+  if (range !== undefined && source.size <= MIN_RANGE_SOURCE_BYTES) {
+    const message = 'The specified copy source is not supported as a byte-range copy source'
+    throw new S3Error('InvalidRequest', 400, message)
+  }
   const pieces = slicePieces(source.pieces, offset, length)
   const hasher = createHash('md5')
   for (const piece of pieces) hasher.update(piece)

@@ -3,9 +3,11 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ChunkRanges } from '../../../src/bao/ranges.ts'
 import { testStore } from '../../../src/store/compliance/index.ts'
 import { ObjectStore } from '../../../src/store/object/store.ts'
 import { type S3UnderTest, s3UnderTest } from '../../helpers/s3.ts'
+import { MIB, receive, sampleBlob, serve } from './support.ts'
 
 let s3: S3UnderTest
 let folder: string
@@ -47,3 +49,18 @@ testStore(
     }
   }
 )
+
+describe('a blob that arrives on S3', () => {
+  // The first is composed at the end, of the second parts are put together before.
+  for (const parts of [1, 7]) {
+    it(`becomes complete when a small part comes behind ${parts} whole ones`, {
+      timeout: 60_000
+    }, async () => {
+      await using store = await open({ dbPath: join(folder, `${count++}.db`), prefix: s3.newPrefix() })
+      const blob = sampleBlob(parts * 8 * MIB + 100_000)
+      await receive(store, blob, ChunkRanges.all)
+      expect(await store.status(blob.hash)).toEqual({ state: 'complete', size: blob.size })
+      await serve(store, blob.hash)
+    })
+  }
+})

@@ -139,10 +139,10 @@ describe('what passes is waited for', () => {
   }
 
   async function composes() {
-    await storage.put('a', [bytes(6 * MIB)])
-    const slice = { key: 'a', offset: 1, length: 5 * MIB }
+    await storage.put('a', [bytes(7 * MIB)])
+    const slice = { key: 'a', offset: 1, length: 6 * MIB }
     await storage.compose('b', [slice, slice])
-    const part = bytes(6 * MIB).subarray(1, 5 * MIB + 1)
+    const part = bytes(7 * MIB).subarray(1, 6 * MIB + 1)
     await expectObject(storage, 'b', Buffer.concat([part, part]))
   }
 
@@ -421,6 +421,32 @@ describe('a server that cannot copy', () => {
       expect(server.objects.uploads()).toEqual([])
     })
   }
+})
+
+describe('what the server copies', () => {
+  it('are slices above 5 MiB; smaller ones, which AWS may refuse, go through here', async () => {
+    await storage.put('large', [bytes(7 * MIB)])
+    await storage.put('five', [bytes(5 * MIB, 1)])
+    await storage.put('small', [bytes(1000, 2)])
+    await storage.compose('all', [
+      { key: 'large', offset: 1, length: 6 * MIB },
+      { key: 'five', offset: 0, length: 5 * MIB },
+      { key: 'large', offset: 0, length: 5 * MIB + 1 },
+      { key: 'small', offset: 1, length: 998 }
+    ])
+    await expectObject(
+      storage,
+      'all',
+      Buffer.concat([
+        bytes(7 * MIB).subarray(1, 6 * MIB + 1),
+        bytes(5 * MIB, 1),
+        bytes(7 * MIB).subarray(0, 5 * MIB + 1),
+        bytes(1000, 2).subarray(1, 999)
+      ])
+    )
+    expect(server.requests.of('UploadPartCopy')).toHaveLength(2)
+    expect(server.requests.of('UploadPart')).toHaveLength(2)
+  })
 })
 
 describe('lists', () => {

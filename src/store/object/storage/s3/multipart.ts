@@ -5,11 +5,13 @@
 import { checkComplete } from '../checks.ts'
 import { StorageError } from '../errors.ts'
 import type { Slice } from '../index.ts'
+import { MIN_PART_BYTES } from '../part-size.ts'
 import type { S3Client } from './client.ts'
 import { ABORT_RETRY_MS } from './constants.ts'
 import { failureInside, foreignAnswer, S3Failure } from './failure.ts'
 import { encode } from './list.ts'
 import { makeObject } from './make-object.ts'
+import { readObject } from './read.ts'
 import { statOnce } from './stat.ts'
 import { encodeText, hasElement, textOf } from './xml.ts'
 
@@ -57,8 +59,17 @@ export class Multipart {
     this.#add(number, etag, size)
   }
 
-  /** Has the server copy a slice into a part. @param number counted from 0 */
+  /**
+   * Makes a part out of a slice. The server copies it, unless it is small: AWS copies ranges only of objects above 5 MiB, which
+   * what a larger slice is of must be. A small one goes through this process, without asking first how large its object is.
+   *
+   * @param number counted from 0
+   */
   async copy(number: number, slice: Slice, signal: AbortSignal): Promise<void> {
+    if (slice.length <= MIN_PART_BYTES) {
+      const pieces = await Array.fromAsync(readObject(this.#client, slice, signal))
+      return await this.put(number, pieces, slice.length, signal)
+    }
     const { key } = this
     const { key: from, offset, length } = slice
     const headers = {
