@@ -29,6 +29,12 @@ import { putStream, uploadStream } from './storage/put-stream.ts'
 /** Blobs of at most so many bytes are added from memory. */
 export const SMALL_BYTES = 1024 * 1024
 
+/**
+ * How long deleting what was being added may take. It comes after a failure or after Ctrl-C too, when the storage may be silent
+ * and somebody waits for the end.
+ */
+const TIDY_MS = 2_000
+
 /** Runs of 1 MiB that are hashed before others get their turn on the thread. */
 const RUNS_PER_TURN = 4
 
@@ -180,7 +186,7 @@ export class Ingest {
         return { hash, size }
       } finally {
         // When it was moved there is nothing left to delete. What cannot be deleted now is swept when it is old.
-        await storage.delete([temp]).catch(() => undefined)
+        await storage.delete([temp], { signal: AbortSignal.timeout(TIDY_MS) }).catch(() => undefined)
       }
     })
   }
@@ -215,7 +221,7 @@ export class Ingest {
         }
       }
       await put()
-      if (isDear) await publish(this.#context, hash, size)
+      if (isDear) await publish(this.#context, hash, size, signal)
       else metadata.markComplete(hash, { size, hasOutboard: hasOutboard(size) })
       await this.#onComplete(hash, size, row?.state === 'partial')
     }

@@ -6,7 +6,8 @@ import { describe, expect, it } from 'vitest'
 import { hashBytes } from '../../../src/bao/outboard.ts'
 import { ChunkRanges } from '../../../src/bao/ranges.ts'
 import type { ObjectStoreOptions } from '../../../src/store/object/options.ts'
-import type { ObjectStore } from '../../../src/store/object/store.ts'
+import { ObjectStore } from '../../../src/store/object/store.ts'
+import { type Operation, S3TestServer } from '../../helpers/s3-server/index.ts'
 import {
   gate,
   groups,
@@ -192,6 +193,26 @@ describe.each(allWays)('%s', way => {
       }
       expect(reached).toBeGreaterThan(0)
     }
+  })
+
+  it('ends when told, also when it looks last whether all is there', async () => {
+    const blob = sampleBlob(20 * MIB)
+    const { storage: counted, store: first } = await newStore()
+    await add(first, blob)
+    let left = counted.count('stat')
+    const { storage, store } = await newStore()
+    const stop = new AbortController()
+    const reason = new Error('enough')
+    storage.before = ({ method }, signal) => {
+      if (method !== 'stat' || --left > 0) return
+      stop.abort(reason)
+      signal?.throwIfAborted()
+    }
+    await expect(add(store, blob, stop.signal)).rejects.toBe(reason)
+    storage.before = undefined
+    await expectNothing(storage, store, blob)
+    await add(store, blob)
+    await serve(store, blob.hash)
   })
 
   it('leaves no files behind', async () => {
@@ -400,6 +421,33 @@ describe('addStream', () => {
     await until(() => begun === 32)
     await Promise.all(adding)
     expect(most).toBeLessThanOrEqual(4)
+  })
+})
+
+describe('adding to a server that falls silent', () => {
+  const cases: [Way, Operation][] = [
+    ['addPath', 'UploadPart'],
+    ['addPath', 'CompleteMultipartUpload'],
+    ['addStream', 'UploadPart'],
+    ['addStream', 'CompleteMultipartUpload'],
+    ['addStream', 'CopyObject']
+  ]
+  it.concurrent.each(cases)('ends soon after it was told to (%s, %s)', async (way, operation) => {
+    await using server = await S3TestServer.start()
+    const { url: endpoint, accessKey, secretKey, bucket } = server
+    const store = await ObjectStore.inMemory({ type: 's3', endpoint, accessKey, secretKey, bucket })
+    const stop = new AbortController()
+    const reason = new Error('enough')
+    server.faults.add({ operation }, { kind: 'stall', at: 'answer' }, { times: Infinity })
+    const adding = ways[way](store, sampleBlob(20 * MIB), stop.signal).catch(error => error)
+    await until(() => server.requests.of(operation).length > 0)
+    server.faults.add({}, { kind: 'stall', at: 'request' }, { times: Infinity })
+    const told = performance.now()
+    stop.abort(reason)
+    expect(await adding).toBe(reason)
+    await store.close()
+    // Giving up the upload takes 2 s, and deleting what it may have become. An unbounded wait takes 30 s for each try.
+    expect(performance.now() - told).toBeLessThan(7_000)
   })
 })
 

@@ -401,6 +401,24 @@ describe('completing', () => {
   })
 })
 
+describe('giving up an upload', () => {
+  it('does not wait long for a silent server, and says what it has left behind', async () => {
+    await storage.close()
+    storage = await open({ requestTimeoutMs: 60_000 })
+    const begun = await storage.upload('a', 5 * MIB)
+    await begun.put(0, [bytes(10)])
+    server.faults.add({ operation: 'AbortMultipartUpload' }, { kind: 'stall', at: 'request' })
+    await begun.abort()
+    expect(notices).toEqual([
+      expect.stringMatching(
+        /^cannot give up a in bucket .*: it took longer than 2 s; the parts .* until they are swept$/
+      )
+    ])
+    expect(server.objects.uploads()).toHaveLength(1)
+    expect(server.requests.of('AbortMultipartUpload')).toHaveLength(1)
+  })
+})
+
 describe('a server that cannot copy', () => {
   for (const [status, code] of [
     [501, 'NotImplemented'],

@@ -39,8 +39,11 @@ export const DEFAULT_RETRY_MS = 30_000
 /** At the start somebody waits for an answer, and a wrong address is likelier than a server that is being started. */
 export const OPEN_RETRY_MS = 3_000
 
-/** Giving up an upload is tidying: what is left behind is swept later. */
-export const ABORT_RETRY_MS = 5_000
+/**
+ * How long giving up an upload may take, other tries included. It comes after a failure or after Ctrl-C, when the server may be
+ * silent and somebody waits for the end; what is left behind is swept later.
+ */
+export const ABORT_MS = 2_000
 
 /** The wait before another try is random between nothing and a bound, which begins here and doubles with each failure … */
 export const FIRST_BACKOFF_MS = 100

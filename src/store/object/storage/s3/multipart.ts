@@ -3,11 +3,11 @@
  * and then tells success for an object that is too short.
  */
 import { checkComplete } from '../checks.ts'
-import { StorageError } from '../errors.ts'
+import { StorageError, StorageUnavailableError } from '../errors.ts'
 import type { Slice } from '../index.ts'
 import { MIN_PART_BYTES } from '../part-size.ts'
 import type { S3Client } from './client.ts'
-import { ABORT_RETRY_MS } from './constants.ts'
+import { ABORT_MS } from './constants.ts'
 import { failureInside, foreignAnswer, S3Failure } from './failure.ts'
 import { encode } from './list.ts'
 import { makeObject } from './make-object.ts'
@@ -111,13 +111,20 @@ export class Multipart {
     await makeObject(this.#client, key, size, signal, () => this.#complete(body, size, signal))
   }
 
-  /** Gives up what was written. What cannot be reached now is left to the sweeping. */
+  /** Gives up what was written. What the server does not give up within 2 s is left to the sweeping. */
   async abort(): Promise<void> {
     const { key } = this
     const client = this.#client
-    await client.run(`cannot give up ${key} in`, { retryForMs: ABORT_RETRY_MS }, async signal => {
-      await abortOnce(client, client.fullKey(key), this.#id, signal)
-    })
+    const what = `cannot give up ${key} in`
+    const patience = AbortSignal.timeout(ABORT_MS)
+    try {
+      await client.run(what, { signal: patience }, signal =>
+        abortOnce(client, client.fullKey(key), this.#id, signal)
+      )
+    } catch (error) {
+      if (error !== patience.reason) throw error
+      throw new StorageUnavailableError(`${what} ${client.name}: it took longer than ${ABORT_MS / 1000} s`)
+    }
   }
 
   async #complete(body: readonly Uint8Array[], size: number, signal: AbortSignal): Promise<void> {
