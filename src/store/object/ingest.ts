@@ -24,16 +24,10 @@ import { BlobTooLargeError } from './errors.ts'
 import { deleteAll, publish } from './finish.ts'
 import { dataKey, hasOutboard, outboardKey, partialPrefix, TEMP_PREFIX } from './layout.ts'
 import { PART_BYTES } from './storage/part-size.ts'
-import { putStream, uploadStream } from './storage/put-stream.ts'
+import { putStream, TIDY_MS, uploadStream } from './storage/put-stream.ts'
 
 /** Blobs of at most so many bytes are added from memory. */
 export const SMALL_BYTES = 1024 * 1024
-
-/**
- * How long deleting what was being added may take. It comes after a failure or after Ctrl-C too, when the storage may be silent
- * and somebody waits for the end.
- */
-const TIDY_MS = 2_000
 
 /** Runs of 1 MiB that are hashed before others get their turn on the thread. */
 const RUNS_PER_TURN = 4

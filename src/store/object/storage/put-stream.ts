@@ -5,7 +5,7 @@
 import { Progress } from '../../progress.ts'
 import { abortableItems } from '../../waiting.ts'
 import { StorageError } from './errors.ts'
-import type { ObjectStorage, Upload } from './index.ts'
+import type { ObjectStorage, Slice, Upload } from './index.ts'
 import { MAX_PARTS, PART_BYTES, partBytesFor } from './part-size.ts'
 
 /** Up to so many bytes, an object is put in one piece: one request instead of three. */
@@ -13,6 +13,12 @@ const PUT_BYTES = PART_BYTES
 
 /** Parts that are on their way at once. */
 const IN_FLIGHT = 2
+
+/**
+ * How long deleting what an unfinished stream has left may take. It comes after a failure or after Ctrl-C too, when the storage
+ * may be silent and somebody waits for the end.
+ */
+export const TIDY_MS = 2_000
 
 /** Bytes of the first buffer of a stream that may turn out to be short. */
 const FIRST_BYTES = 64 * 1024
@@ -50,10 +56,12 @@ export async function putStream(
 }
 
 /**
- * Writes an object whose size the source tells by ending. As {@link putStream} otherwise.
+ * Writes an object whose size the source tells by ending. As {@link putStream} otherwise, up to 10,000 parts, which are 78 GiB
+ * by default. An upload has no more, and how long its parts are is decided when it begins: what follows goes into further
+ * objects, `key-1`, `key-2` and so on, of which the whole is composed in the end.
  *
+ * @param key which nobody else uses: of a stream that is so long, it has the beginning before it has the whole
  * @returns the size in bytes
- * @throws StorageError when it is more than 10,000 parts
  */
 export async function uploadStream(
   storage: ObjectStorage,
@@ -77,7 +85,13 @@ class Sink {
   readonly #onAbort = () => this.#stop.abort(this.#signal?.reason)
   readonly #sending = new Set<Promise<void>>()
   readonly #free: Uint8Array[] = []
+  /** Of a stream that is longer than an upload: the objects that its bytes are in so far. */
+  readonly #slices: Slice[] = []
+  #isSplit = false
+  #isWhole = false
   #upload: Upload | undefined
+  /** Sent to the upload. */
+  #uploadBytes = 0
   #block: Uint8Array
   #filled = 0
   #parts = 0
@@ -110,6 +124,7 @@ class Sink {
     }
     if (this.#taken < (this.#size ?? 0)) throw this.#wrongSize(`only ${this.#taken}`)
     await this.#finish()
+    this.#isWhole = true
     this.#progress.end()
     return this.#taken
   }
@@ -119,8 +134,21 @@ class Sink {
     this.#signal?.removeEventListener('abort', this.#onAbort)
     this.#stop.abort(new StorageError(`writing ${this.#key} has ended`))
     await Promise.allSettled(this.#sending)
-    // What has failed is being told already. What stays of the upload is swept some day.
-    await this.#upload?.abort().catch(() => undefined)
+    // What has failed is being told already. What stays of the upload, and of objects, is swept some day.
+    const tidying = [this.#upload?.abort(), this.#isSplit ? this.#deleteSlices() : undefined]
+    await Promise.allSettled(tidying)
+  }
+
+  async #deleteSlices(): Promise<void> {
+    // One more than is known to be there: the answer to its completing may have been lost.
+    const keys = Array.from({ length: this.#slices.length + 1 }, (_, number) => this.#keyOf(number))
+    const unwanted = this.#isWhole ? keys.slice(1) : keys
+    await this.#storage.delete(unwanted, { signal: AbortSignal.timeout(TIDY_MS) })
+  }
+
+  /** Of the object that is behind so many others. */
+  #keyOf(number: number): string {
+    return number === 0 ? this.#key : `${this.#key}-${number}`
   }
 
   /** @returns how many bytes there was room for */
@@ -141,21 +169,42 @@ class Sink {
 
   /** Sends the block on its way, when there are not too many on theirs, and takes another one. */
   async #send(): Promise<void> {
-    if (this.#parts === MAX_PARTS) {
-      throw new StorageError(
-        `${this.#key} has more than ${MAX_PARTS} parts of ${this.#partBytes} bytes; tell its size, or use larger parts`
-      )
-    }
     const { signal } = this.#stop
-    this.#upload ??= await this.#storage.upload(this.#key, this.#partBytes, { signal })
+    if (this.#parts === MAX_PARTS) await this.#split()
+    this.#upload ??= await this.#storage.upload(this.#keyOf(this.#slices.length), this.#partBytes, { signal })
     while (this.#sending.size >= this.#inFlight) await Promise.race(this.#sending)
     signal.throwIfAborted()
     const sending = this.#sendPart(this.#upload, this.#parts++, this.#block, this.#filled).finally(() =>
       this.#sending.delete(sending)
     )
     this.#sending.add(sending)
+    this.#uploadBytes += this.#filled
     this.#block = this.#free.pop() ?? NONE
     this.#filled = 0
+  }
+
+  /** The upload has all the parts that it can have: what follows goes into another one. */
+  async #split(): Promise<void> {
+    // Whose size is known has a key that others may look at: it must not have the beginning only.
+    if (this.#size !== undefined) {
+      throw new StorageError(
+        `${this.#key} has more than ${MAX_PARTS} parts of ${this.#partBytes} bytes; use larger parts`
+      )
+    }
+    this.#isSplit = true
+    await this.#complete()
+    this.#upload = undefined
+    this.#uploadBytes = 0
+    this.#parts = 0
+  }
+
+  /** Makes an object of what was sent. */
+  async #complete(): Promise<void> {
+    const { signal } = this.#stop
+    await Promise.all(this.#sending)
+    signal.throwIfAborted()
+    await this.#upload?.complete(this.#uploadBytes, { signal })
+    this.#slices.push({ key: this.#keyOf(this.#slices.length), offset: 0, length: this.#uploadBytes })
   }
 
   /** Never fails: a failure stops the whole. */
@@ -177,9 +226,8 @@ class Sink {
       return
     }
     if (this.#filled > 0) await this.#send()
-    await Promise.all(this.#sending)
-    signal.throwIfAborted()
-    await this.#upload?.complete(this.#taken, { signal })
+    await this.#complete()
+    if (this.#isSplit) await this.#storage.compose(this.#key, this.#slices, { signal })
   }
 
   #wrongSize(found: string): StorageError {
