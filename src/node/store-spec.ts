@@ -70,7 +70,7 @@ async function openBareObjects(
   )
   const removeFolder = () => rm(folder, { recursive: true, force: true })
   try {
-    // What it does not know it looks up, which is all that a target needs; that it knows nothing at first is no news.
+    // What it does not know, tags too, it looks up: that is all that a target needs. That it knows nothing at first is no news.
     let isOpen = false
     const store = await ObjectStore.open({
       dbPath: join(folder, 'blobs.db'),

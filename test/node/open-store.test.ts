@@ -1,7 +1,9 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { EMPTY_HASH } from '../../src/hash.ts'
 import { parseConfig } from '../../src/node/config.ts'
+import { copyStore } from '../../src/node/copy-store.ts'
 import { createNode } from '../../src/node/create-node.ts'
 import { createHome, isHome } from '../../src/node/home.ts'
 import { createHomeWith, HomeExistsError } from '../../src/node/init-store.ts'
@@ -10,6 +12,7 @@ import { DEFAULT_MAX_BLOB_SIZE, type StoreInput } from '../../src/node/store-con
 import { OtherStoreError } from '../../src/node/store-folder.ts'
 import { openSpec } from '../../src/node/store-spec.ts'
 import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
+import { MemoryStore } from '../../src/store/memory/index.ts'
 import { ObjectStore } from '../../src/store/object/index.ts'
 import { randomData } from '../helpers/data.ts'
 import { scratch, writeTree } from './support.ts'
@@ -149,6 +152,25 @@ describe('a store that is named in one line', () => {
       await using opened = await openSpec(text, { isSource: true })
       const blobs = await Array.fromAsync(opened.store.list())
       expect(blobs.map(({ hash }) => hash.toString())).toEqual(added.slice(0, 1))
+    }
+  })
+
+  it('keeps the tags that it has when others are copied to it', async () => {
+    await using folder = await scratch()
+    const text = `filesystem:${folder.in('objects')}`
+    await using from = new MemoryStore()
+    const ours = await from.addBytes(randomData(10, 1))
+    await from.tags.set('a', { hash: ours.hash, format: 'raw' })
+    const theirs = { hash: EMPTY_HASH, format: 'raw' } as const
+    {
+      await using opened = await openSpec(text, { isSource: false })
+      await opened.store.tags.set('a', theirs)
+    }
+    for (const replaceTags of [false, true]) {
+      await using opened = await openSpec(text, { isSource: false })
+      const report = await copyStore(from, opened.store, { replaceTags })
+      expect(report).toMatchObject(replaceTags ? { tags: 1, tagsKept: 0 } : { tags: 0, tagsKept: 1 })
+      expect((await opened.store.tags.get('a'))?.hash).toEqual(replaceTags ? ours.hash : theirs.hash)
     }
   })
 

@@ -146,7 +146,7 @@ export class ObjectStore implements BlobStore {
     this.#ingest = new Ingest(this.#context, this.#arrivals, this.#maxBlobSize, (hash, signal) =>
       this.#deletions.whenDone(hash, signal)
     )
-    this.tags = new ObjectTags(this.#context, this.#lifetime)
+    this.tags = new ObjectTags(this.#context, this.#lifetime, () => this.#mayBeElsewhere)
   }
 
   /**
@@ -351,7 +351,7 @@ export class ObjectStore implements BlobStore {
     return this.#options.maxBlobSize ?? Number.MAX_SAFE_INTEGER
   }
 
-  /** Whether the storage may have blobs that the index does not know. */
+  /** Whether the storage may have blobs and tags that the index does not know. */
   get #mayBeElsewhere(): boolean {
     return this.#options.readThrough === true || this.#context.metadata.fact(INDEX_FACT) === 'unknown'
   }

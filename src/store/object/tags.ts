@@ -1,7 +1,8 @@
 /**
  * Tags: in the index, and as an object each, so that they come back when the index is lost.
  *
- * The object is written, or deleted, before the row: what the index says is also in the storage.
+ * The object is written, or deleted, before the row: what the index says is also in the storage. Where the index may not know
+ * all of them, a tag that it does not know is looked for in the storage, so that nobody takes its name for a free one.
  */
 import { z } from 'zod'
 import { Hash } from '../../hash.ts'
@@ -10,6 +11,8 @@ import type { Lifetime } from '../lifetime.ts'
 import { checkTagName } from '../tag-names.ts'
 import type { ObjectContext } from './context.ts'
 import { tagKey } from './layout.ts'
+import { readInto } from './read-into.ts'
+import { ObjectNotFoundError } from './storage/errors.ts'
 
 /** Rows that are read at a time. */
 const PAGE = 100
@@ -26,10 +29,13 @@ export const MAX_TAG_BYTES = 8192
 export class ObjectTags implements TagStore {
   readonly #context: ObjectContext
   readonly #lifetime: Lifetime
+  readonly #mayBeElsewhere: () => boolean
 
-  constructor(context: ObjectContext, lifetime: Lifetime) {
+  /** @param mayBeElsewhere whether the storage may have tags that the index does not know */
+  constructor(context: ObjectContext, lifetime: Lifetime, mayBeElsewhere: () => boolean) {
     this.#context = context
     this.#lifetime = lifetime
+    this.#mayBeElsewhere = mayBeElsewhere
   }
 
   async set(name: string, { hash, format }: HashAndFormat): Promise<void> {
@@ -43,8 +49,7 @@ export class ObjectTags implements TagStore {
   }
 
   async get(name: string): Promise<Tag | undefined> {
-    this.#lifetime.check()
-    return this.#context.metadata.getTag(name)
+    return await this.#lifetime.run(undefined, signal => this.#find(name, signal))
   }
 
   async *list(options: { readonly prefix?: string | undefined } & WaitOptions = {}): AsyncGenerator<Tag> {
@@ -65,10 +70,19 @@ export class ObjectTags implements TagStore {
     this.#lifetime.check()
     const key = tagKey(name)
     return await this.#exclusively(key, async signal => {
-      if (this.#context.metadata.getTag(name) === undefined) return false
+      if ((await this.#find(name, signal)) === undefined) return false
       await this.#context.storage.delete([key], { signal })
-      return this.#context.metadata.deleteTag(name)
+      this.#context.metadata.deleteTag(name)
+      return true
     })
+  }
+
+  async #find(name: string, signal: AbortSignal): Promise<Tag | undefined> {
+    const known = this.#context.metadata.getTag(name)
+    if (known !== undefined || !this.#mayBeElsewhere()) return known
+    const key = tagKey(name)
+    const stored = await this.#context.storage.stat(key, { signal })
+    return stored === undefined ? undefined : await readTag(this.#context, key, stored.size, signal)
   }
 
   async #exclusively<T>(key: string, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
@@ -90,4 +104,25 @@ export function decodeTag(bytes: Uint8Array): Tag | undefined {
     // Whatever is wrong with it, it is no tag.
     return undefined
   }
+}
+
+/** @returns undefined when it is not the tag that the key is for, or gone */
+export async function readTag(
+  { storage }: ObjectContext,
+  key: string,
+  size: number,
+  signal: AbortSignal | undefined
+): Promise<Tag | undefined> {
+  if (size > MAX_TAG_BYTES) return undefined
+  const bytes = new Uint8Array(size)
+  try {
+    await readInto(storage, key, 0, bytes, signal)
+  } catch (error) {
+    // Whoever asks what there is now finds out whether it is shorter, or the storage fails.
+    if (error instanceof ObjectNotFoundError) return undefined
+    if ((await storage.stat(key, { signal }))?.size !== size) return undefined
+    throw error
+  }
+  const tag = decodeTag(bytes)
+  return tag !== undefined && tagKey(tag.name) === key ? tag : undefined
 }

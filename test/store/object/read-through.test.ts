@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest'
 import { ChunkRanges } from '../../../src/bao/ranges.ts'
 import { Hash } from '../../../src/hash.ts'
-import { blobPrefix, dataKey, outboardKey, partialPrefix } from '../../../src/store/object/layout.ts'
+import { blobPrefix, dataKey, outboardKey, partialPrefix, tagKey } from '../../../src/store/object/layout.ts'
 import { MISS_MS, MOST_MISSES } from '../../../src/store/object/lookup.ts'
 import { MemoryStorage } from '../../../src/store/object/storage/memory/index.ts'
 import {
@@ -48,6 +48,25 @@ describe('what one node has added', () => {
     await using reader = await b.open(blob.hash)
     expect(reader?.size).toBe(blob.size)
     expect(storage.calls).toEqual([{ method: 'list', key: blobPrefix(blob.hash) }])
+  })
+
+  it('is found by its tag, which is not taken for a free name, and can be deleted', async () => {
+    const { a, b, bucket } = await twoNodes()
+    const { hash } = sampleBlob(1)
+    await a.tags.set('x', { hash, format: 'hash_seq' })
+    expect(await b.tags.get('x')).toEqual({ name: 'x', hash, format: 'hash_seq' })
+    expect(await b.tags.get('y')).toBeUndefined()
+    expect(await b.tags.delete('y')).toBe(false)
+    expect(await b.tags.delete('x')).toBe(true)
+    expect(await b.tags.get('x')).toBeUndefined()
+    expect(await keysOf(bucket)).toEqual([])
+  })
+
+  it('is no tag when its object is none', async () => {
+    const { a, b, bucket } = await twoNodes()
+    await a.tags.set('x', { hash: sampleBlob(1).hash, format: 'raw' })
+    await flipByte(bucket, tagKey('x'), 0)
+    expect(await b.tags.get('x')).toBeUndefined()
   })
 
   it('is not fetched again', async () => {

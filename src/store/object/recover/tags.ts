@@ -3,10 +3,8 @@ import type { Tag } from '../../index.ts'
 import type { ObjectContext } from '../context.ts'
 import { setAside } from '../damage.ts'
 import { isTagKey, quarantineKeyOfTag, TAGS_PREFIX, tagKey } from '../layout.ts'
-import { readInto } from '../read-into.ts'
-import { ObjectNotFoundError } from '../storage/errors.ts'
 import type { ObjectInfo } from '../storage/index.ts'
-import { decodeTag, MAX_TAG_BYTES } from '../tags.ts'
+import { readTag } from '../tags.ts'
 import type { RecoveryJob } from './blob.ts'
 
 /** Tags that are looked at at the same time. */
@@ -48,27 +46,6 @@ async function recoverTag(
     context.metadata.setTag(tag)
     counts.tags++
   })
-}
-
-/** @returns undefined when it is not the tag that the key is for, or gone */
-async function readTag(
-  { storage }: ObjectContext,
-  key: string,
-  size: number,
-  signal: AbortSignal | undefined
-): Promise<Tag | undefined> {
-  if (size > MAX_TAG_BYTES) return undefined
-  const bytes = new Uint8Array(size)
-  try {
-    await readInto(storage, key, 0, bytes, signal)
-  } catch (error) {
-    // Whoever asks what there is now finds out whether it is shorter, or the storage fails.
-    if (error instanceof ObjectNotFoundError) return undefined
-    if ((await storage.stat(key, { signal }))?.size !== size) return undefined
-    throw error
-  }
-  const tag = decodeTag(bytes)
-  return tag !== undefined && tagKey(tag.name) === key ? tag : undefined
 }
 
 async function forgetLost({ context, counts, signal }: RecoveryJob, { name }: Tag): Promise<void> {
