@@ -4,9 +4,10 @@
  * Every byte is checked against its hash on the way. What the target holds already is not read, so a copy that was interrupted
  * goes on where it was, also in the middle of a blob. Nothing is removed from either store.
  */
-import { RUN_BYTES } from '../bao/constants.ts'
+import { GROUP_CHUNKS, RUN_BYTES } from '../bao/constants.ts'
 import type { Verified } from '../bao/decoder.ts'
 import { encodeVerified } from '../bao/encoder.ts'
+import { chunkCount, groupCount } from '../bao/geometry.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { errorCode } from '../store/fs-errors.ts'
@@ -198,11 +199,17 @@ class StoreCopy {
     const { hash, size, held } = reader
     // What was listed may have shrunk since.
     const ranges = held === undefined ? missing : missing.intersect(held)
-    await using writer = await this.#to.writer(hash, size, { signal })
-    for await (const verified of verifiedOf(reader, ranges, signal)) {
-      await writer.write(verified, { signal })
-      for (const { bytes } of verified.leaves) this.#bytes += bytes.length
-      this.#tell()
+    const writer = await this.#to.writer(hash, size, { signal })
+    try {
+      for await (const verified of verifiedOf(reader, ranges, signal)) {
+        await writer.write(verified, { signal })
+        for (const { bytes } of verified.leaves) this.#bytes += bytes.length
+        this.#tell()
+      }
+    } catch (error) {
+      // Not by `await using`: when closing fails too, the reason would be hidden in a SuppressedError.
+      await writer.close().catch(() => undefined)
+      throw error
     }
     const { state } = await writer.close()
     return state === 'complete' ? 'copied' : 'partial'
@@ -213,7 +220,7 @@ class StoreCopy {
   }
 }
 
-/** Chunks that the source has and the target has not. */
+/** Chunks that have to be copied: those that the source has and the target has not. */
 function missingRanges({ status }: BlobInfo, there: BlobStatus): ChunkRanges | 'conflicting' {
   if (there.state === 'complete') return ChunkRanges.empty
   const isProven = status.state === 'complete' || status.isSizeProven
@@ -221,9 +228,11 @@ function missingRanges({ status }: BlobInfo, there: BlobStatus): ChunkRanges | '
   if (there.state === 'absent') return held
   // Ranges of a blob are only comparable for one size. One that is proven wins over one that is not.
   if (there.size !== status.size) return isProven ? held : 'conflicting'
-  const ranges = held.subtract(there.ranges)
   // Chunks beyond the end stand for the last one, which may be there.
-  return ranges.intersect(wholeRange(status.size))
+  const ranges = held.subtract(there.ranges).intersect(wholeRange(status.size))
+  if (!ranges.isEmpty || status.state !== 'complete') return ranges
+  // All of it is there, but it could not be made complete. Whoever writes a group of it tries again, and learns why it fails.
+  return ChunkRanges.range((groupCount(status.size) - 1) * GROUP_CHUNKS, chunkCount(status.size))
 }
 
 /** @throws SourceFailure when the source is not what it said; what was read before has been handed out */

@@ -9,7 +9,9 @@ import { type CopyProblem, type CopyProgress, copyStore } from '../../src/node/c
 import type { BlobStatus, BlobStore } from '../../src/store/index.ts'
 import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
+import { StorageError } from '../../src/store/object/index.ts'
 import { INTERESTING_SIZES, randomData } from '../helpers/data.ts'
+import { testStore, WatchedStorage } from '../store/object/support.ts'
 import { scratch } from './support.ts'
 
 const NOTHING = {
@@ -244,6 +246,35 @@ describe('copying a store', () => {
     await using to = new MemoryStore({ maxBytes: 2 * RUN_BYTES })
     for (let i = 0; i < 12; i++) await from.addBytes(randomData(RUN_BYTES, i))
     await expect(copyStore(from, to)).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
+  })
+
+  it('ends when a blob cannot be made complete, with that as the reason, and makes it complete when it can', async () => {
+    await using from = new MemoryStore()
+    const { hash, size } = await from.addBytes(randomData(9 * RUN_BYTES))
+    const storage = new WatchedStorage()
+    const to = await testStore(storage)
+    storage.before = ({ method }) => {
+      if (method === 'upload' || method === 'compose') throw new StorageError('no more uploads today')
+    }
+    // The second time nothing is left to be copied: that must not look as if all were well.
+    for (let i = 0; i < 2; i++) {
+      await expect(copyStore(from, to)).rejects.toThrow('no more uploads today')
+      expect(await to.status(hash)).toMatchObject({ state: 'partial' })
+    }
+    storage.before = undefined
+    expect(await copyStore(from, to)).toMatchObject({ copied: 0, present: 1, bytes: 0 })
+    expect(await to.status(hash)).toEqual({ state: 'complete', size })
+  })
+
+  it('ends when what is copied cannot be kept, with that as the reason', async () => {
+    await using from = new MemoryStore()
+    await from.addBytes(randomData(9 * RUN_BYTES))
+    const storage = new WatchedStorage()
+    const to = await testStore(storage)
+    storage.before = ({ method }) => {
+      if (method === 'put') throw new StorageError('no more objects today')
+    }
+    await expect(copyStore(from, to)).rejects.toThrow('no more objects today')
   })
 
   it('is stopped before it begins by a signal that has been given', async () => {
