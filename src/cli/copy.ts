@@ -78,19 +78,20 @@ function tellProblem(output: Context['output'], { kind, what, message }: CopyPro
 }
 
 function tellReport(output: Context['output'], report: CopyReport): void {
-  const { copied, present, partial, damaged, conflicting, tags, tagsKept, bytes } = report
+  const { copied, present, partial, damaged, conflicting, tooLarge, tags, tagsKept, bytes } = report
   const counts = [
     `copied ${plural(copied, 'blob')} (${formatBytes(bytes)}) and ${plural(tags, 'tag')}`,
     ...(partial > 0 ? [`${partial} in part, as they are in the source`] : []),
     ...(present > 0 ? [`${present} had been there`] : []),
     ...(damaged > 0 ? [`${damaged} damaged`] : []),
     ...(conflicting > 0 ? [`${conflicting} of another size in the target`] : []),
+    ...(tooLarge > 0 ? [`${tooLarge} larger than the target takes`] : []),
     ...(tagsKept > 0 ? [`${plural(tagsKept, 'tag')} kept as in the target`] : [])
   ]
   output.result({ event: 'copied', ...report }, counts.join(', '))
 }
 
-function exitCodeOf({ damaged, conflicting, tagsKept }: CopyReport): ExitCode {
+function exitCodeOf({ damaged, conflicting, tooLarge, tagsKept }: CopyReport): ExitCode {
   if (damaged > 0) return EXIT.badData
-  return conflicting + tagsKept > 0 ? EXIT.failed : EXIT.ok
+  return conflicting + tooLarge + tagsKept > 0 ? EXIT.failed : EXIT.ok
 }

@@ -11,7 +11,15 @@ import { chunkCount, groupCount } from '../bao/geometry.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { errorCode } from '../store/fs-errors.ts'
-import type { BlobInfo, BlobReader, BlobStatus, BlobStore, Tag, WaitOptions } from '../store/index.ts'
+import type {
+  BlobInfo,
+  BlobReader,
+  BlobStatus,
+  BlobStore,
+  BlobWriter,
+  Tag,
+  WaitOptions
+} from '../store/index.ts'
 import { wholeRange } from '../store/status.ts'
 import { forEachBounded } from './bounded.ts'
 
@@ -50,6 +58,8 @@ export interface CopyReport {
   readonly damaged: number
   /** Partial blobs whose size, by what either store was told, is another one in the target. They were left as they are. */
   readonly conflicting: number
+  /** Blobs that are larger than the target takes. They were left out. */
+  readonly tooLarge: number
   /** Tags that mean the same in the target now. */
   readonly tags: number
   /** Tags that mean something else in the target, and were left so. */
@@ -58,7 +68,7 @@ export interface CopyReport {
   readonly bytes: number
 }
 
-type Outcome = 'copied' | 'present' | 'partial' | 'damaged' | 'conflicting'
+type Outcome = 'copied' | 'present' | 'partial' | 'damaged' | 'conflicting' | 'tooLarge'
 
 /** Blobs that are copied at a time. Each takes up to six pieces of 1 MiB, besides what the stores take. */
 const COPY_CONCURRENCY = 8
@@ -75,7 +85,8 @@ const SOURCE_FAILURES = new Set([
 /**
  * Copies one store into another.
  *
- * @throws the first failure of either store. A blob that cannot be read is none: it is reported, and the others are copied.
+ * @throws the first failure of either store. A blob that cannot be read, or is larger than the target takes, is none: it is
+ *   reported, and the others are copied.
  */
 export async function copyStore(
   from: BlobStore,
@@ -96,7 +107,16 @@ class StoreCopy {
   readonly #from: BlobStore
   readonly #to: BlobStore
   readonly #options: CopyOptions
-  readonly #counts = { copied: 0, present: 0, partial: 0, damaged: 0, conflicting: 0, tags: 0, tagsKept: 0 }
+  readonly #counts = {
+    copied: 0,
+    present: 0,
+    partial: 0,
+    damaged: 0,
+    conflicting: 0,
+    tooLarge: 0,
+    tags: 0,
+    tagsKept: 0
+  }
   #blobs = 0
   #bytes = 0
 
@@ -153,7 +173,7 @@ class StoreCopy {
       // A source that can mend what is wrong, such as an outboard, is asked for it once more.
       const now = await this.#from.reportDamage(blob.hash)
       if (now.state === 'complete') return await this.#lastAttempt({ hash: blob.hash, status: now }, signal)
-      return this.#damaged(blob.hash, error)
+      return this.#leaveOut(blob.hash, 'damaged', error)
     }
   }
 
@@ -162,13 +182,13 @@ class StoreCopy {
       return await this.#attempt(blob, signal)
     } catch (error) {
       if (!(error instanceof SourceFailure)) throw error
-      return this.#damaged(blob.hash, error)
+      return this.#leaveOut(blob.hash, 'damaged', error)
     }
   }
 
-  #damaged(hash: Hash, { message }: SourceFailure): Outcome {
+  #leaveOut(hash: Hash, outcome: Outcome, { message }: { readonly message: string }): Outcome {
     this.#options.onProblem?.({ what: hash.toString(), kind: 'blob', message })
-    return 'damaged'
+    return outcome
   }
 
   async #attempt(blob: BlobInfo, signal: AbortSignal): Promise<Outcome> {
@@ -177,8 +197,7 @@ class StoreCopy {
     const missing = missingRanges(blob, there)
     if (missing === 'conflicting') {
       const message = 'what is held of it in the target has another size'
-      this.#options.onProblem?.({ what: hash.toString(), kind: 'blob', message })
-      return 'conflicting'
+      return this.#leaveOut(hash, 'conflicting', { message })
     }
     if (missing.isEmpty) return 'present'
     await using reader = await this.#open(hash, missing, signal)
@@ -199,7 +218,13 @@ class StoreCopy {
     const { hash, size, held } = reader
     // What was listed may have shrunk since.
     const ranges = held === undefined ? missing : missing.intersect(held)
-    const writer = await this.#to.writer(hash, size, { signal })
+    let writer: BlobWriter
+    try {
+      writer = await this.#to.writer(hash, size, { signal })
+    } catch (error) {
+      if (!isTooLarge(error)) throw error
+      return this.#leaveOut(hash, 'tooLarge', error)
+    }
     try {
       for await (const verified of verifiedOf(reader, ranges, signal)) {
         await writer.write(verified, { signal })
@@ -246,6 +271,11 @@ async function* verifiedOf(
   } catch (error) {
     throw ofSource(error)
   }
+}
+
+/** Whether it is the target's limit. By its code: its class comes with the whole object store. */
+function isTooLarge(error: unknown): error is Error {
+  return error instanceof Error && errorCode(error) === 'ERR_BLOB_TOO_LARGE'
 }
 
 function ofSource(error: unknown): unknown {

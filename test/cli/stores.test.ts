@@ -294,6 +294,21 @@ describe('copy', () => {
     expect(summary(program.events, 'copied')).toMatchObject({ copied: 5, damaged: 1, tags: 2 })
   })
 
+  it('goes on with the others when one is larger than the target takes, and says so in the exit code', async () => {
+    const plain = await makeHome('legacy', 'plain')
+    await makeHome('filesystem', 'home')
+    const { hash } = summary(await blobs('add', ...plain, 'file.bin'), 'added')
+    await blobs('add', ...plain, 'tree/a.txt')
+    await writeFile(
+      folder.in('home', 'config.toml'),
+      '[blob_store]\ntype = "filesystem"\nmax_blob_size = 2_999_999'
+    )
+    const { code, stderr, stdout } = await start(['copy', '--from', 'plain', '--to', 'home']).ended
+    expect(code).toBe(EXIT.failed)
+    expect(stderr).toMatch(new RegExp(`blob ${hash} was not copied: .*max_blob_size is 2999999`))
+    expect(stdout).toMatch(/^copied 1 blob .*, 1 larger than the target takes$/m)
+  })
+
   it('says what is wrong with a store that is named', async () => {
     const plain = await makeHome('legacy', 'plain')
     await blobs('add', ...plain, 'file.bin')

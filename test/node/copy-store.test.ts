@@ -9,7 +9,7 @@ import { type CopyProblem, type CopyProgress, copyStore } from '../../src/node/c
 import type { BlobStatus, BlobStore } from '../../src/store/index.ts'
 import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
-import { StorageError } from '../../src/store/object/index.ts'
+import { ObjectStore, StorageError } from '../../src/store/object/index.ts'
 import { INTERESTING_SIZES, randomData } from '../helpers/data.ts'
 import { testStore, WatchedStorage } from '../store/object/support.ts'
 import { scratch } from './support.ts'
@@ -20,6 +20,7 @@ const NOTHING = {
   partial: 0,
   damaged: 0,
   conflicting: 0,
+  tooLarge: 0,
   tags: 0,
   tagsKept: 0,
   bytes: 0
@@ -239,6 +240,21 @@ describe('copying a store', () => {
     expect((await to.tags.get('a'))?.hash).toEqual(theirs.hash)
     expect(await copyStore(from, to, { replaceTags: true })).toMatchObject({ tags: 1, tagsKept: 0 })
     expect((await to.tags.get('a'))?.hash).toEqual(ours.hash)
+  })
+
+  it('leaves out what is larger than the target takes, says so, and copies the others', async () => {
+    await using from = new MemoryStore()
+    const [small, limit, large] = await Promise.all(
+      [10, 50_000, 50_001].map(size => from.addBytes(randomData(size)))
+    )
+    const part = await holdPart(from, randomData(60_000), groups(60_000, [0, 1]))
+    await using to = await ObjectStore.ephemeral({ maxBlobSize: 50_000 })
+    const problems: CopyProblem[] = []
+    const report = await copyStore(from, to, { onProblem: problem => problems.push(problem) })
+    expect(report).toEqual({ ...NOTHING, copied: 2, tooLarge: 2, bytes: 50_010 })
+    expect(problems.map(({ what }) => what).sort()).toEqual([`${large!.hash}`, `${part}`].sort())
+    for (const { message } of problems) expect(message).toContain('larger than this store takes')
+    for (const { hash } of [small!, limit!]) expect((await to.status(hash)).state).toBe('complete')
   })
 
   it('ends when the target has no room, with that as the reason', async () => {
