@@ -28,7 +28,15 @@ export { type BlobsNode, createNode, type NodeOptions, STOP_TIMEOUT_MS } from '.
 export { type ExportPathOptions, exportPath } from './export-path.ts'
 export { type ExportPlan, type PlannedFile, planExport } from './export-plan.ts'
 export { type FetchedNamed, type FetchNamedOptions, fetchNamed } from './fetch-named.ts'
-export { createHome, HOME_VARIABLE, homePath, isHome, NoHomeError, requireHome } from './home.ts'
+export {
+  createHome,
+  HOME_VARIABLE,
+  homePath,
+  isHome,
+  NoHomeError,
+  requireHome,
+  UnexpectedUrlError
+} from './home.ts'
 export { IdentityError, loadOrCreateIdentity } from './identity.ts'
 export { type Imported, type ImportOptions, type ImportProgress, importPath } from './import-path.ts'
 export { createHomeWith, HomeExistsError } from './init-store.ts'

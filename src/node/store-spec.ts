@@ -9,10 +9,14 @@ import type { BlobStore, WaitOptions } from '../store/index.ts'
 import { LegacyFsStore } from '../store/legacy-fs/index.ts'
 import type { StorageSpec } from '../store/object/index.ts'
 import { parseS3Url } from '../store/object/storage/s3/url.ts'
-import { requireHome } from './home.ts'
+import { isUrl, requireHome, UnexpectedUrlError } from './home.ts'
 import { loadConfig } from './load-config.ts'
 import { type OpenStoreOptions, openStore } from './open-store.ts'
 import { requireFolderOf } from './store-folder.ts'
+
+/** How a store can be named. */
+const FORMS =
+  'its home folder, or as legacy:FOLDER, filesystem:FOLDER or s3://key:secret@host:port/bucket[/prefix]'
 
 export interface OpenSpecOptions extends OpenStoreOptions, WaitOptions {
   /** Whether the store is going to be read: a folder then has to be there, and objects are listed first. */
@@ -32,7 +36,7 @@ export interface OpenSpec extends AsyncDisposable {
  * Objects that are named without a home have no database: one is made for the time it is open. A home that uses the same
  * objects learns of what was written by `blobs recover`.
  *
- * @throws NoHomeError, InvalidConfigError, OtherStoreError, InvalidS3OptionsError, StoreError
+ * @throws NoHomeError, InvalidConfigError, OtherStoreError, InvalidS3OptionsError, UnexpectedUrlError, StoreError
  */
 export async function openSpec(text: string, options: OpenSpecOptions): Promise<OpenSpec> {
   if (/^s3:/i.test(text)) {
@@ -40,6 +44,7 @@ export async function openSpec(text: string, options: OpenSpecOptions): Promise<
     return await openBareObjects(spec, `bucket ${spec.bucket} at ${spec.endpoint}`, options)
   }
   const [, type, folder] = /^(legacy|filesystem):(.+)$/s.exec(text) ?? []
+  if (isUrl(folder ?? text)) throw new UnexpectedUrlError(`this URL is no store; one is named by ${FORMS}`)
   if (type === undefined || folder === undefined) return await openHomeStore(resolve(text), options)
   const path = resolve(folder)
   if (options.isSource && !(await exists(path))) throw new StoreError(`there is no folder ${path}`)

@@ -316,6 +316,8 @@ describe('copy', () => {
       [['--from', 'nowhere', '--to', 'plain'], /nowhere is no home of blobs/, EXIT.usage],
       [['--from', 'legacy:nowhere', '--to', 'plain'], /there is no folder .*nowhere/, EXIT.failed],
       [['--from', 'plain', '--to', 'filesystem:plain/blobs'], /type "legacy", not "filesystem"/, EXIT.usage],
+      [['--from', 'plain', '--to', 'http://key:hunter2@localhost/b'], /^(?!.*hunter2).*s3:\/\//m, EXIT.usage],
+      [['--from', 'plain', '--to', 'plain', '--home', 'http://hunter2'], /^(?!.*hunter2).*no/m, EXIT.usage],
       [['--from', 'plain'], /--to <store>/, EXIT.usage]
     ]
     for (const [flags, message, exitCode] of wrong) {

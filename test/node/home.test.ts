@@ -14,6 +14,15 @@ describe('the home', () => {
     expect(homePath(undefined, {})).toBe(join(homedir(), '.blobs'))
   })
 
+  it('is no URL, and what is secret in one is not shown', () => {
+    const url = 's3://key:hunter2@localhost:9000/bucket'
+    for (const find of [() => homePath(url), () => homePath(undefined, { BLOBS_HOME: url })]) {
+      expect(find).toThrow('named by its folder')
+      expect(find).not.toThrow('hunter2')
+    }
+    expect(homePath('/a://b')).toBe('/a:/b')
+  })
+
   it('is made for its owner only, and left alone when it is there', async () => {
     await using folder = await scratch()
     const home = folder.in('deep', 'home')

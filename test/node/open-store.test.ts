@@ -185,6 +185,21 @@ describe('a store that is named in one line', () => {
     expect(await readdir(folder.path)).toEqual([])
   })
 
+  it.each([
+    'http://key:hunter2@localhost:9000/bucket',
+    'HTTPS://key:hunter2@localhost/bucket',
+    's3+tls://key:hunter2@localhost/bucket',
+    's3a://hunter2',
+    'filesystem:http://key:hunter2@localhost:9000/bucket',
+    'legacy:s3://key:hunter2@localhost:9000/bucket'
+  ])('is no other URL, whose secret is not shown (%s)', async text => {
+    for (const isSource of [true, false]) {
+      const opening = openSpec(text, { isSource })
+      await expect(opening).rejects.toThrow(/home folder, .*legacy:FOLDER, filesystem:FOLDER or s3:\/\//)
+      await expect(opening).rejects.not.toThrow('hunter2')
+    }
+  })
+
   it('leaves no database behind when it cannot be opened', async () => {
     await using folder = await scratch()
     await writeFile(folder.in('file'), '')
