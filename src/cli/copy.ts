@@ -11,7 +11,8 @@ removed from either.
 
 A store is named by its home folder, or as legacy:FOLDER (plain files), filesystem:FOLDER (objects in a folder) or
 s3://key:secret@host:port/bucket[/prefix] (objects in a bucket; without keys those of the environment are used). A home on
-the same bucket or folder learns by "blobs recover" of what was copied past it.
+the same bucket or folder learns by "blobs recover" of what was copied past it. A source that is named without a home is only
+read, so keys that may read and list are enough; a home may mend, or set aside, what turns out to be damaged in it.
 
 Every byte is checked against its hash on the way. Parts of blobs are copied too. What the target holds already is not read:
 when it is interrupted, run the same again to go on. A tag that means something else in the target is left as it is, unless

@@ -73,13 +73,14 @@ type Outcome = 'copied' | 'present' | 'partial' | 'damaged' | 'conflicting' | 't
 /** Blobs that are copied at a time. Each takes up to six pieces of 1 MiB, besides what the stores take. */
 const COPY_CONCURRENCY = 8
 
-/** What says that the source does not have, in good order, what it said it had. */
+/** What says that the source does not have, in good order, what it said it had: an object that is too short, say, or unreadable. */
 const SOURCE_FAILURES = new Set([
   'ERR_BLOB_DAMAGED',
   'ERR_BLOB_NOT_FOUND',
   'ERR_CORRUPT_SOURCE',
   'ERR_MISSING_CHUNKS',
-  'ERR_OBJECT_NOT_FOUND'
+  'ERR_OBJECT_NOT_FOUND',
+  'ERR_STORAGE'
 ])
 
 /**
@@ -251,8 +252,9 @@ function missingRanges({ status }: BlobInfo, there: BlobStatus): ChunkRanges | '
   const isProven = status.state === 'complete' || status.isSizeProven
   const held = status.state === 'complete' ? ChunkRanges.all : status.ranges
   if (there.state === 'absent') return held
-  // Ranges of a blob are only comparable for one size. One that is proven wins over one that is not.
-  if (there.size !== status.size) return isProven ? held : 'conflicting'
+  // Ranges of a blob are only comparable for one size. One that is proven wins over one that is not. When both seem to be, the
+  // data in the source has another length than it should.
+  if (there.size !== status.size) return isProven && !there.isSizeProven ? held : 'conflicting'
   // Chunks beyond the end stand for the last one, which may be there.
   const ranges = held.subtract(there.ranges).intersect(wholeRange(status.size))
   if (!ranges.isEmpty || status.state !== 'complete') return ranges

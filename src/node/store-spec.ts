@@ -34,7 +34,8 @@ export interface OpenSpec extends AsyncDisposable {
  * Opens the store that a text names.
  *
  * Objects that are named without a home have no database: one is made for the time it is open. A home that uses the same
- * objects learns of what was written by `blobs recover`.
+ * objects learns of what was written by `blobs recover`. A source is only read when it is named so: what is damaged in it stays
+ * where it is.
  *
  * @throws NoHomeError, InvalidConfigError, OtherStoreError, InvalidS3OptionsError, UnexpectedUrlError, StoreError
  */
@@ -81,6 +82,7 @@ async function openBareObjects(
       dbPath: join(folder, 'blobs.db'),
       storage,
       readThrough: true,
+      leaveAsIs: isSource,
       onNotice: message => {
         if (isOpen) onWarning?.(message)
       }

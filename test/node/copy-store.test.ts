@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import { readdir, truncate, writeFile } from 'node:fs/promises'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
@@ -10,8 +11,16 @@ import type { BlobStatus, BlobStore } from '../../src/store/index.ts'
 import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { ObjectStore, StorageError } from '../../src/store/object/index.ts'
+import { dataKey, outboardKey, partialPrefix } from '../../src/store/object/layout.ts'
 import { INTERESTING_SIZES, randomData } from '../helpers/data.ts'
-import { testStore, WatchedStorage } from '../store/object/support.ts'
+import {
+  contentOf as bytesOf,
+  cutOff,
+  flipByte,
+  keysOf,
+  testStore,
+  WatchedStorage
+} from '../store/object/support.ts'
 import { scratch } from './support.ts'
 
 const NOTHING = {
@@ -66,6 +75,19 @@ async function contentOf(store: BlobStore, hash: Hash): Promise<Uint8Array> {
     for (const leaf of leaves) bytes.set(leaf.bytes, leaf.offset)
   }
   return bytes
+}
+
+/** All objects, by their keys: each is named by the hash of what is in it. */
+async function contentsOf(storage: WatchedStorage): Promise<string[]> {
+  const keys = await keysOf(storage)
+  return await Promise.all(
+    keys.map(
+      async key =>
+        `${key} ${createHash('sha256')
+          .update(await bytesOf(storage, key))
+          .digest('hex')}`
+    )
+  )
 }
 
 async function stateOf(store: BlobStore): Promise<Map<string, BlobStatus>> {
@@ -240,6 +262,75 @@ describe('copying a store', () => {
     expect((await to.tags.get('a'))?.hash).toEqual(theirs.hash)
     expect(await copyStore(from, to, { replaceTags: true })).toMatchObject({ tags: 1, tagsKept: 0 })
     expect((await to.tags.get('a'))?.hash).toEqual(ours.hash)
+  })
+
+  it('only reads a store of objects that is to be left as it is, and tells all that is damaged in it', async () => {
+    const storage = new WatchedStorage()
+    const blobs = Array.from({ length: 7 }, (_, seed) => randomData(3 * RUN_BYTES, seed))
+    const [good, flipped, cut, longer, noOutboard, shortOutboard, inPart] = await Promise.all(
+      blobs.map(async data => (await new MemoryStore().addBytes(data)).hash)
+    )
+    {
+      await using store = await testStore(storage)
+      for (const data of blobs.slice(0, -1)) await store.addBytes(data)
+      await holdPart(store, blobs.at(-1)!, groups(3 * RUN_BYTES, [0, 5]))
+    }
+    await flipByte(storage, dataKey(flipped!), 2 * RUN_BYTES)
+    await cutOff(storage, dataKey(cut!), 1)
+    await storage.put(dataKey(longer!), [randomData(4 * RUN_BYTES)])
+    await storage.delete([outboardKey(noOutboard!)])
+    await cutOff(storage, outboardKey(shortOutboard!), 64)
+    // What a killed process has left behind.
+    await storage.put(`${partialPrefix(good!)}3145728.0-1`, [randomData(GROUP_BYTES)])
+    await storage.put(`${partialPrefix(inPart!)}3145728.7-8`, [randomData(10)])
+    const before = await contentsOf(storage)
+
+    storage.before = ({ method, key }) => {
+      if (!['read', 'stat', 'list'].includes(method)) throw new Error(`${method} of ${key}`)
+    }
+    const notices: string[] = []
+    const from = await testStore(storage, { leaveAsIs: true, onNotice: text => notices.push(text) })
+    await from.recoverFromStorage({ fast: true })
+    await using to = new MemoryStore()
+    // The target knows better how long it is.
+    await holdPart(to, blobs[2]!, groups(3 * RUN_BYTES, [191, 192]))
+    const problems = new Map<string, string>()
+    const report = await copyStore(from, to, {
+      onProblem: ({ what, message }) => problems.set(what, message)
+    })
+    await from.close()
+    expect(report).toMatchObject({ copied: 1, partial: 1, damaged: 4, conflicting: 1 })
+    const bad = [flipped, cut, longer, noOutboard, shortOutboard].map(String)
+    expect([...problems.keys()].sort()).toEqual(bad.sort())
+    expect(notices.join()).toContain('it is left as it is')
+    expect(notices.join()).not.toContain('cannot')
+    storage.before = undefined
+    expect(await contentsOf(storage)).toEqual(before)
+  })
+
+  it('puts blobs together in the target that are so in no store', async () => {
+    const storage = new WatchedStorage()
+    const data = randomData(9 * RUN_BYTES)
+    storage.before = ({ method }) => {
+      if (method === 'upload' || method === 'compose') throw new StorageError('killed')
+    }
+    await using writing = await testStore(storage)
+    await expect(holdPart(writing, data, ChunkRanges.all)).rejects.toThrow('killed')
+    const from = await testStore(storage, { leaveAsIs: true })
+    await from.recoverFromStorage({ fast: true })
+    storage.calls.length = 0
+    await using to = new MemoryStore()
+    expect(await copyStore(from, to)).toEqual({ ...NOTHING, copied: 1, bytes: data.length })
+    expect(storage.calls.filter(({ method }) => !['read', 'stat', 'list'].includes(method))).toEqual([])
+  })
+
+  it('lets a store of objects mend an outboard that is too short', async () => {
+    const storage = new WatchedStorage()
+    const from = await testStore(storage)
+    const { hash, size } = await from.addBytes(randomData(3 * RUN_BYTES))
+    await cutOff(storage, outboardKey(hash), 64)
+    await using to = new MemoryStore()
+    expect(await copyStore(from, to)).toEqual({ ...NOTHING, copied: 1, bytes: size })
   })
 
   it('leaves out what is larger than the target takes, says so, and copies the others', async () => {

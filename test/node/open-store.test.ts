@@ -1,7 +1,7 @@
 import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { EMPTY_HASH } from '../../src/hash.ts'
+import { EMPTY_HASH, type Hash } from '../../src/hash.ts'
 import { parseConfig } from '../../src/node/config.ts'
 import { copyStore } from '../../src/node/copy-store.ts'
 import { createNode } from '../../src/node/create-node.ts'
@@ -11,6 +11,7 @@ import { NoObjectStoreError, openObjectStore, openStore } from '../../src/node/o
 import { DEFAULT_MAX_BLOB_SIZE, type StoreInput } from '../../src/node/store-config.ts'
 import { OtherStoreError } from '../../src/node/store-folder.ts'
 import { openSpec } from '../../src/node/store-spec.ts'
+import type { AddResult } from '../../src/store/index.ts'
 import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { ObjectStore } from '../../src/store/object/index.ts'
@@ -172,6 +173,27 @@ describe('a store that is named in one line', () => {
       expect(report).toMatchObject(replaceTags ? { tags: 1, tagsKept: 0 } : { tags: 0, tagsKept: 1 })
       expect((await opened.store.tags.get('a'))?.hash).toEqual(replaceTags ? ours.hash : theirs.hash)
     }
+  })
+
+  it('is only read as a source: what is damaged or left behind in it stays', async () => {
+    await using folder = await scratch()
+    const text = `filesystem:${folder.in('objects')}`
+    const key = (hash: Hash, name: string) => folder.in('objects', 'blobs', hash.toBase32(), name)
+    const blobs: AddResult[] = []
+    {
+      await using opened = await openSpec(text, { isSource: false })
+      for (const seed of [1, 2]) blobs.push(await opened.store.addBytes(randomData(50_000, seed)))
+    }
+    const [damaged, good] = blobs as [AddResult, AddResult]
+    await writeFile(key(damaged.hash, 'data'), randomData(50_000, 3))
+    await writeTree(key(good.hash, 'partial'), { '50000.0-1': 'left behind' })
+    const before = (await readdir(folder.in('objects'), { recursive: true })).sort()
+    {
+      await using opened = await openSpec(text, { isSource: true })
+      await using to = new MemoryStore()
+      expect(await copyStore(opened.store, to)).toMatchObject({ copied: 1, damaged: 1 })
+    }
+    expect((await readdir(folder.in('objects'), { recursive: true })).sort()).toEqual(before)
   })
 
   it('has to be there to be read, and in a form that is known', async () => {

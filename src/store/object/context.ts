@@ -14,6 +14,8 @@ export interface ObjectContext {
   readonly budget: ReadBudget
   /** Whoever makes, completes or deletes a blob's objects does it under the blob's own. */
   readonly mutex: KeyedMutex
+  /** Whether nothing in the storage is swept, mended, set aside or put together. */
+  readonly leaveAsIs?: boolean | undefined
   /** Tells of what is not as it should be. */
   readonly notice: (message: string) => void
   /** To be told when more or less is held of a blob. */

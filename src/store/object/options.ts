@@ -16,6 +16,14 @@ export interface ObjectStoreOptions {
    * @default Number.MAX_SAFE_INTEGER
    */
   readonly maxBlobSize?: number | undefined
+  /**
+   * Whether the storage is left as it is: nothing in it is swept, mended, set aside or put together, and `recoverFromStorage`
+   * takes a listing's word for what is there. Whoever reads what is damaged finds out. Adding, writing, deleting and tagging
+   * are not refused: that is up to the caller.
+   *
+   * @default false
+   */
+  readonly leaveAsIs?: boolean | undefined
   /** Told, once each, of what is not as it should be. */
   readonly onNotice?: ((message: string) => void) | undefined
 }

@@ -132,6 +132,7 @@ export class ObjectStore implements BlobStore {
       cache: new OutboardCache(storage),
       budget: new ReadBudget(),
       mutex: new KeyedMutex(),
+      leaveAsIs: options.leaveAsIs,
       notice: message => this.#notice(message),
       changed: hash => {
         this.#lookup.forget(hash)
@@ -399,6 +400,7 @@ export class ObjectStore implements BlobStore {
 
   /** What was left behind is no hurry, and no reason not to begin. Nodes that run for months leave things behind, too. */
   #beginTidying(): void {
+    if (this.#context.leaveAsIs === true) return
     this.#tidying = setInterval(() => this.#tidyNow(), TIDY_MS).unref()
     this.#tidyNow()
   }
@@ -481,7 +483,7 @@ export class ObjectStore implements BlobStore {
     }
     if (isKnown(row) || row === undefined) return row
     const { held } = new Fragments(hash, row.size, metadata.fragments(hash))
-    if (!isWhole(held, row.size)) return row
+    if (!isWhole(held, row.size) || this.#context.leaveAsIs === true) return row
     try {
       await abortable(this.#finishLeftOver(hash), signal)
     } catch (error) {
@@ -586,7 +588,7 @@ export class ObjectStore implements BlobStore {
 
   /** One look serves all who report the same blob meanwhile: it reads all of it. */
   async #reportDamage(hash: Hash, signal: AbortSignal): Promise<void> {
-    if (hash.equals(EMPTY_HASH)) return
+    if (hash.equals(EMPTY_HASH) || this.#context.leaveAsIs === true) return
     const key = hash.toString()
     let looking = this.#looking.get(key)
     if (looking === undefined) {

@@ -93,7 +93,7 @@ async function recoverData(job: RecoveryJob, hash: Hash, objects: readonly Objec
   counts.complete++
   if (state === 'mended') counts.repaired++
   // Left over from before it was complete.
-  if (objects.some(({ key }) => key.startsWith(partialPrefix(hash)))) {
+  if (context.leaveAsIs !== true && objects.some(({ key }) => key.startsWith(partialPrefix(hash)))) {
     await deleteAll(context, partialPrefix(hash))
   }
   return true
@@ -105,6 +105,7 @@ async function stateOfData(
   size: number,
   outboardSize: number
 ): Promise<'good' | 'mended' | 'wrong' | 'gone'> {
+  if (context.leaveAsIs === true) return 'good'
   const options = { signal, onBytes }
   const isWorthATry = fast && size > 0 && outboardSize === outboardBytes(size)
   if (isWorthATry && (await isBelievable(context, hash, size, options))) return 'good'
@@ -131,6 +132,10 @@ async function checkFragments(
     if (isRight && !fast) isRight = await isFragmentRight(context, hash, fragment, { signal, onBytes })
     if (isRight) good.push(fragment)
     if (isRight !== false) continue
+    if (context.leaveAsIs === true) {
+      context.notice(`${key} in ${context.storage.name} does not match its key; it is left as it is`)
+      continue
+    }
     const to = await setFragmentAside(context, hash, name)
     if (to !== undefined) onQuarantined(key, to)
   }

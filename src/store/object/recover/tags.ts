@@ -39,6 +39,7 @@ async function recoverTag(
       if (now.size !== size) tag = await readTag(context, key, now.size, signal)
     }
     if (tag === undefined) {
+      if (context.leaveAsIs === true) return
       const to = await setAside(context, key, quarantineKeyOfTag(key, Date.now()))
       if (to !== undefined) onQuarantined(key, to)
       return
