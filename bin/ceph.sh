@@ -7,6 +7,8 @@ here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 . "$here/utils"
 # shellcheck source=bin/config
 . "$here/config"
+# One path, whatever name leads to it: servers are known by the path that they were started with.
+CEPH_DATA=$(realpath --canonicalize-missing -- "$CEPH_DATA")
 
 usage() {
   cat <<TEXT
@@ -203,7 +205,6 @@ start() {
   [ -z "$(missing)" ] || die "these programs are missing:$(missing); install them with bin/ceph.sh install"
   need_curl
   mkdir -p "$CEPH_DATA"
-  CEPH_DATA=$(cd "$CEPH_DATA" && pwd -P)
   [ -e "$CEPH_DATA/lock" ] || [ -z "$(ls -A "$CEPH_DATA")" ] || die "there is something else in $CEPH_DATA; set CEPH_DATA"
   exec 9>"$CEPH_DATA/lock"
   flock --wait 120 9 || die "another bin/ceph.sh has been busy with $CEPH_DATA for two minutes"

@@ -1,6 +1,8 @@
 /** `bin/ceph.sh` as far as it goes without Ceph: CI runs it with. */
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { join, relative } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Sandbox } from './support.ts'
 
@@ -125,6 +127,32 @@ describe('bin/ceph.sh', () => {
       code: 1,
       stderr: expect.stringContaining('is not a port')
     })
+  })
+
+  it.each([
+    ['with a slash at its end', (path: string) => `${path}/`],
+    ['by a relative path', (path: string) => relative(process.cwd(), path)],
+    ['by a path with dots', (path: string) => join(path, 'x').replace(/x$/, '../the data/.')],
+    ['by a symbolic link', (_: string, link: string) => link]
+  ])('ends what runs, and only then removes the data, when the folder is named %s', async (_, nameOf) => {
+    const link = join(sandbox.folder, 'link')
+    await symlink(data, link)
+    const env = { CEPH_DATA: nameOf(data, link) }
+    for (const command of ['stop', 'wipe']) {
+      await mkdir(data, { recursive: true })
+      await writeFile(join(data, 'lock'), '')
+      await writeFile(join(data, 'settings'), 'port=24680\n')
+      const server = spawn('sleep', ['60'], { argv0: `sleep --conf ${data}/ceph.conf`, stdio: 'ignore' })
+      const ended = once(server, 'exit')
+      await writeFile(join(data, 'mon.pid'), `${server.pid}\n`)
+      const { code, stderr } = await ceph([command], env)
+      // Comes too late, unless it still runs.
+      server.kill('SIGKILL')
+      expect(await ended).toEqual([null, 'SIGTERM'])
+      expect(code, stderr).toBe(0)
+      expect(stderr).toContain('stopped')
+    }
+    await expect(stat(data)).rejects.toThrow('ENOENT')
   })
 
   it('installs as root, or by sudo', async () => {

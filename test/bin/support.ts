@@ -9,8 +9,8 @@ export const BIN = new URL('../../bin', import.meta.url).pathname
 
 /** What the scripts take for granted on any Linux. */
 const TOOLS = [
-  'bash', 'cat', 'curl', 'dirname', 'env', 'flock', 'grep', 'id', 'ls', 'mkdir', 'rm', 'setsid', 'sleep', 'tail', 'timeout',
-  'touch', 'tr'
+  'bash', 'cat', 'curl', 'dirname', 'env', 'flock', 'grep', 'id', 'ls', 'mkdir', 'realpath', 'rm', 'setsid', 'sleep', 'tail',
+  'timeout', 'touch', 'tr'
 ] // biome-ignore format: a list
 
 export interface Ran {
