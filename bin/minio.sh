@@ -27,6 +27,8 @@ TEXT
 
 endpoint="http://127.0.0.1:$MINIO_PORT"
 console="http://127.0.0.1:$MINIO_CONSOLE_PORT"
+# One path, whatever name leads to it: the files beside it are named after it.
+MINIO_DATA=$(realpath --canonicalize-missing -- "$MINIO_DATA")
 pidfile="$MINIO_DATA.pid"
 
 # Prints which engine to use.

@@ -132,11 +132,20 @@ export function unknownKey(
   const ofOther =
     path === 'blobStore' && type !== undefined ? keyOfOtherStore(key, type, spelling) : undefined
   if (ofOther !== undefined) return ofOther
+  const section = path === '' ? sectionOf(key, spelling) : undefined
+  if (section !== undefined) return `key "${key}" belongs below [${section}]`
   const known = Object.keys(shapeAt(path, type)).map(SPELLINGS[spelling])
   const near = nearest(key, known)
   const place = path === '' ? '' : ` in "${SPELLINGS[spelling](path)}"`
   const hint = near === undefined ? `there are ${known.join(', ')}` : `did you mean "${near}"?`
   return `unknown key "${key}"${place}; ${hint}`
+}
+
+/** The section that has a key which stands outside of all. */
+function sectionOf(key: string, spelling: Spelling): string | undefined {
+  const has = (shape: object): boolean => Object.keys(shape).some(name => SPELLINGS[spelling](name) === key)
+  if (Object.values(STORE_SHAPES).some(has)) return SPELLINGS[spelling]('blobStore')
+  return has(limits.shape) ? 'limits' : undefined
 }
 
 function shapeAt(path: string, type: StoreType | undefined): Readonly<Record<string, z.ZodType>> {

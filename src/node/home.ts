@@ -1,9 +1,10 @@
 /** The home folder: identity, configuration and, unless configured elsewhere, the blobs of one node. */
-import { chmod, mkdir, writeFile } from 'node:fs/promises'
+import { chmod, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { exists } from '../store/folders.ts'
 import { errorCode, explained } from '../store/fs-errors.ts'
+import { makeFolder } from '../store/make-folder.ts'
 import { configTemplate } from './config-template.ts'
 import { CONFIG_FILE } from './load-config.ts'
 import type { StoreInput } from './store-config.ts'
@@ -67,7 +68,7 @@ export async function requireHome(path: string): Promise<void> {
  */
 export async function createHome(path: string, store?: StoreInput): Promise<boolean> {
   return await explained(`cannot make the home folder ${path}`, async () => {
-    const made = await mkdir(path, { recursive: true, mode: 0o700 })
+    const made = makeFolder(resolve(path), 0o700)
     // The process's umask may have taken rights away from `mode`.
     if (made !== undefined) await chmod(path, 0o700)
     try {

@@ -31,7 +31,7 @@ const dbPath = z
 
 const maxBlobSize = z
   .int()
-  .positive()
+  .positive('must be 1 or more')
   .default(DEFAULT_MAX_BLOB_SIZE)
   .describe('Largest blob that is taken, in bytes, whatever a peer claims.')
 

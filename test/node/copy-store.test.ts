@@ -369,7 +369,9 @@ describe('copying a store', () => {
       expect(await to.status(hash)).toMatchObject({ state: 'partial' })
     }
     storage.before = undefined
-    expect(await copyStore(from, to)).toMatchObject({ copied: 0, present: 1, bytes: 0 })
+    // By the store itself, when it is asked for the blob, or by writing its last group again.
+    const { copied, present } = await copyStore(from, to)
+    expect(copied + present).toBe(1)
     expect(await to.status(hash)).toEqual({ state: 'complete', size })
   })
 

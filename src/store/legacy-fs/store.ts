@@ -1,5 +1,5 @@
 /** The folder as a BlobStore. */
-import { mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
 import { CorruptSourceError } from '../../bao/errors.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobNotFoundError } from '../errors.ts'
@@ -22,6 +22,7 @@ import type {
 import { readInputFile } from '../input-file.ts'
 import { Lifetime } from '../lifetime.ts'
 import { Limiter } from '../limiter.ts'
+import { makeFolder } from '../make-folder.ts'
 import { KeyedMutex } from '../mutex.ts'
 import { Progress } from '../progress.ts'
 import { ABSENT, EMPTY_BLOB, partialStatus } from '../status.ts'
@@ -80,7 +81,7 @@ export class LegacyFsStore implements BlobStore {
       const { root, isForeign } = await findRoot(folder)
       const layout = new Layout(root)
       for (const path of [layout.dataFolder, layout.tagFolder, layout.tempFolder]) {
-        await mkdir(path, { recursive: true })
+        makeFolder(resolve(path))
       }
       const isSynced = options.sync !== 'none'
       const notices = new Notices(options.onNotice)

@@ -156,7 +156,7 @@ export class ObjectStore implements BlobStore {
    * @throws StorageError and its kinds when the storage cannot be used, MetadataError and StoreError when the database cannot
    */
   static async open({ dbPath, storage, ...options }: OpenObjectStoreOptions): Promise<ObjectStore> {
-    const opened = await openStorage(storage)
+    const opened = await openStorage(storage, text => options.onNotice?.(text))
     return await ObjectStore.#create(dbPath, opened, options)
   }
 
@@ -165,7 +165,8 @@ export class ObjectStore implements BlobStore {
     storage: ObjectStorage | StorageSpec,
     options: ObjectStoreOptions = {}
   ): Promise<ObjectStore> {
-    return await ObjectStore.#create(IN_MEMORY, await openStorage(storage), options)
+    const opened = await openStorage(storage, text => options.onNotice?.(text))
+    return await ObjectStore.#create(IN_MEMORY, opened, options)
   }
 
   /** In a folder: the blobs in `folder`, the database beside it in `folder.db`, unless told otherwise. */

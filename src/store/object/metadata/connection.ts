@@ -1,9 +1,9 @@
 /** Opening the index's database file. */
-import { mkdirSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import Database from 'better-sqlite3'
 import { StoreError } from '../../errors.ts'
 import { toStoreError } from '../../fs-errors.ts'
+import { makeFolder } from '../../make-folder.ts'
 import { ForeignDatabaseError } from './errors.ts'
 import { sqliteCode, toMetadataError } from './sqlite-errors.ts'
 
@@ -45,7 +45,7 @@ const CACHE_KIB = 4096
 export function connect(path: string, busyTimeoutMs = BUSY_TIMEOUT_MS): Connection {
   // Made absolute, because SQLite reads names that begin with "file:" as URIs, and takes the empty one for a temporary file.
   const file = path === IN_MEMORY ? path : resolve(path)
-  if (file !== IN_MEMORY) makeFolder(file)
+  if (file !== IN_MEMORY) makeFolderOf(file)
   let connection: Connection | undefined
   try {
     connection = new Database(file, { timeout: busyTimeoutMs })
@@ -63,9 +63,9 @@ export function setCheckpointPages(connection: Connection, pages: number): void 
   connection.pragma(`wal_autocheckpoint = ${pages}`)
 }
 
-function makeFolder(file: string): void {
+function makeFolderOf(file: string): void {
   try {
-    mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
+    makeFolder(dirname(file), 0o700)
   } catch (error) {
     throw toStoreError(error, `cannot make the folder of database ${file}`)
   }

@@ -49,7 +49,8 @@ export interface Upload {
   put(number: number, pieces: readonly Uint8Array[], options?: StorageOptions): Promise<void>
 
   /**
-   * Makes part `number` out of bytes of another object, without moving them through this process. Otherwise as `put`.
+   * Makes part `number` out of bytes of another object, without moving them through this process if they are 5 MiB or more.
+   * Otherwise as `put`.
    *
    * @throws ObjectNotFoundError when the other object is not there; StorageError when it ends before, or when this storage
    *   cannot copy by itself: `compose` always can

@@ -1,8 +1,9 @@
 /** Objects as files below a folder. */
 import { fstatSync } from 'node:fs'
-import { type FileHandle, mkdir, readdir, rm } from 'node:fs/promises'
+import { type FileHandle, readdir, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { syncFolder } from '../../../folders.ts'
+import { makeFolder } from '../../../make-folder.ts'
 import { TempFolder } from '../../../temp.ts'
 import { checkCompose, checkInside, checkKey, checkPut, checkSlice, checkUpload } from '../checks.ts'
 import { ObjectNotFoundError, StorageError } from '../errors.ts'
@@ -72,8 +73,8 @@ export class FilesystemStorage implements ObjectStorage {
     const isSynced = options.sync !== 'none'
     const storage = new FilesystemStorage(root, isSynced)
     await explained(`cannot open folder ${root}`, undefined, async () => {
-      const made = await mkdir(root, { recursive: true })
-      for (const name of [TEMP, UPLOADS]) await mkdir(join(root, name), { recursive: true })
+      const made = makeFolder(root)
+      for (const name of [TEMP, UPLOADS]) makeFolder(join(root, name))
       if (made !== undefined && isSynced) await syncUpTo(root, dirname(made))
       await storage.#temp.sweep()
       await storage.#uploadFiles.sweep()

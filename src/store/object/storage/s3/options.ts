@@ -177,7 +177,7 @@ function whyNoEndpoint(text: string): string | undefined {
     return 'must be a URL that begins with http:// or https://'
   }
   if (url.username !== '' || url.password !== '') {
-    return 'must have no user and password in it; give accessKey and secretKey'
+    return 'must have no user and password in it; the keys are options of their own'
   }
   if (url.pathname !== '/' || url.search !== '' || url.hash !== '') {
     return 'must be only the scheme, the host and the port; the bucket is an option of its own'
