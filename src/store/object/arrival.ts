@@ -69,7 +69,7 @@ export class Arrival {
   #held: ChunkRanges
   #unsavedBytes = 0
   #timer: NodeJS.Timeout | undefined
-  #tail: Promise<unknown> = Promise.resolve()
+  #tail: Promise<void> = Promise.resolve()
   #assembly: Assembly | undefined
   #failure: unknown
   #isAbandoned = false
@@ -132,7 +132,8 @@ export class Arrival {
   async write(verified: Verified, signal?: AbortSignal): Promise<void> {
     const before = this.#tail
     const writing = abortable(before, signal).then(() => this.#write(verified, signal))
-    this.#tail = Promise.allSettled([before, writing])
+    // Without the outcomes: each would hold that of the write before it, back to the first.
+    this.#tail = Promise.allSettled([before, writing]).then(() => undefined)
     await writing
   }
 

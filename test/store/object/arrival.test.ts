@@ -1,5 +1,7 @@
 /** Blobs of many parts, arriving in every way, over storage that may be slow, stuck or broken. */
 import { setImmediate, setTimeout } from 'node:timers/promises'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { GROUP_BYTES, RUN_BYTES } from '../../../src/bao/constants.ts'
 import { encodeVerified } from '../../../src/bao/encoder.ts'
@@ -572,6 +574,32 @@ describe('many blobs at once', () => {
     for (const open of writers) await open.close()
     expect(await isRight(storage, third!)).toBe(true)
     expect(memory.usedBytes).toBe(0)
+  })
+})
+
+describe('writes that are over', () => {
+  it('leave nothing behind, however many there are', async () => {
+    setFlagsFromString('--expose-gc')
+    const collectGarbage: () => void = runInNewContext('gc')
+    const outcomes: WeakRef<object>[] = []
+    const { allSettled } = Promise
+    // Not a mock, which keeps what it has returned.
+    Promise.allSettled = async (promises: Iterable<unknown>) => {
+      const settled = await allSettled.call(Promise, promises)
+      outcomes.push(new WeakRef(settled))
+      return settled
+    }
+    try {
+      const store = await testStore(new WatchedStorage())
+      await using writer = await store.writer(blob.hash, blob.size)
+      for await (const verified of proven(blob, groups(0, 100), GROUP_BYTES)) await writer.write(verified)
+      await setImmediate()
+      expect(outcomes.length).toBeGreaterThan(90)
+      collectGarbage()
+      expect(outcomes.filter(outcome => outcome.deref() !== undefined).length).toBeLessThan(10)
+    } finally {
+      Promise.allSettled = allSettled
+    }
   })
 })
 
