@@ -1,5 +1,8 @@
 /** Keeps the outboards of runs while a blob streams by, and writes them in their final order when its size is known. */
-import { open, rm } from 'node:fs/promises'
+import { randomBytes } from 'node:crypto'
+import { type FileHandle, open, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { PAIR_BYTES, RUN_GROUPS } from '../bao/constants.ts'
 import { groupCount, runOutboardOffset } from '../bao/geometry.ts'
 import type { HashedBlob, RunOutboard } from '../bao/outboard.ts'
@@ -20,14 +23,29 @@ const WRITE_BYTES = 256 * 1024
 
 export class OutboardSpool {
   readonly #path: string
+  readonly #isNameless: boolean
+  /** Open from when it is made until the end, if it is nameless. */
+  #file: FileHandle | undefined
   #kept: Uint8Array[] = []
   #keptBytes = 0
   #spooledRuns = 0
-  #wasMade = false
+  #isThere = false
 
-  /** @param path of a file to make when memory is not enough */
-  constructor(path: string) {
+  /**
+   * @param path of a file to make when memory is not enough, in a folder that is swept of what killed processes leave
+   * @param isNameless whether the file loses its name at once, because nobody sweeps there
+   */
+  constructor(path: string, isNameless = false) {
     this.#path = path
+    this.#isNameless = isNameless
+  }
+
+  /**
+   * One whose file is among the system's temporary ones. Having no name, it is gone when the process ends, however it ends. It
+   * takes a file handle until it is closed.
+   */
+  static inSystemFolder(): OutboardSpool {
+    return new OutboardSpool(join(tmpdir(), `blobs-${randomBytes(12).toString('hex')}.outboard`), true)
   }
 
   readonly add = ({ pairs }: RunOutboard): void => {
@@ -38,13 +56,7 @@ export class OutboardSpool {
   /** Empties the memory when it is full. To be called now and then, not after the last run. */
   async relieve(): Promise<void> {
     if (this.#keptBytes < KEPT_BYTES) return
-    const file = await open(this.#path, this.#wasMade ? 'r+' : 'wx')
-    this.#wasMade = true
-    try {
-      await writeAll(file, this.#kept, this.#spooledRuns * FULL_RUN_BYTES)
-    } finally {
-      await file.close()
-    }
+    await this.#withFile(file => writeAll(file, this.#kept, this.#spooledRuns * FULL_RUN_BYTES))
     this.#spooledRuns += this.#kept.length
     this.#kept = []
     this.#keptBytes = 0
@@ -75,7 +87,9 @@ export class OutboardSpool {
 
   /** Removes the temporary file. */
   async close(): Promise<void> {
-    if (this.#wasMade) await rm(this.#path, { force: true })
+    await this.#file?.close()
+    this.#file = undefined
+    if (this.#isThere) await rm(this.#path, { force: true })
   }
 
   /** The whole outboard in its final order: the nodes above the runs, and between them the runs. */
@@ -96,19 +110,42 @@ export class OutboardSpool {
   }
 
   async *#readBack(): AsyncGenerator<Uint8Array, void, undefined> {
-    const file = await open(this.#path)
-    try {
-      for (let run = 0; run < this.#spooledRuns; run += RUNS_PER_READ) {
-        const count = Math.min(RUNS_PER_READ, this.#spooledRuns - run)
-        const pairs = new Uint8Array(count * FULL_RUN_BYTES)
-        if (!(await readAll(file, pairs, run * FULL_RUN_BYTES))) {
-          throw new StoreError(`${this.#path} was cut off while it was in use; add the blob again`)
-        }
-        for (let at = 0; at < pairs.length; at += FULL_RUN_BYTES)
-          yield pairs.subarray(at, at + FULL_RUN_BYTES)
+    for (let run = 0; run < this.#spooledRuns; run += RUNS_PER_READ) {
+      const count = Math.min(RUNS_PER_READ, this.#spooledRuns - run)
+      const pairs = new Uint8Array(count * FULL_RUN_BYTES)
+      if (!(await this.#withFile(file => readAll(file, pairs, run * FULL_RUN_BYTES)))) {
+        throw new StoreError(`${this.#path} was cut off while it was in use; add the blob again`)
       }
+      for (let at = 0; at < pairs.length; at += FULL_RUN_BYTES) yield pairs.subarray(at, at + FULL_RUN_BYTES)
+    }
+  }
+
+  /** A file with a name is open for no longer than needed: many blobs may be waiting for their next bytes. */
+  async #withFile<T>(action: (file: FileHandle) => Promise<T>): Promise<T> {
+    if (this.#isNameless) {
+      this.#file ??= await this.#makeNameless()
+      return await action(this.#file)
+    }
+    const file = await open(this.#path, this.#isThere ? 'r+' : 'wx')
+    this.#isThere = true
+    try {
+      return await action(file)
     } finally {
       await file.close()
     }
+  }
+
+  async #makeNameless(): Promise<FileHandle> {
+    const file = await open(this.#path, 'wx+')
+    try {
+      await rm(this.#path)
+    } catch (error) {
+      // Windows may keep the name of a file that is open: there it is removed at the end.
+      this.#isThere = process.platform === 'win32'
+      if (this.#isThere) return file
+      await file.close()
+      throw error
+    }
+    return file
   }
 }

@@ -1,7 +1,4 @@
 /** Reading a blob's objects through, mending what can be mended, and setting the rest aside. */
-import { randomBytes } from 'node:crypto'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { CV_BYTES, GROUP_BYTES, GROUP_CHUNKS } from '../../bao/constants.ts'
 import { CorruptSourceError } from '../../bao/errors.ts'
 import { groupCount, outboardBytes } from '../../bao/geometry.ts'
@@ -41,7 +38,7 @@ export async function checkData(
   size: number,
   { signal, onBytes }: CheckOptions = {}
 ): Promise<DataState> {
-  const spool = new OutboardSpool(join(tmpdir(), `blobs-${randomBytes(12).toString('hex')}.outboard`))
+  const spool = OutboardSpool.inSystemFolder()
   try {
     const builder = new OutboardBuilder(spool.add)
     for await (const piece of storage.read({ key: dataKey(hash), offset: 0, length: size }, { signal })) {

@@ -4,8 +4,6 @@
  */
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { RUN_BYTES } from '../../bao/constants.ts'
 import { outboardBytes } from '../../bao/geometry.ts'
 import { type HashedBlob, hashBytes, OutboardBuilder } from '../../bao/outboard.ts'
@@ -323,9 +321,9 @@ async function* followedBy(
   await action()
 }
 
-/** With a place for outboards of blobs above 260 MiB, beside other temporary files of the system. */
+/** With a place for outboards of blobs above 260 MiB. */
 async function withSpool<T>(action: (spool: OutboardSpool) => Promise<T>): Promise<T> {
-  const spool = new OutboardSpool(join(tmpdir(), `blobs-${randomBytes(12).toString('hex')}.outboard`))
+  const spool = OutboardSpool.inSystemFolder()
   try {
     return await action(spool)
   } finally {
