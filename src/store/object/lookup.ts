@@ -2,15 +2,15 @@
  * What the storage itself says of a blob, and putting the index right by it: for blobs that the index does not know because
  * another node has added them or the database was lost, and for those whose objects have turned out to be gone.
  */
-import { GROUP_BYTES } from '../../bao/constants.ts'
 import { outboardBytes } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import type { ObjectContext } from './context.ts'
-import { FragmentLayout } from './fragment.ts'
+import { fragmentBytes } from './fragment-bytes.ts'
 import { type Fragment, formatFragment, parseFragment } from './fragment-name.ts'
 import { Fragments } from './fragments.ts'
 import { blobPrefix, hasOutboard, outboardKey, parseBlobKey } from './layout.ts'
 import type { BlobRow } from './metadata/index.ts'
+import { Breather } from './storage/filesystem/breather.ts'
 
 /** How long what the storage has said of a blob that is not complete counts, in ms. */
 export const MISS_MS = 1000
@@ -37,12 +37,14 @@ export async function listStored(
   let data: number | undefined
   let outboard: number | undefined
   const fragments: Fragment[] = []
+  const breather = new Breather(signal)
   for await (const { key, size } of storage.list({ prefix: blobPrefix(hash), signal })) {
     const parsed = parseBlobKey(key)
     if (parsed?.kind === 'data') data = size
     if (parsed?.kind === 'outboard') outboard = size
     const fragment = parsed?.fragment === undefined ? undefined : parseFragment(parsed.fragment)
     if (fragment !== undefined && isRightLength(fragment, size)) fragments.push(fragment)
+    await breather.breathe()
   }
   return {
     ...(data === undefined ? {} : { data }),
@@ -51,11 +53,9 @@ export async function listStored(
   }
 }
 
-/** Whether a fragment's object has the length that follows from its name. The name may be anything: little is worked out of it. */
+/** Whether a fragment's object has the length that follows from its name. */
 export function isRightLength(fragment: Fragment, size: number): boolean {
-  const groups = fragment.spans.reduce((sum, { from, to }) => sum + to - from, 0)
-  // The last group may be short.
-  return (groups - 1) * GROUP_BYTES < size && new FragmentLayout(fragment).bytes === size
+  return fragmentBytes(fragment) === size
 }
 
 /** Whether the blob can be served as it is stored: its data and all of its outboard are there. */
