@@ -2,6 +2,7 @@
  * What the storage itself says of a blob, and putting the index right by it: for blobs that the index does not know because
  * another node has added them or the database was lost, and for those whose objects have turned out to be gone.
  */
+import { setImmediate } from 'node:timers/promises'
 import { outboardBytes } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import type { ObjectContext } from './context.ts'
@@ -17,6 +18,9 @@ export const MISS_MS = 1000
 
 /** Hashes of which that is remembered. */
 export const MOST_MISSES = 10_000
+
+/** Fragments that are noted in one transaction: it takes a few ms. */
+export const NOTED_AT_ONCE = 500
 
 /** What the storage has under a blob's keys. */
 export interface StoredBlob {
@@ -66,6 +70,7 @@ export function isServable({ data, outboard }: StoredBlob): boolean {
 /** Fragments that agree on the blob's size: only one can be true, and until it is proven more data counts for more. */
 export function mostHeld(hash: Hash, fragments: readonly Fragment[]): readonly Fragment[] {
   const bySize = Map.groupBy(fragments, ({ size }) => size)
+  if (bySize.size < 2) return fragments
   let best: readonly Fragment[] = []
   let most = 0
   for (const [size, some] of bySize) {
@@ -90,29 +95,66 @@ export function knownOf({ metadata }: ObjectContext, hash: Hash): KnownBlob {
   return { row, fragments: row?.state === 'partial' ? metadata.fragments(hash) : [] }
 }
 
-/** Makes the index say what fragments there are of a blob that is not complete. Whatever it has learnt since `known` stays. */
-export function noteFragments(
+/**
+ * Makes the index say what fragments there are of a blob that is not complete. Whatever it has learnt since `known` stays.
+ *
+ * There may be many: they are noted some at a time, and others have their turn in between. Who is interrupted has noted fewer
+ * than there are, and another look at the storage finds the rest.
+ *
+ * @param stored of one size, unless the index knows it
+ * @param isStale whether there is no use in going on
+ */
+export async function noteFragments(
   { metadata }: ObjectContext,
   hash: Hash,
   known: KnownBlob,
-  stored: readonly Fragment[]
-): void {
-  metadata.transaction(() => {
-    const row = metadata.find(hash)
-    if (row?.state === 'complete') {
-      if (known.row?.state !== 'complete' || known.row.updatedAt !== row.updatedAt) return
-      metadata.forget(hash)
-    }
-    const fragments = row?.state === 'partial' ? stored.filter(({ size }) => size === row.size) : stored
-    const names = new Set(fragments.map(formatFragment))
-    metadata.dropFragments(
-      hash,
-      known.fragments.filter(name => !names.has(name))
-    )
-    for (const fragment of fragments) {
-      metadata.keepFragment(hash, { size: fragment.size, add: formatFragment(fragment), drop: [] })
-    }
-  })
+  stored: readonly Fragment[],
+  isStale = () => false
+): Promise<void> {
+  const size = (known.row?.state === 'partial' ? known.row.size : stored[0]?.size) ?? 0
+  const gone = new Set(known.fragments)
+  const found: string[] = []
+  const breather = new Breather(undefined)
+  for (const fragment of stored) {
+    await breather.breathe()
+    if (fragment.size !== size) continue
+    const name = formatFragment(fragment)
+    if (!gone.delete(name)) found.push(name)
+  }
+  const drop = [...gone]
+  const end = Math.max(found.length, drop.length, known.row?.state === 'complete' ? 1 : 0)
+  for (let at = 0; at < end; at += NOTED_AT_ONCE) {
+    if (at > 0) await setImmediate()
+    if (isStale()) return
+    const isNoted = metadata.transaction(() => {
+      if (!isStillSo(metadata, hash, known, size, at === 0)) return false
+      // These come first: a blob that has no fragments for a moment would be forgotten, with the time since when it is there.
+      const add = found.slice(at, at + NOTED_AT_ONCE)
+      if (add.length > 0) metadata.keepFragments(hash, { size, add, drop: [] })
+      metadata.dropFragments(hash, drop.slice(at, at + NOTED_AT_ONCE))
+      return true
+    })
+    if (!isNoted) return
+  }
+}
+
+/**
+ * Whether what was listed of a blob may be noted: nobody has deleted or completed it meanwhile, nor begun with another size. One
+ * that was complete, and has turned out not to be, is forgotten.
+ */
+function isStillSo(
+  metadata: ObjectContext['metadata'],
+  hash: Hash,
+  known: KnownBlob,
+  size: number,
+  isFirst: boolean
+): boolean {
+  if (metadata.isDeletionPending(hash)) return false
+  const row = metadata.find(hash)
+  if (row?.state === 'partial') return row.size === size
+  if (!isFirst || row?.state !== known.row?.state || row?.updatedAt !== known.row?.updatedAt) return false
+  metadata.forget(hash)
+  return true
 }
 
 /** A listing that is under way. */
@@ -160,7 +202,7 @@ export class Lookup {
   async relook(hash: Hash): Promise<boolean> {
     const known = knownOf(this.#context, hash)
     const stored = await listStored(this.#context, hash)
-    this.#note(hash, known, stored)
+    await this.#note(hash, known, stored)
     return this.#context.metadata.find(hash) !== undefined
   }
 
@@ -179,11 +221,12 @@ export class Lookup {
     const known = knownOf(this.#context, hash)
     const stored = await listStored(this.#context, hash)
     if (isStale()) return
-    this.#note(hash, known, stored)
+    await this.#note(hash, known, stored, isStale)
+    if (isStale()) return
     if (this.#context.metadata.find(hash)?.state !== 'complete') this.#remember(hash.toString())
   }
 
-  #note(hash: Hash, known: KnownBlob, stored: StoredBlob): void {
+  async #note(hash: Hash, known: KnownBlob, stored: StoredBlob, isStale?: () => boolean): Promise<void> {
     const { metadata, cache } = this.#context
     if (metadata.isDeletionPending(hash)) return
     cache.forget(outboardKey(hash))
@@ -193,12 +236,8 @@ export class Lookup {
       return
     }
     const isSizeKnown = known.row?.state === 'partial'
-    noteFragments(
-      this.#context,
-      hash,
-      known,
-      isSizeKnown ? stored.fragments : mostHeld(hash, stored.fragments)
-    )
+    const fragments = isSizeKnown ? stored.fragments : mostHeld(hash, stored.fragments)
+    await noteFragments(this.#context, hash, known, fragments, isStale)
   }
 
   #remember(key: string): void {

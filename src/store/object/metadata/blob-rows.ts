@@ -32,6 +32,15 @@ export interface DeletionNote {
   readonly renewedAt: number
 }
 
+export interface FragmentChanges {
+  /** Bytes of the whole blob, as claimed. */
+  readonly size: number
+  /** Fragments that are there now. */
+  readonly add: readonly string[]
+  /** Those that they make needless. */
+  readonly drop: readonly string[]
+}
+
 /** Its methods neither begin transactions nor turn errors: `Metadata` does. */
 export class BlobRows {
   readonly #path: string
@@ -68,14 +77,14 @@ export class BlobRows {
     return this.#sql.fragments.all(hash.toBase32())
   }
 
-  keepFragment(hash: Hash, { size, add, drop }: FragmentChange): boolean {
+  keepFragments(hash: Hash, { size, add, drop }: FragmentChanges): boolean {
     const key = hash.toBase32()
     const row = this.find(hash)
     if (row?.state === 'complete') return false
     if (row !== undefined && row.size !== size) this.#sql.dropAllFragments.run(key)
     this.#put(key, size, 'partial', false)
     for (const name of drop) this.#sql.dropFragment.run(key, name)
-    this.#sql.addFragment.run(key, add)
+    for (const name of add) this.#sql.addFragment.run(key, name)
     this.#sql.deletionDone.run(key)
     return true
   }

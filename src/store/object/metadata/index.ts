@@ -8,7 +8,13 @@ import { resolve } from 'node:path'
 import type { Hash } from '../../../hash.ts'
 import { StoreClosedError } from '../../errors.ts'
 import type { Tag } from '../../index.ts'
-import { BlobRows, type DeletionNote, type FragmentChange, type Held } from './blob-rows.ts'
+import {
+  BlobRows,
+  type DeletionNote,
+  type FragmentChange,
+  type FragmentChanges,
+  type Held
+} from './blob-rows.ts'
 import { Checkpointer } from './checkpointer.ts'
 import { CHECKPOINT_PAGES, type Connection, connect, IN_MEMORY, setCheckpointPages } from './connection.ts'
 import { migrate } from './migrate.ts'
@@ -19,7 +25,7 @@ import { type TagQuery, TagRows } from './tag-rows.ts'
 
 export { IN_MEMORY } from './connection.ts'
 export * from './errors.ts'
-export type { BlobRow, DeletionNote, FragmentChange, Held, TagQuery }
+export type { BlobRow, DeletionNote, FragmentChange, FragmentChanges, Held, TagQuery }
 
 export interface MetadataOptions {
   /** Where the migrations are; by default those of this package. */
@@ -119,7 +125,12 @@ export class Metadata implements Disposable {
    * @returns false when the blob is complete: then nothing was done
    */
   keepFragment(hash: Hash, change: FragmentChange): boolean {
-    return this.transaction(() => this.#blobs.keepFragment(hash, change))
+    return this.keepFragments(hash, { ...change, add: [change.add] })
+  }
+
+  /** As `keepFragment`, with many at once: not more than about a thousand. */
+  keepFragments(hash: Hash, changes: FragmentChanges): boolean {
+    return this.transaction(() => this.#blobs.keepFragments(hash, changes))
   }
 
   /** Forgets fragments, and a partial blob that has none left. */

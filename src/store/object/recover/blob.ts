@@ -60,9 +60,10 @@ export async function recoverBlob(
       if (!(await recoverData(job, hash, now))) {
         const good = await checkFragments(job, hash, now)
         const chosen = mostHeld(hash, good)
-        noteFragments(context, hash, known, chosen)
+        await noteFragments(context, hash, known, chosen)
+        const kept = new Set(chosen)
         for (const fragment of good) {
-          if (chosen.includes(fragment)) continue
+          if (kept.has(fragment)) continue
           counts.orphaned++
           onOrphaned(`${partialPrefix(hash)}${formatFragment(fragment)}`)
         }

@@ -246,7 +246,7 @@ async function forgetLost({ context, arrivals, counts, signal }: RecoveryJob, ha
     if (arrivals.find(hash) !== undefined || known.row === undefined) return
     const stored = await listStored(context, hash, signal)
     if (stored.data !== undefined || stored.fragments.length > 0) return
-    noteFragments(context, hash, known, [])
+    await noteFragments(context, hash, known, [])
     if (context.metadata.find(hash) !== undefined) return
     counts.lost++
     context.changed(hash)

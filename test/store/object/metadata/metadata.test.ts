@@ -391,6 +391,7 @@ const CALLS: Record<string, (closed: Metadata) => unknown> = {
   markComplete: closed => closed.markComplete(HASH, { size: 1, hasOutboard: false }),
   fragments: closed => closed.fragments(HASH),
   keepFragment: closed => closed.keepFragment(HASH, PARTIAL),
+  keepFragments: closed => closed.keepFragments(HASH, { size: 1, add: ['a'], drop: [] }),
   dropFragments: closed => closed.dropFragments(HASH, []),
   remove: closed => closed.remove(HASH, OWNER),
   forget: closed => closed.forget(HASH),
