@@ -27,7 +27,7 @@ export class Fragments {
     this.parts = new Parts(size)
     for (const name of names) {
       const fragment = parseFragment(name)
-      if (fragment?.size === size) this.#put(fragment)
+      if (fragment?.size === size) this.#put(fragment, name)
     }
     this.#held = this.#gatherHeld()
   }
@@ -76,14 +76,14 @@ export class Fragments {
     return `${partialPrefix(this.hash)}${formatFragment(fragment)}`
   }
 
-  #put(fragment: Fragment): void {
+  #put(fragment: Fragment, name = formatFragment(fragment)): void {
     const part = this.parts.of(fragment.spans[0]!.from)
     let others = this.#byPart.get(part)
     if (others === undefined) {
       others = new Map()
       this.#byPart.set(part, others)
     }
-    others.set(formatFragment(fragment), fragment)
+    others.set(name, fragment)
     if (isWholePart(fragment)) this.#whole.set(part, fragment)
   }
 

@@ -33,8 +33,8 @@ import { EmptyReader } from './empty-reader.ts'
 import { BlobTooLargeError } from './errors.ts'
 import { deleteAll } from './finish.ts'
 import { parseFragment } from './fragment-name.ts'
-import { Fragments } from './fragments.ts'
 import { Ingest, SMALL_BYTES } from './ingest.ts'
+import { KnownFragments } from './known-fragments.ts'
 import {
   ABANDONED_MS,
   BLOBS_PREFIX,
@@ -104,6 +104,7 @@ export class ObjectStore implements BlobStore {
   readonly #small = new Limiter(MOST_SMALL)
   readonly #large = new Limiter(MOST_LARGE)
   readonly #streams = new Limiter(MOST_STREAMS)
+  readonly #known: KnownFragments
   readonly #lookup: Lookup
   readonly #arrivals: Arrivals
   readonly #deletions: Deletions
@@ -139,6 +140,7 @@ export class ObjectStore implements BlobStore {
         this.#watchers.notify(hash)
       }
     }
+    this.#known = new KnownFragments(metadata)
     this.#lookup = new Lookup(this.#context)
     this.#arrivals = new Arrivals(this.#context, this.#lookup)
     this.#deletions = new Deletions(this.#context, async hash => {
@@ -467,7 +469,7 @@ export class ObjectStore implements BlobStore {
       if (row === undefined) return ABSENT
     }
     if (row === undefined) return ABSENT
-    const { held } = new Fragments(hash, row.size, this.#context.metadata.fragments(hash))
+    const { held } = this.#known.of(row)
     return held.isEmpty ? ABSENT : partialStatus(row.size, held)
   }
 
@@ -483,7 +485,7 @@ export class ObjectStore implements BlobStore {
       row = metadata.find(hash)
     }
     if (isKnown(row) || row === undefined) return row
-    const { held } = new Fragments(hash, row.size, metadata.fragments(hash))
+    const { held } = this.#known.of(row)
     if (!isWhole(held, row.size) || this.#context.leaveAsIs === true) return row
     try {
       await abortable(this.#finishLeftOver(hash), signal)
@@ -512,7 +514,7 @@ export class ObjectStore implements BlobStore {
     await this.#findRow(hash, signal)
     // From here to where the reader is known, nobody can delete it.
     const row = this.#context.metadata.find(hash)
-    const { storage, cache, budget, metadata } = this.#context
+    const { storage, cache, budget } = this.#context
     if (row?.state === 'complete') {
       const reader: BlobReader = new ObjectReader({
         hash,
@@ -531,7 +533,7 @@ export class ObjectStore implements BlobStore {
     const live = this.#arrivals.find(hash)
     const arrival = live?.hasFailed === false ? live : undefined
     if (arrival === undefined && row === undefined) return undefined
-    const fragments = arrival?.fragments ?? new Fragments(hash, row!.size, metadata.fragments(hash))
+    const fragments = arrival?.fragments ?? this.#known.of(row!)
     if ((arrival?.held ?? fragments.held).isEmpty) return undefined
     return this.#opened(new PartialReader(this.#context, fragments, arrival, reader => this.#closed(reader)))
   }

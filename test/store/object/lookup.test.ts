@@ -149,7 +149,7 @@ describe('noting very many fragments', () => {
 
   it.each([
     ['completed', () => context.metadata.markComplete(HASH, { size: SIZE, hasOutboard: true })],
-    ['deleted', () => context.metadata.remove(HASH)],
+    ['deleted', () => context.metadata.remove(HASH, 'owner')],
     ['deleted, and its objects too', () => context.metadata.forget(HASH)],
     [
       'begun with another size',

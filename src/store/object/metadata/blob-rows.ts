@@ -91,7 +91,9 @@ export class BlobRows {
 
   dropFragments(hash: Hash, names: readonly string[]): void {
     const key = hash.toBase32()
-    for (const name of names) this.#sql.dropFragment.run(key, name)
+    let dropped = 0
+    for (const name of names) dropped += this.#sql.dropFragment.run(key, name).changes
+    if (dropped > 0) this.#sql.touch.run(Date.now(), key)
     this.#sql.dropIfEmpty.run(key)
   }
 
@@ -164,7 +166,10 @@ function prepare(connection: Connection) {
          size = excluded.size,
          state = excluded.state,
          has_outboard = excluded.has_outboard,
-         updated_at = excluded.updated_at`
+         updated_at = max(excluded.updated_at, updated_at + 1)`
+    ),
+    touch: connection.prepare<[number, string]>(
+      'UPDATE blobs SET updated_at = max(?, updated_at + 1) WHERE hash = ?'
     ),
     forget: connection.prepare<[string]>('DELETE FROM blobs WHERE hash = ?'),
     fragments: connection

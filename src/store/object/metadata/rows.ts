@@ -13,7 +13,10 @@ export interface BlobRow {
   readonly hasOutboard: boolean
   /** When something of the blob was first there, in ms since 1970. */
   readonly createdAt: number
-  /** In ms since 1970. */
+  /**
+   * In ms since 1970, and later with each change of the blob or of its fragments, even within one millisecond: as long as it is
+   * the same, so is what is known of the blob.
+   */
   readonly updatedAt: number
 }
 

@@ -59,6 +59,30 @@ describe('a blob', () => {
     }
   })
 
+  it('has changed later with each change, though the clock stands still or goes back', () => {
+    vi.useFakeTimers({ toFake: ['Date'], now: 1000 })
+    try {
+      const changes = [
+        () => metadata.keepFragment(HASH, PARTIAL),
+        () => metadata.keepFragment(HASH, { ...PARTIAL, add: 'b', drop: ['a'] }),
+        () => metadata.keepFragments(HASH, { size: 100_000, add: ['c', 'd'], drop: [] }),
+        () => metadata.dropFragments(HASH, ['c', 'd']),
+        () => vi.setSystemTime(500),
+        () => metadata.keepFragment(HASH, { ...PARTIAL, size: 5 }),
+        () => metadata.markComplete(HASH, { size: 5, hasOutboard: false })
+      ]
+      const times = changes.map(change => {
+        change()
+        return metadata.find(HASH)!.updatedAt
+      })
+      expect(times).toEqual([1000, 1001, 1002, 1003, 1003, 1004, 1005])
+      metadata.dropFragments(HASH, ['not there'])
+      expect(metadata.find(HASH)!.updatedAt).toBe(1005)
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
   it('is listed once, in the order of base32, page by page', () => {
     const hashes = Array.from({ length: 25 }, (_, i) => hashOf(i))
     for (const hash of hashes) metadata.markComplete(hash, { size: 1, hasOutboard: false })
