@@ -67,7 +67,7 @@ describe('the fragments that the index knows of', () => {
     expect(first.held.equals(groups(0).union(groups(2)))).toBe(true)
     expect(now()).toBe(first)
     // What happens to others is no matter.
-    metadata.remove(other)
+    metadata.remove(other, 'owner')
     expect(now()).toBe(first)
     expect(read).toHaveBeenCalledTimes(1)
   })

@@ -39,7 +39,8 @@ describe('the log', () => {
     expect(blobsWithoutLog(path)).toBe(0)
     for (let round = 1; round <= 3; round++) {
       write(metadata, round * 1000, 1000)
-      await until(() => blobsWithoutLog(path) >= round * 1000)
+      // Rows that are no blobs count, too: it may begin a few blobs before.
+      await until(() => blobsWithoutLog(path) >= round * 1000 - 10)
     }
     expect(metadata.countBlobs().complete).toBe(3990)
   })
