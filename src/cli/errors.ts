@@ -74,6 +74,7 @@ export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_NO_PROVIDER: usage,
   ERR_NO_SUCH_TAG: notFound,
   ERR_OBJECT_NOT_FOUND: failed,
+  ERR_OBJECT_TOO_SHORT: badData,
   ERR_OTHER_STORE: usage,
   ERR_OUTPUT_CLOSED: EXIT.outputClosed,
   ERR_OWN_TICKET: usage,

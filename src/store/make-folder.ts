@@ -1,5 +1,5 @@
 /** Making folders, without Node's own recursion: that goes round for ever where a folder is there and takes no other, as in /proc. */
-import { mkdirSync, statSync } from 'node:fs'
+import { mkdirSync, type Stats, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { errorCode } from './fs-errors.ts'
 
@@ -13,7 +13,9 @@ import { errorCode } from './fs-errors.ts'
  */
 export function makeFolder(path: string, mode = 0o777): string | undefined {
   const missing: string[] = []
-  for (let at = path; !isFolder(at) && at !== dirname(at); at = dirname(at)) missing.push(at)
+  for (let at = path; statOf(at) === undefined && at !== dirname(at); at = dirname(at)) missing.push(at)
+  // Fails as it should when that is something else.
+  if (missing.length === 0 && !isFolder(path)) mkdirSync(path)
   for (const folder of missing.toReversed()) {
     try {
       mkdirSync(folder, { mode })
@@ -26,5 +28,9 @@ export function makeFolder(path: string, mode = 0o777): string | undefined {
 }
 
 function isFolder(path: string): boolean {
-  return statSync(path, { throwIfNoEntry: false })?.isDirectory() === true
+  return statOf(path)?.isDirectory() === true
+}
+
+function statOf(path: string): Stats | undefined {
+  return statSync(path, { throwIfNoEntry: false })
 }

@@ -264,7 +264,7 @@ describe('what one node deletes', () => {
     await a.addBytes(blob.data)
     expect(await b.status(blob.hash)).toMatchObject({ state: 'complete' })
     await bucket.delete([outboardKey(blob.hash)])
-    await expect(serve(b, blob.hash)).rejects.toMatchObject({ code: 'ERR_BLOB_NOT_FOUND' })
+    await expect(serve(b, blob.hash)).rejects.toMatchObject({ code: 'ERR_BLOB_DAMAGED' })
     await until(() => b.notices.length > 0)
     expect(await b.status(blob.hash)).toEqual({ state: 'complete', size: blob.size })
     await serve(b, blob.hash)
