@@ -5,13 +5,13 @@
 import { setImmediate } from 'node:timers/promises'
 import { outboardBytes } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
+import { Breather } from '../breather.ts'
 import type { ObjectContext } from './context.ts'
 import { fragmentBytes } from './fragment-bytes.ts'
 import { type Fragment, formatFragment, parseFragment } from './fragment-name.ts'
 import { Fragments } from './fragments.ts'
 import { blobPrefix, hasOutboard, outboardKey, parseBlobKey } from './layout.ts'
 import type { BlobRow } from './metadata/index.ts'
-import { Breather } from './storage/filesystem/breather.ts'
 
 /** How long what the storage has said of a blob that is not complete counts, in ms. */
 export const MISS_MS = 1000

@@ -1,9 +1,10 @@
 /** Copying slices of objects into a new file: 4 MiB at a time, while the next are being read. */
+
+import { Breather } from '../../../breather.ts'
 import { readAll } from '../../../write-all.ts'
 import { checkInside } from '../checks.ts'
 import { ObjectNotFoundError, StorageError } from '../errors.ts'
 import type { Slice } from '../index.ts'
-import { Breather } from './breather.ts'
 import type { NewFile } from './new-file.ts'
 import { openObject } from './open-object.ts'
 import type { Paths } from './paths.ts'

@@ -1,7 +1,8 @@
 /** Listing a folder's objects in the order of their keys. */
+
+import { Breather } from '../../../breather.ts'
 import { isKeyPart } from '../checks.ts'
 import type { ListOptions, ObjectInfo } from '../index.ts'
-import { Breather } from './breather.ts'
 import { look, type Paths } from './paths.ts'
 import { sortedEntries } from './sorted-entries.ts'
 

@@ -4,9 +4,9 @@
  * those that come next.
  */
 import { type Dir, opendirSync } from 'node:fs'
+import type { Breather } from '../../../breather.ts'
 import { errorCode } from '../../../fs-errors.ts'
 import { isKeyPart } from '../checks.ts'
-import type { Breather } from './breather.ts'
 
 /** Names that are kept at once; they take about 15 MB. A folder is read through once for each so many that it has. */
 const KEPT_NAMES = 128 * 1024
