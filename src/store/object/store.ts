@@ -27,30 +27,23 @@ import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
 import { Arrivals } from './arrivals.ts'
 import { Backoff } from './backoff.ts'
 import type { ObjectContext } from './context.ts'
-import { checkData, isFragmentRight, setBlobAside, setFragmentAside } from './damage.ts'
 import { Deletions } from './deletions.ts'
 import { EmptyReader } from './empty-reader.ts'
 import { BlobTooLargeError } from './errors.ts'
 import { deleteAll } from './finish.ts'
-import { parseFragment } from './fragment-name.ts'
 import { Ingest, SMALL_BYTES } from './ingest.ts'
 import { KnownFragments } from './known-fragments.ts'
 import {
-  ABANDONED_MS,
   BLOBS_PREFIX,
   blobPrefix,
   dataKey,
-  hasOutboard,
-  isOwnKey,
   isTagKey,
-  isTempKey,
   outboardKey,
   parseBlobKey,
-  partialPrefix,
-  TAGS_PREFIX,
-  TEMP_PREFIX
+  TAGS_PREFIX
 } from './layout.ts'
-import { isRightLength, Lookup } from './lookup.ts'
+import { Lookup } from './lookup.ts'
+import { Mending } from './mending.ts'
 import { type BlobRow, IN_MEMORY, Metadata } from './metadata/index.ts'
 import { openStorage } from './open-storage.ts'
 import type {
@@ -63,8 +56,9 @@ import { PartMemory } from './part-memory.ts'
 import { PartialReader } from './partial-reader.ts'
 import { ObjectReader, OutboardCache, ReadBudget } from './reading/index.ts'
 import { type RecoveryOptions, type RecoveryReport, recover } from './recover/index.ts'
-import type { ObjectInfo, ObjectStorage } from './storage/index.ts'
+import type { ObjectStorage } from './storage/index.ts'
 import { ObjectTags } from './tags.ts'
+import { Tidying } from './tidying.ts'
 import { ObjectWriter } from './writer.ts'
 
 /** Blobs that are added at the same time: small ones, and those that go up in parts. */
@@ -79,9 +73,6 @@ const MOST_NOTICES = 1000
 
 /** Rows that are read at a time. */
 const PAGE = 100
-
-/** Milliseconds between two looks for what was left behind. */
-const TIDY_MS = 60 * 60 * 1000
 
 /**
  * Whether the index knows of all that is in the storage: `whole` or `unknown`. It does not when it was made for a storage that
@@ -116,9 +107,8 @@ export class ObjectStore implements BlobStore {
   readonly #deleting = new Set<Promise<void>>()
   /** Blobs that could not be put together. */
   readonly #unfinished = new Backoff()
-  /** Blobs that are being read through, because somebody says that they are damaged. */
-  readonly #looking = new Map<string, Promise<void>>()
-  #tidying: NodeJS.Timeout | undefined
+  readonly #mending: Mending
+  readonly #tidying: Tidying
 
   private constructor(metadata: Metadata, storage: ObjectStorage, options: ObjectStoreOptions) {
     this.#options = options
@@ -146,6 +136,10 @@ export class ObjectStore implements BlobStore {
     this.#deletions = new Deletions(this.#context, async hash => {
       await this.#lookup.relook(hash)
     })
+    this.#mending = new Mending(this.#context, this.#arrivals, this.#lifetime)
+    this.#tidying = new Tidying(this.#context, this.#deletions, this.#lifetime, error =>
+      this.#noticeFailure(`tidy up ${storage.name}`, error)
+    )
     this.#ingest = new Ingest(this.#context, this.#arrivals, this.#maxBlobSize, (hash, signal) =>
       this.#deletions.whenDone(hash, signal)
     )
@@ -267,7 +261,7 @@ export class ObjectStore implements BlobStore {
         await exportFile(reader, target, { ...options, signal })
       } catch (error) {
         if (error instanceof CorruptSourceError || error instanceof BlobDamagedError)
-          await this.#reportDamage(hash, signal)
+          await this.#mending.report(hash, signal)
         throw error
       }
       if (options.mode === 'move') await this.#remove(hash)
@@ -304,7 +298,7 @@ export class ObjectStore implements BlobStore {
 
   async reportDamage(hash: Hash): Promise<BlobStatus> {
     return await this.#lifetime.run(undefined, async signal => {
-      await this.#reportDamage(hash, signal)
+      await this.#mending.report(hash, signal)
       return await this.#status(hash)
     })
   }
@@ -334,7 +328,7 @@ export class ObjectStore implements BlobStore {
   }
 
   async close(): Promise<void> {
-    clearInterval(this.#tidying)
+    this.#tidying.end()
     await this.#lifetime.end()
     const endings = await Promise.allSettled([...this.#writers].map(writer => writer.close()))
     await Promise.all([...this.#readers].map(reader => reader.close()))
@@ -387,7 +381,7 @@ export class ObjectStore implements BlobStore {
       this.#notice(
         `the database was made for ${madeFor}, and is used for ${storage.name} now; what it lists may be wrong until: blobs recover`
       )
-      this.#beginTidying()
+      this.#tidying.begin()
       return
     }
     if (metadata.fact(INDEX_FACT) === undefined) {
@@ -398,27 +392,7 @@ export class ObjectStore implements BlobStore {
         `${storage.name} has blobs that the database does not know; they are served, but not listed, until: blobs recover`
       )
     }
-    this.#beginTidying()
-  }
-
-  /** What was left behind is no hurry, and no reason not to begin. Nodes that run for months leave things behind, too. */
-  #beginTidying(): void {
-    if (this.#context.leaveAsIs === true) return
-    this.#tidying = setInterval(() => this.#tidyNow(), TIDY_MS).unref()
-    this.#tidyNow()
-  }
-
-  #tidyNow(): void {
-    const steps = [
-      (signal: AbortSignal) => this.#deletions.resume(signal),
-      (signal: AbortSignal) => this.#sweepUploads(signal),
-      (signal: AbortSignal) => this.#sweepTemp(signal)
-    ]
-    for (const step of steps) {
-      this.#lifetime
-        .run(undefined, step)
-        .catch(error => this.#noticeFailure(`tidy up ${this.#context.storage.name}`, error))
-    }
+    this.#tidying.begin()
   }
 
   /** A new database knows nothing. When there is nothing to know, it knows all. */
@@ -434,20 +408,6 @@ export class ObjectStore implements BlobStore {
       }
     }
     return true
-  }
-
-  async #sweepUploads(signal: AbortSignal): Promise<void> {
-    await this.#context.storage.sweepUploads(Date.now() - ABANDONED_MS, { signal, of: isOwnKey })
-  }
-
-  async #sweepTemp(signal: AbortSignal): Promise<void> {
-    const before = Date.now() - ABANDONED_MS
-    const abandoned: string[] = []
-    for await (const { key, modifiedAt } of this.#context.storage.list({ prefix: TEMP_PREFIX, signal })) {
-      if (modifiedAt < before && isTempKey(key)) abandoned.push(key)
-      if (abandoned.length === PAGE) await this.#context.storage.delete(abandoned.splice(0), { signal })
-    }
-    if (abandoned.length > 0) await this.#context.storage.delete(abandoned, { signal })
   }
 
   #limiterFor(size: number): Limiter {
@@ -562,7 +522,7 @@ export class ObjectStore implements BlobStore {
         const { storage } = this.#context
         const data = row?.state === 'complete' ? await storage.stat(dataKey(hash), { signal }) : undefined
         // The data is there, so it was the outboard, and that can be mended.
-        if (data !== undefined) return await this.#reportDamage(hash, signal)
+        if (data !== undefined) return await this.#mending.report(hash, signal)
         await this.#arrivals.exclusively(hash, () => this.#lookup.relook(hash), signal)
         this.#context.changed(hash)
       })
@@ -587,84 +547,5 @@ export class ObjectStore implements BlobStore {
       if (!this.#deletions.isRead(hash)) cache.forget(outboardKey(hash))
       return wasThere || wasArriving
     })
-  }
-
-  /** One look serves all who report the same blob meanwhile: it reads all of it. */
-  async #reportDamage(hash: Hash, signal: AbortSignal): Promise<void> {
-    if (hash.equals(EMPTY_HASH) || this.#context.leaveAsIs === true) return
-    const key = hash.toString()
-    let looking = this.#looking.get(key)
-    if (looking === undefined) {
-      looking = this.#lifetime
-        .run(undefined, ending => this.#lookForDamage(hash, ending))
-        .finally(() => this.#looking.delete(key))
-      this.#looking.set(key, looking)
-    }
-    await abortable(looking, signal)
-  }
-
-  async #lookForDamage(hash: Hash, signal: AbortSignal): Promise<void> {
-    const look = async (): Promise<void> => {
-      const { metadata, cache } = this.#context
-      const row = metadata.find(hash)
-      cache.forget(outboardKey(hash))
-      if (row?.state === 'complete') await this.#mendComplete(hash, row.size, signal)
-      else if (row !== undefined) await this.#mendPartial(hash, signal)
-      this.#context.changed(hash)
-    }
-    await this.#arrivals.exclusively(hash, look, signal)
-  }
-
-  async #mendComplete(hash: Hash, size: number, signal: AbortSignal): Promise<void> {
-    const { metadata, storage } = this.#context
-    const stored = await storage.stat(dataKey(hash), { signal })
-    const state =
-      stored === undefined ? 'gone' : await checkData(this.#context, hash, stored.size, { signal })
-    if (state === 'gone') {
-      metadata.forget(hash)
-      this.#notice(`the data of blob ${hash} is gone from ${storage.name}; add or fetch the blob again`)
-    } else if (state === 'wrong') {
-      const to = await setBlobAside(this.#context, hash)
-      metadata.forget(hash)
-      this.#notice(
-        `the data of blob ${hash} does not have this hash; it is now ${to} in ${storage.name}; add or fetch the blob again`
-      )
-    } else if (stored!.size !== size) {
-      metadata.markComplete(hash, { size: stored!.size, hasOutboard: hasOutboard(stored!.size) })
-    }
-    if (state === 'mended') {
-      this.#notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
-    }
-  }
-
-  /** Sets the wrong fragments aside. The others stay, unless somebody is adding to them at this moment. */
-  async #mendPartial(hash: Hash, signal: AbortSignal): Promise<void> {
-    const { metadata, storage } = this.#context
-    await this.#arrivals.abandon(hash)
-    for (const name of metadata.fragments(hash)) {
-      const key = `${partialPrefix(hash)}${name}`
-      const isRight = await this.#isFragmentRight(hash, name, await storage.stat(key, { signal }), signal)
-      if (isRight) continue
-      metadata.dropFragments(hash, [name])
-      if (isRight === undefined) continue
-      const to = await setFragmentAside(this.#context, hash, name)
-      if (to === undefined) continue
-      this.#notice(
-        `a part of blob ${hash} is wrong; it is now ${to} in ${storage.name}; fetch the blob again`
-      )
-    }
-  }
-
-  /** @returns undefined when it is gone */
-  async #isFragmentRight(
-    hash: Hash,
-    name: string,
-    stored: ObjectInfo | undefined,
-    signal: AbortSignal
-  ): Promise<boolean | undefined> {
-    if (stored === undefined) return undefined
-    const fragment = parseFragment(name)
-    if (fragment === undefined || !isRightLength(fragment, stored.size)) return false
-    return await isFragmentRight(this.#context, hash, fragment, { signal })
   }
 }

@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { Breather } from '../../../../../src/store/object/storage/filesystem/breather.ts'
+import { Breather } from '../../../../../src/store/breather.ts'
 import { sortedEntries } from '../../../../../src/store/object/storage/filesystem/sorted-entries.ts'
 import { testFolder } from './support.ts'
 
