@@ -51,33 +51,47 @@ async function verify(context: Context, texts: readonly string[], flags: VerifyF
   const { store } = opened
   let blobs = 0
   let damaged = 0
-  let missing = 0
+  let mended = 0
+  /** Blobs that are gone, although the store says that it has them. */
+  const gone = new Set<string>()
   const isAll = flags.all || hashes.length === 0
   for await (const hash of isAll ? everyHash(store, signal) : hashes) {
     blobs++
     const state = await verifyOne(context, store, hash)
-    if (state === 'missing') missing++
+    if (state === 'mended') mended++
+    if (state === 'missing') gone.add(hash.toString())
     if (state !== 'damaged') continue
     damaged++
     if (flags.remove) await store.delete(hash)
   }
-  if (isAll) missing += await tellMissing(context, store)
+  const missing = gone.size + (isAll ? await tellMissing(context, store, gone) : 0)
   const found =
     damaged === 0 ? 'none is damaged' : `${damaged} damaged${flags.remove ? ', removed' : ', set aside'}`
+  const repaired = mended === 0 ? '' : `, ${mended} mended`
   const lost = missing === 0 ? '' : `, ${missing} missing`
   output.result(
-    { event: 'summary', blobs, damaged, missing },
-    `${plural(blobs, 'blob')} read, ${found}${lost}`
+    { event: 'summary', blobs, damaged, mended, missing },
+    `${plural(blobs, 'blob')} read, ${found}${repaired}${lost}`
   )
   return damaged + missing === 0 ? EXIT.ok : EXIT.failed
 }
 
-/** Tells of blobs that a tag names, itself or by a hash sequence, and that are not there. @returns how many */
-async function tellMissing({ output, signal }: Context, store: BlobStore): Promise<number> {
+/**
+ * Tells of blobs that a tag names, itself or by a hash sequence, and that are not there.
+ *
+ * @param told blobs of which it has been said already
+ * @returns how many
+ */
+async function tellMissing(
+  { output, signal }: Context,
+  store: BlobStore,
+  told: ReadonlySet<string>
+): Promise<number> {
   let missing = 0
   const look = async (hash: Hash, tag: string): Promise<boolean> => {
     const { state } = await store.status(hash, { signal })
     if (state !== 'absent') return state === 'complete'
+    if (told.has(hash.toString())) return false
     missing++
     const event = { event: 'verified', hash, state: 'missing', bytes: 0, reason: `tag "${tag}" names it` }
     output.result(event, `${hash}  missing: tag "${tag}" names it`)

@@ -31,9 +31,12 @@ export class UnexpectedUrlError extends Error {
   readonly code = 'ERR_USAGE'
 }
 
-/** Whether a text is a URL, such as `http://…`. As a path it would be shown, and with it what is a secret in it. */
+/**
+ * Whether a text is a URL, such as `http://…`, or was to be one: with a slash too few, without the scheme. As a path it would be
+ * shown, and with it what is a secret in it.
+ */
 export function isUrl(text: string): boolean {
-  return /^[a-z0-9+.-]+:\/\//i.test(text)
+  return /^[a-z0-9+.-]+:\/\//i.test(text) || /^[^@]*:[^@]*@[^/]/.test(text)
 }
 
 /**

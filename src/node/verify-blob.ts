@@ -59,9 +59,9 @@ async function readThrough(store: BlobStore, hash: Hash, options: VerifyOptions)
     if (whole === hash.toString()) return { hash, state: 'ok', bytes }
     return { hash, state: 'damaged', bytes, reason: `the whole of it has the hash ${whole}` }
   } catch (error) {
-    if (error instanceof CorruptSourceError || error instanceof BlobDamagedError) {
-      return { hash, state: 'damaged', bytes, reason: error.message }
-    }
+    if (error instanceof CorruptSourceError) return { hash, state: 'damaged', bytes, reason: error.message }
+    if (error instanceof BlobDamagedError)
+      return { hash, state: 'damaged', bytes, reason: `it is damaged: ${error.found}` }
     throw error
   }
 }

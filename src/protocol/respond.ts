@@ -13,7 +13,7 @@ import {
 } from '../bao/errors.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
-import { BlobDamagedError, SizeMismatchError } from '../store/errors.ts'
+import { BlobDamagedError, BlobNotFoundError, SizeMismatchError } from '../store/errors.ts'
 import type { BlobReader, BlobStore } from '../store/index.ts'
 import { concat } from './concat.ts'
 import {
@@ -67,6 +67,9 @@ export interface RespondOptions {
   readonly encode?: Pick<EncodeOptions, 'batchBytes' | 'kernel' | 'reuseBuffers'> | undefined
 }
 
+/** After how many ms to ask again for a blob that has turned out to be damaged, and is being looked at. */
+const DAMAGE_RETRY_MS = 1000
+
 /** Small pieces of a response are put together until they are as large as this, in bytes. */
 const GATHER_BYTES = 64 * 1024
 
@@ -110,8 +113,21 @@ export async function* respond(
   }
 }
 
+/** What is stored is not what the hash says, or not all of it. */
+function isDamage(error: unknown): boolean {
+  return error instanceof CorruptSourceError || error instanceof BlobDamagedError
+}
+
 function statusOf(error: unknown): Status {
-  if (error instanceof NotAvailableError || error instanceof MissingChunksError) return { type: 'not_found' }
+  if (
+    error instanceof NotAvailableError ||
+    error instanceof MissingChunksError ||
+    error instanceof BlobNotFoundError
+  ) {
+    return { type: 'not_found' }
+  }
+  // The store is looking at it: in a moment it is mended, or not there any more.
+  if (isDamage(error)) return { type: 'busy', retryAfterMs: DAMAGE_RETRY_MS }
   if (error instanceof BusyError) return { type: 'busy', retryAfterMs: error.retryAfterMs }
   if (error instanceof PermissionDeniedError) return { type: 'permission_denied', message: error.message }
   if (
@@ -245,8 +261,7 @@ async function* encodeBlob(
     yield* sizeAndEncoding(blob, index, ranges, options)
   } catch (error) {
     // The store may mend it for the next request. This one does not wait for that.
-    if (error instanceof CorruptSourceError || error instanceof BlobDamagedError)
-      store.reportDamage(blob.hash).catch(options.onFailure)
+    if (isDamage(error)) store.reportDamage(blob.hash).catch(options.onFailure)
     throw error
   }
 }

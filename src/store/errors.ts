@@ -70,11 +70,14 @@ export class BlobDamagedError extends StoreError {
   override readonly name = 'BlobDamagedError'
   override readonly code = 'ERR_BLOB_DAMAGED'
   readonly hash: Hash
+  /** What is wrong. */
+  readonly found: string
 
   /** @param found what is wrong with which file */
   constructor(hash: Hash, found: string) {
     super(`blob ${hash} is damaged: ${found}; add or fetch it again to replace it`)
     this.hash = hash
+    this.found = found
   }
 }
 

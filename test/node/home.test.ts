@@ -2,7 +2,7 @@ import { readFile, stat, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { createHome, homePath, NoHomeError, requireHome } from '../../src/node/home.ts'
+import { createHome, homePath, NoHomeError, requireHome, UnexpectedUrlError } from '../../src/node/home.ts'
 import { loadConfig } from '../../src/node/load-config.ts'
 import { scratch } from './support.ts'
 
@@ -61,5 +61,28 @@ describe('the home', () => {
     await using folder = await scratch()
     const made = await Promise.all(Array.from({ length: 8 }, () => createHome(folder.in('home'))))
     expect(made.filter(Boolean)).toHaveLength(1)
+  })
+})
+
+describe('the path of a home', () => {
+  it.each([
+    's3:/key:hunter2@host/b',
+    'key:hunter2@host/b',
+    'http://key:hunter2@host',
+    'legacy:s3://key:hunter2@h/b'
+  ])('is no URL, and %s is not shown', path => {
+    const error = (() => {
+      try {
+        return homePath(path)
+      } catch (error) {
+        return error
+      }
+    })()
+    expect(error).toBeInstanceOf(UnexpectedUrlError)
+    expect(String(error)).not.toContain('hunter2')
+  })
+
+  it.each(['./a:b', '/tmp/me@home', 'C:\\blobs', 'user@host'])('may be %s', path => {
+    expect(homePath(path)).toContain(path.replace(/^\.\//, ''))
   })
 })

@@ -358,7 +358,7 @@ describe('statuses', () => {
     expect(error.message).toContain('33 bytes')
   })
 
-  it('a damaged store is an internal error if nothing is good, else it fails the stream behind what is', async () => {
+  it('a damaged blob is to be asked for again if nothing is good, else it fails the stream behind what is', async () => {
     const data = randomData(2 * 1024 * 1024)
     const { hash, outboard } = hashBytes(data)
     const store = (damaged: 'data' | 'outboard'): BlobStore => {
@@ -399,7 +399,7 @@ describe('statuses', () => {
     expect((await to.status(hash)).state).toBe('partial')
 
     const error = await statusOf(encodeRequest(get(hash)), {}, store('outboard'))
-    expect(error.status).toEqual({ type: 'internal' })
+    expect(error.status).toEqual({ type: 'busy', retryAfterMs: 1000 })
     expect(reported).toEqual([hash, hash])
   })
 

@@ -525,6 +525,8 @@ export class ObjectStore implements BlobStore {
         if (data !== undefined) return await this.#mending.report(hash, signal)
         await this.#arrivals.exclusively(hash, () => this.#lookup.relook(hash), signal)
         this.#context.changed(hash)
+        if (this.#context.metadata.find(hash) !== undefined) return
+        this.#notice(`the data of blob ${hash} is gone from ${storage.name}; add or fetch the blob again`)
       })
       .catch(error => this.#noticeFailure(`look for blob ${hash}`, error))
   }
