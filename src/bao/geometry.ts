@@ -21,6 +21,15 @@ export function outboardBytes(size: number): number {
   return PAIR_BYTES * (groupCount(size) - 1)
 }
 
+/** Bytes of those chunks that lie in a blob of `size` bytes. */
+export function bytesWithin(ranges: ChunkRanges, size: number): number {
+  let bytes = 0
+  for (const [start, end] of ranges.intersect(ChunkRanges.range(0, chunkCount(size)))) {
+    bytes += Math.min(Number(end) * CHUNK_BYTES, size) - Number(start) * CHUNK_BYTES
+  }
+  return bytes
+}
+
 /** Leaves in the left subtree of a tree with `leaves` (2 or more) leaves: the largest power of two below it. */
 export function leftLeaves(leaves: number): number {
   const most = leaves - 1

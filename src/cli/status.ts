@@ -1,7 +1,8 @@
 /** `blobs status`: what is held of some blobs. */
+
+import { bytesWithin } from '../bao/geometry.ts'
 import { parseWanted } from '../node/provider-list.ts'
 import { tagsOf } from '../node/tags.ts'
-import { bytesWithin } from '../protocol/missing.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
 import type { BlobInfo } from '../store/index.ts'
 import { type Cli, type Context, examples, openHome } from './context.ts'
@@ -20,7 +21,7 @@ export interface StatusFields {
   readonly held: number
 }
 
-export function describeStatus({ hash, status }: BlobInfo): StatusFields {
+export function describeStatus({ hash, status }: Pick<BlobInfo, 'hash' | 'status'>): StatusFields {
   const { state, size } = status
   const isComplete = state === 'complete'
   return {

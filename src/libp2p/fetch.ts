@@ -2,10 +2,12 @@
  * Fetches a blob, or a hash sequence with its children, into a store: works out what is missing, asks for just that, and
  * keeps what arrives.
  */
+
+import { bytesWithin } from '../bao/geometry.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { Links } from '../protocol/links.ts'
-import { bytesWithin, missingRanges } from '../protocol/missing.ts'
+import { missingRanges } from '../protocol/missing.ts'
 import { RangesSeq, type RangesSeqEntry } from '../protocol/ranges-seq.ts'
 import { type ReceiveSink, receive } from '../protocol/receive.ts'
 import type { GetRequest } from '../protocol/request.ts'

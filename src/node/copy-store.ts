@@ -173,7 +173,7 @@ class StoreCopy {
       if (!(error instanceof SourceFailure)) throw error
       // A source that can mend what is wrong, such as an outboard, is asked for it once more.
       const now = await this.#from.reportDamage(blob.hash)
-      if (now.state === 'complete') return await this.#lastAttempt({ hash: blob.hash, status: now }, signal)
+      if (now.state === 'complete') return await this.#lastAttempt({ ...blob, status: now }, signal)
       return this.#leaveOut(blob.hash, 'damaged', error)
     }
   }

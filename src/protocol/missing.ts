@@ -1,6 +1,5 @@
 /** What of a blob has still to be fetched. */
-import { CHUNK_BYTES } from '../bao/constants.ts'
-import { chunkCount, roundToGroups } from '../bao/geometry.ts'
+import { bytesWithin, chunkCount, roundToGroups } from '../bao/geometry.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
 import type { BlobStatus } from '../store/index.ts'
 
@@ -31,13 +30,4 @@ export function missingRanges(status: BlobStatus, wanted: ChunkRanges): Missing 
       return { ranges: groups.subtract(status.ranges.union(beyond)), heldBytes, size: status.size }
     }
   }
-}
-
-/** Bytes of the chunks that lie in a blob of `size` bytes. */
-export function bytesWithin(ranges: ChunkRanges, size: number): number {
-  let bytes = 0
-  for (const [start, end] of ranges.intersect(ChunkRanges.range(0, chunkCount(size)))) {
-    bytes += Math.min(Number(end) * CHUNK_BYTES, size) - Number(start) * CHUNK_BYTES
-  }
-  return bytes
 }

@@ -106,3 +106,25 @@ export class InvalidTagNameError extends StoreError {
   override readonly name = 'InvalidTagNameError'
   override readonly code = 'ERR_INVALID_TAG_NAME'
 }
+
+/** There is no tag of this name. */
+export class TagNotFoundError extends StoreError {
+  override readonly name = 'TagNotFoundError'
+  override readonly code = 'ERR_TAG_NOT_FOUND'
+
+  constructor(tag: string) {
+    super(`there is no tag ${JSON.stringify(tag)}`)
+  }
+}
+
+/** A lease no longer protects anything. */
+export class LeaseLostError extends StoreError {
+  override readonly name = 'LeaseLostError'
+  override readonly code = 'ERR_LEASE_LOST'
+}
+
+/** What is garbage cannot be told: others may keep blobs here that this store knows nothing of. */
+export class GarbageUnknownError extends StoreError {
+  override readonly name = 'GarbageUnknownError'
+  override readonly code = 'ERR_GARBAGE_UNKNOWN'
+}

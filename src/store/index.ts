@@ -44,6 +44,8 @@ export type BlobStatus = AbsentStatus | PartialStatus | CompleteStatus
 export interface BlobInfo {
   readonly hash: Hash
   readonly status: PartialStatus | CompleteStatus
+  /** When something of it came in last, in ms since 1970. */
+  readonly changedAt: number
 }
 
 /** A name for a blob. What a tag names is meant to be kept. */
@@ -60,7 +62,70 @@ export interface OpenOptions extends WaitOptions {
   readonly ranges?: ChunkRanges | undefined
 }
 
+/**
+ * Keeps blobs from being taken by garbage collection, in this process and in others, until it is released or its process has
+ * ended. A process that was stopped for more than two minutes may have lost its leases.
+ */
+export interface Lease extends AsyncDisposable {
+  /**
+   * Protects blobs, whether they are there or not. When it resolves, no collection takes them any more: what is there then
+   * stays. A hash sequence protects the blobs it links to as far as it is held at this moment: protect it again when more of
+   * it has come.
+   *
+   * @throws LeaseLostError when it was released, or was taken for one of a dead process; StoreError
+   */
+  protect(...blobs: readonly HashAndFormat[]): Promise<void>
+  /** Ends it. May be called again. */
+  release(): Promise<void>
+}
+
+/** Something that is to be kept, and why. */
+export interface Root extends HashAndFormat {
+  /** The tag that names it; undefined when a lease protects it. */
+  readonly tag?: string | undefined
+}
+
+/**
+ * One collection of garbage: `libp2p-blobs/node` has `collectGarbage`, which runs it. Several may go on at the same time, in
+ * this process or in others.
+ */
+export interface Sweep extends AsyncDisposable {
+  /** All roots, each at least once: what protects a blob from now on is told here or to `delete`. To be called once, first. */
+  roots(options?: WaitOptions): AsyncIterable<Root>
+  /**
+   * Deletes blobs that nothing protects. What is being read goes on being readable; what is being written in this process stays.
+   *
+   * @param hold is told roots that have come since the last call, and returns which of `hashes` they keep, in hex
+   * @returns those that are gone now
+   */
+  delete(
+    hashes: readonly Hash[],
+    hold: (fresh: readonly Root[]) => Promise<ReadonlySet<string>>
+  ): Promise<readonly Hash[]>
+  /** Ends it. May be called again. */
+  close(): Promise<void>
+}
+
+/** What a store takes. */
+export interface Usage {
+  /** Bytes of data that are held, of complete and of partial blobs. Outboards come on top: 1/256 of it. */
+  readonly bytes: number
+  /** Bytes of these that partial blobs hold. */
+  readonly partialBytes: number
+}
+
+export interface UsageOptions extends WaitOptions {
+  /**
+   * Whether to look now, where an answer of some seconds ago would come sooner.
+   *
+   * @default false
+   */
+  readonly isFresh?: boolean | undefined
+}
+
 export interface AddOptions extends WaitOptions {
+  /** Protects the blob before it is visible, so that it cannot be taken for garbage until it has a tag. */
+  readonly lease?: Lease | undefined
   /** Called with the number of bytes taken so far, at most once per MiB. */
   readonly onProgress?: ((bytes: number) => void) | undefined
 }
@@ -115,13 +180,28 @@ export interface BlobWriter extends AsyncDisposable {
   close(): Promise<BlobStatus>
 }
 
-/** Names for blobs. A name is 1 to 1024 bytes of UTF-8, without NUL. */
+export interface TagQuery extends WaitOptions {
+  /** Only names that begin so. */
+  readonly prefix?: string | undefined
+  /** Only this name and those after it. */
+  readonly from?: string | undefined
+  /** Only names before this one. */
+  readonly to?: string | undefined
+}
+
+/** Names for blobs. A name is 1 to 1024 bytes of UTF-8, without NUL. What a tag names is not taken by garbage collection. */
 export interface TagStore {
   /** Sets or replaces a tag. The blob need not be there. @throws InvalidTagNameError */
   set(name: string, value: HashAndFormat): Promise<void>
   get(name: string): Promise<Tag | undefined>
   /** In order of their names' UTF-8 bytes. */
-  list(options?: { readonly prefix?: string | undefined } & WaitOptions): AsyncIterable<Tag>
+  list(options?: TagQuery): AsyncIterable<Tag>
+  /**
+   * Gives a tag another name, replacing one that has it. At no moment is the blob without a tag.
+   *
+   * @throws TagNotFoundError, InvalidTagNameError
+   */
+  rename(from: string, to: string): Promise<void>
   /** @returns whether there was one */
   delete(name: string): Promise<boolean>
 }
@@ -196,6 +276,19 @@ export interface BlobStore extends AsyncDisposable {
   observe(hash: Hash, options?: WaitOptions): AsyncIterable<BlobStatus>
 
   readonly tags: TagStore
+
+  /** A lease that protects nothing yet. */
+  lease(options?: WaitOptions): Promise<Lease>
+
+  /**
+   * Begins a collection of garbage.
+   *
+   * @throws GarbageUnknownError when the store cannot know what others keep in it
+   */
+  sweep(options?: WaitOptions): Promise<Sweep>
+
+  /** What the store takes. May be some seconds old where that has to be added up. */
+  usage(options?: UsageOptions): Promise<Usage>
 
   /** Ends writers and gives up all that is held open. May be called again. */
   close(): Promise<void>

@@ -1,6 +1,6 @@
 /** Making and comparing what a store says about a blob. */
 import { CHUNK_BYTES } from '../bao/constants.ts'
-import { chunkCount, isWhole } from '../bao/geometry.ts'
+import { bytesWithin, chunkCount, isWhole } from '../bao/geometry.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
 import type { AbsentStatus, BlobStatus, CompleteStatus, PartialStatus } from './index.ts'
 
@@ -24,6 +24,12 @@ export function statusOf(size: number, ranges: ChunkRanges): BlobStatus {
 /** What to say of a blob of which some but not all groups are held. */
 export function partialStatus(size: number, ranges: ChunkRanges): PartialStatus {
   return { state: 'partial', size, isSizeProven: provesSize(ranges, size), ranges }
+}
+
+/** Bytes of data that are held. */
+export function heldBytes(status: BlobStatus): number {
+  if (status.state === 'absent') return 0
+  return status.state === 'complete' ? status.size : bytesWithin(status.ranges, status.size)
 }
 
 /** Whether the last chunk of a blob of `size` bytes is among `ranges`: nothing else proves the size. */

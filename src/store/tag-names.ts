@@ -1,5 +1,6 @@
 /** What a tag may be called, and in which order names come. */
 import { InvalidTagNameError } from './errors.ts'
+import type { TagQuery } from './index.ts'
 
 /** Longest name of a tag, in bytes of UTF-8. */
 export const MAX_TAG_NAME_BYTES = 1024
@@ -29,6 +30,14 @@ export function compareTagNames(a: string, b: string): number {
     if (left !== right) return rank(left) - rank(right)
   }
   return a.length - b.length
+}
+
+/** Whether a name is among those that are asked for. */
+export function tagFilter({ prefix = '', from, to }: TagQuery): (name: string) => boolean {
+  return name =>
+    name.startsWith(prefix) &&
+    (from === undefined || compareTagNames(name, from) >= 0) &&
+    (to === undefined || compareTagNames(name, to) < 0)
 }
 
 /** Surrogates stand for code points above all that one unit can express. */

@@ -11,6 +11,7 @@ import { type Scratch, scratch } from '../node/support.ts'
 import { ensureBuilt, Program, type ProgramEvent, type Result } from './program.ts'
 
 const FIRST = { version: '20251223000000', name: 'create_blobs_store' }
+const SECOND = { version: '20261127000000', name: 'keep_and_forget' }
 
 beforeAll(ensureBuilt, 120_000)
 
@@ -61,32 +62,42 @@ describe('blobs db', () => {
     ])
     expect(existsSync(path)).toBe(false)
 
-    const current = { event: 'database', path, state: 'current', applied: 1, pending: 0 }
-    expect(await events('migrate')).toEqual([{ event: 'migrated', ...FIRST }, current])
+    const current = { event: 'database', path, state: 'current', applied: 2, pending: 0 }
+    expect(await events('migrate')).toEqual([
+      { event: 'migrated', ...FIRST },
+      { event: 'migrated', ...SECOND },
+      current
+    ])
     expect(await events('migrate')).toEqual([current])
     expect(await events('status')).toEqual([
       { event: 'migration', ...FIRST, state: 'applied', appliedAt: expect.any(Number) },
+      { event: 'migration', ...SECOND, state: 'applied', appliedAt: expect.any(Number) },
       current
     ])
 
-    const behind = { event: 'database', path, state: 'behind', applied: 0, pending: 1 }
-    expect(await events('rollback', '--yes')).toEqual([{ event: 'rolled_back', ...FIRST }, behind])
+    const behind = { event: 'database', path, state: 'behind', applied: 1, pending: 1 }
+    expect(await events('rollback')).toEqual([{ event: 'rolled_back', ...SECOND }, behind])
     expect(await events('status')).toEqual([
-      { event: 'migration', ...FIRST, state: 'pending', appliedAt: null },
+      { event: 'migration', ...FIRST, state: 'applied', appliedAt: expect.any(Number) },
+      { event: 'migration', ...SECOND, state: 'pending', appliedAt: null },
       behind
     ])
-    expect(await events('rollback')).toEqual([behind])
-    expect(await events('migrate')).toEqual([{ event: 'migrated', ...FIRST }, current])
+    expect(await events('migrate')).toEqual([{ event: 'migrated', ...SECOND }, current])
+
+    const empty = { ...behind, applied: 0, pending: 2 }
+    const both = [SECOND, FIRST].map(fields => ({ event: 'rolled_back', ...fields }))
+    expect(await events('rollback', '--steps', '2', '--yes')).toEqual([...both, empty])
+    expect(await events('rollback')).toEqual([empty])
   })
 
   it('tells people the same', async () => {
     const migrated = await db('migrate', '--db-path', 'blobs.db')
     expect(migrated.stdout).toBe(
-      `applied 20251223000000  create_blobs_store\ndatabase ${path} is up to date\n`
+      `applied 20251223000000  create_blobs_store\napplied 20261127000000  keep_and_forget\ndatabase ${path} is up to date\n`
     )
     const { stdout } = await db('status', '--db-path', 'blobs.db')
     expect(stdout).toMatch(
-      /^20251223000000 {2}create_blobs_store {2}\d{4}-\d\d-\d\dT.*Z\ndatabase .* is up to date\n$/
+      /^20251223000000 {2}create_blobs_store {2}\d{4}-\d\d-\d\dT.*Z\n20261127000000 {2}keep_and_forget {2}.*Z\ndatabase .* is up to date\n$/
     )
   })
 
@@ -118,7 +129,7 @@ describe('blobs db', () => {
       using metadata = Metadata.open(path)
       metadata.markComplete(EMPTY_HASH, { size: 0, hasOutboard: false })
     }
-    for (const steps of ['1', '7']) {
+    for (const steps of ['2', '7']) {
       const result = await db('rollback', '--steps', steps, '--db-path', path)
       expectFailure(result, EXIT.usage, /drops all that is in .*blobs\.db; say --yes/)
     }

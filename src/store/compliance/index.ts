@@ -21,6 +21,7 @@ import { addTests } from './add.ts'
 import { closeTests } from './close.ts'
 import { deleteTests } from './delete.ts'
 import { exportTests } from './export.ts'
+import { keepingTests } from './keeping.ts'
 import { listTests } from './list.ts'
 import { observeTests } from './observe.ts'
 import { persistenceTests } from './persistence.ts'
@@ -45,6 +46,7 @@ export function testStore<S extends BlobStore>(framework: TestFramework, store: 
     deleteTests(suite)
     observeTests(suite)
     tagTests(suite)
+    keepingTests(suite)
     abortTests(suite)
     closeTests(suite)
     if (store.capabilities.paths) exportTests(suite)

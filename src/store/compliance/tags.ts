@@ -1,6 +1,6 @@
 /** Tags. */
 import assert from 'node:assert/strict'
-import type { BlobStore, Tag } from '../index.ts'
+import type { BlobStore, Tag, TagQuery } from '../index.ts'
 import { assertRejects } from './checks.ts'
 import { sample } from './samples.ts'
 import type { Suite } from './suite.ts'
@@ -85,6 +85,37 @@ export function tagTests({ describe, test }: Suite): void {
       assert.deepEqual(await named('a/'), ['a/b'])
       assert.deepEqual(await named('zzz'), [])
       assert.equal((await named('')).length, 7)
+    })
+
+    test('are listed from a name on, up to another', async ({ tags }) => {
+      for (const name of ['a', 'ab', 'abc', 'b', 'c', '\uffee', '😀'])
+        await tags.set(name, { hash, format: 'raw' })
+      const named = async (query: TagQuery) => (await Array.fromAsync(tags.list(query))).map(tag => tag.name)
+      assert.deepEqual(await named({ from: 'ab', to: 'c' }), ['ab', 'abc', 'b'])
+      assert.deepEqual(await named({ from: 'c' }), ['c', '\uffee', '😀'])
+      assert.deepEqual(await named({ to: 'ab' }), ['a'])
+      assert.deepEqual(await named({ prefix: 'a', from: 'ab', to: 'b' }), ['ab', 'abc'])
+      assert.deepEqual(await named({ prefix: 'b', to: 'a' }), [])
+      assert.deepEqual(await named({ from: 'b', to: 'b' }), [])
+      assert.deepEqual(await named({ from: '\uffee', to: '😀' }), ['\uffee'])
+    })
+
+    test('are renamed', async ({ tags }) => {
+      await tags.set('old', { hash, format: 'hash_seq' })
+      await tags.set('taken', { hash: other, format: 'raw' })
+      await tags.rename('old', 'new')
+      assert.equal(await tags.get('old'), undefined)
+      assertTag(await tags.get('new'), { name: 'new', hash, format: 'hash_seq' })
+      await tags.rename('new', 'taken')
+      assertTag(await tags.get('taken'), { name: 'taken', hash, format: 'hash_seq' })
+      await tags.rename('taken', 'taken')
+      assert.deepEqual(
+        (await Array.fromAsync(tags.list())).map(tag => tag.name),
+        ['taken']
+      )
+      await assertRejects(tags.rename('none', 'x'), 'ERR_TAG_NOT_FOUND')
+      await assertRejects(tags.rename('taken', ''), 'ERR_INVALID_TAG_NAME')
+      assertTag(await tags.get('taken'), { name: 'taken', hash, format: 'hash_seq' })
     })
 
     for (const [what, name] of [

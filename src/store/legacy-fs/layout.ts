@@ -9,6 +9,7 @@
  * | `data/<hash>.ranges` | which chunks of the partial blob may be believed |
  * | `data/<hash>.sizes4`, `data/<hash>.bitfield` | not ours: iroh-blobs says that `.data` and `.obao4` are partial |
  * | `tags/<hash of the name>.tag` | a tag |
+ * | `leases/…` | what is in use, see `leases.ts` |
  * | `temp/…` | what is being written |
  *
  * Hashes are written as 64 hex digits, so that letter case does not matter.
@@ -25,12 +26,14 @@ export class Layout {
   readonly root: string
   readonly dataFolder: string
   readonly tagFolder: string
+  readonly leaseFolder: string
   readonly tempFolder: string
 
   constructor(root: string) {
     this.root = root
     this.dataFolder = join(root, 'data')
     this.tagFolder = join(root, 'tags')
+    this.leaseFolder = join(root, 'leases')
     this.tempFolder = join(root, 'temp')
   }
 

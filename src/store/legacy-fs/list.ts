@@ -39,13 +39,14 @@ export async function* listBlobs(
     const hash = Hash.parse(hex)
     const held = await status(hash)
     if (held.state === 'absent') partialOnes.delete(hex)
-    else yield { hash, status: held }
+    else yield { hash, status: held, changedAt: changedAt(layout.ranges(hash)) }
   }
   for await (const { hex, kind } of entries(layout, check)) {
     if (kind !== 'data' || partialOnes.has(hex) || foreignOnes.has(hex)) continue
     const hash = Hash.parse(hex)
-    const size = glance(layout, hash)
-    if (size !== undefined) yield { hash, status: { state: 'complete', size } }
+    const found = glance(layout, hash)
+    if (found === undefined) continue
+    yield { hash, status: { state: 'complete', size: found.size }, changedAt: found.changedAt }
   }
 }
 
@@ -68,9 +69,14 @@ async function* entries(
   }
 }
 
-/** Size in bytes of a complete blob, as far as its file tells. */
-function glance(layout: Layout, hash: Hash): number | undefined {
+/** Size in bytes of a complete blob, and when it came, as far as its file tells. */
+function glance(layout: Layout, hash: Hash): { size: number; changedAt: number } | undefined {
   const stats = lstatSync(layout.data(hash), { throwIfNoEntry: false })
-  if (stats === undefined || !stats.isFile() || hash.equals(EMPTY_HASH)) return undefined
-  return stats.size > 0 ? stats.size : undefined
+  if (stats === undefined || !stats.isFile() || hash.equals(EMPTY_HASH) || stats.size === 0) return undefined
+  return { size: stats.size, changedAt: stats.mtimeMs }
+}
+
+/** Of what has just gone, now: it was completed or replaced. */
+function changedAt(path: string): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()
 }

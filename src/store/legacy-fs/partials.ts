@@ -126,27 +126,38 @@ export class Partials {
   /** @returns whether anything was held */
   async remove(hash: Hash): Promise<boolean> {
     return await this.#exclusively(hash, async () => {
-      const { layout, dataSync } = this.#context
-      const live = this.find(hash)
-      const found = await find(layout, hash)
-      const wasHeld =
-        found.state === 'complete' ||
-        (found.state === 'partial' && !found.claim.ranges.isEmpty) ||
-        (live !== undefined && !live.hasFailed && !live.held.isEmpty)
-      if (live !== undefined) await this.#abandon(live)
-      await explained(`cannot delete blob ${hash} from ${layout.dataFolder}`, async () => {
-        if (found.state === 'complete') {
-          // In this order, an interruption leaves a blob whose outboard is computed anew, and not a stray outboard.
-          await rm(layout.outboard(hash), { force: true })
-          await rm(layout.data(hash), { force: true })
-        }
-        await rm(layout.setAside(hash), { force: true })
-        await removePartial(layout, hash)
-        await dataSync.sync()
-      })
-      if (wasHeld) this.#onChange(hash)
+      const wasHeld = await this.#remove(hash)
+      await this.#context.dataSync.sync()
       return wasHeld
     })
+  }
+
+  /** Removes a blob unless it is arriving in this process. The folder is the caller's to sync. @returns whether it is gone */
+  async removeUnused(hash: Hash): Promise<boolean> {
+    return await this.#exclusively(hash, async () => this.find(hash) === undefined && this.#remove(hash))
+  }
+
+  /** Under the mutex. @returns whether anything was held */
+  async #remove(hash: Hash): Promise<boolean> {
+    const { layout } = this.#context
+    const live = this.find(hash)
+    const found = await find(layout, hash)
+    const wasHeld =
+      found.state === 'complete' ||
+      (found.state === 'partial' && !found.claim.ranges.isEmpty) ||
+      (live !== undefined && !live.hasFailed && !live.held.isEmpty)
+    if (live !== undefined) await this.#abandon(live)
+    await explained(`cannot delete blob ${hash} from ${layout.dataFolder}`, async () => {
+      if (found.state === 'complete') {
+        // In this order, an interruption leaves a blob whose outboard is computed anew, and not a stray outboard.
+        await rm(layout.outboard(hash), { force: true })
+        await rm(layout.data(hash), { force: true })
+      }
+      await rm(layout.setAside(hash), { force: true })
+      await removePartial(layout, hash)
+    })
+    if (wasHeld) this.#onChange(hash)
+    return wasHeld
   }
 
   /** Goes on with what a killed process has begun: giving a whole blob its final names. To be called under the mutex. */

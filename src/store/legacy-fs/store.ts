@@ -15,8 +15,12 @@ import type {
   BlobStore,
   BlobWriter,
   ExportOptions,
+  Lease,
   OpenOptions,
+  Sweep,
   TagStore,
+  Usage,
+  UsageOptions,
   WaitOptions
 } from '../index.ts'
 import { readInputFile } from '../input-file.ts'
@@ -37,13 +41,16 @@ import { findRoot, foreignNotice } from './foreign.ts'
 import { Ingest } from './ingest.ts'
 import { Integrity } from './integrity.ts'
 import { Layout } from './layout.ts'
+import { FsLeases } from './leases.ts'
 import { listBlobs } from './list.ts'
 import { Notices } from './notices.ts'
 import { openComplete, openPartial, untilStill } from './opening.ts'
 import type { LegacyFsStoreOptions } from './options.ts'
 import { Partials } from './partials.ts'
 import { type BlobFiles, EMPTY_FILES, FsReader } from './reader.ts'
+import { FsSweep } from './sweep.ts'
 import { FsTags } from './tags.ts'
+import { FsUsage } from './usage.ts'
 import { FsWriter } from './writer.ts'
 
 /** Adds, and writes of tags, that have files open at the same time. */
@@ -59,6 +66,8 @@ export class LegacyFsStore implements BlobStore {
   readonly #watchers = new StatusWatchers()
   readonly #integrity: Integrity
   readonly #partials: Partials
+  readonly #leases: FsLeases
+  readonly #usage: FsUsage
   readonly #readers = new Set<FsReader>()
   readonly #writers = new Set<FsWriter>()
 
@@ -67,7 +76,9 @@ export class LegacyFsStore implements BlobStore {
     this.#notices = notices
     this.#integrity = new Integrity(context)
     this.#partials = new Partials(context, this.#integrity, hash => this.#watchers.notify(hash))
-    this.tags = new FsTags(context, this.#lifetime, this.#limiter)
+    this.#leases = new FsLeases(context.layout.leaseFolder, this.#lifetime)
+    this.#usage = new FsUsage(options => this.list(options))
+    this.tags = new FsTags(context, this.#lifetime, this.#limiter, this.#leases)
   }
 
   /**
@@ -80,7 +91,7 @@ export class LegacyFsStore implements BlobStore {
     return await explained(`cannot open a store in ${folder}`, async () => {
       const { root, isForeign } = await findRoot(folder)
       const layout = new Layout(root)
-      for (const path of [layout.dataFolder, layout.tagFolder, layout.tempFolder]) {
+      for (const path of [layout.dataFolder, layout.tagFolder, layout.leaseFolder, layout.tempFolder]) {
         makeFolder(resolve(path))
       }
       const isSynced = options.sync !== 'none'
@@ -194,10 +205,32 @@ export class LegacyFsStore implements BlobStore {
     yield* this.#watchers.observe(hash, () => this.status(hash), { ...options, pollMs: POLL_INTERVAL_MS })
   }
 
+  async lease(options: WaitOptions = {}): Promise<Lease> {
+    this.#lifetime.check(options.signal)
+    return this.#leases.lease()
+  }
+
+  async sweep(options: WaitOptions = {}): Promise<Sweep> {
+    return await this.#lifetime.run(options.signal, () =>
+      FsSweep.begin({
+        leases: this.#leases,
+        tags: this.tags,
+        lifetime: this.#lifetime,
+        remove: hash => this.#partials.removeUnused(hash),
+        sync: () => this.#context.dataSync.sync()
+      })
+    )
+  }
+
+  async usage(options: UsageOptions = {}): Promise<Usage> {
+    return await this.#lifetime.run(options.signal, signal => this.#usage.get({ ...options, signal }))
+  }
+
   async close(): Promise<void> {
     await this.#lifetime.end()
     const endings = await Promise.allSettled([...this.#writers].map(writer => writer.close()))
     await Promise.all([...this.#readers].map(reader => reader.close()))
+    await this.#leases.close()
     this.#watchers.notifyAll()
     for (const ending of endings) if (ending.status === 'rejected') throw ending.reason
   }
@@ -215,7 +248,7 @@ export class LegacyFsStore implements BlobStore {
 
   async #add(
     blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    { signal, onProgress }: AddOptions,
+    { signal, onProgress, lease }: AddOptions,
     ingest = new Ingest(this.#context),
     inTurn = async (step: () => Promise<void>) => await step()
   ): Promise<AddResult> {
@@ -229,6 +262,7 @@ export class LegacyFsStore implements BlobStore {
       }
       signal?.throwIfAborted()
       const { hash, size } = ingest.finish()
+      await lease?.protect({ hash, format: 'raw' })
       if (size > 0) await explained(what, () => inTurn(() => this.#partials.place(hash, ingest)))
       progress.end()
       return { hash, size }

@@ -8,13 +8,15 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { hashBytes } from '../../bao/outboard.ts'
 import { Hash } from '../../hash.ts'
+import { TagNotFoundError } from '../errors.ts'
 import { FolderSync } from '../folder-sync.ts'
 import { explained, isNotFound } from '../fs-errors.ts'
-import type { HashAndFormat, Tag, TagStore, WaitOptions } from '../index.ts'
+import type { HashAndFormat, Tag, TagQuery, TagStore } from '../index.ts'
 import type { Lifetime } from '../lifetime.ts'
 import type { Limiter } from '../limiter.ts'
-import { checkTagName, compareTagNames } from '../tag-names.ts'
+import { checkTagName, compareTagNames, tagFilter } from '../tag-names.ts'
 import type { FsContext } from './context.ts'
+import type { FsLeases } from './leases.ts'
 
 const END = '.tag'
 
@@ -32,12 +34,14 @@ export class FsTags implements TagStore {
   readonly #context: FsContext
   readonly #lifetime: Lifetime
   readonly #limiter: Limiter
+  readonly #leases: FsLeases
   readonly #folderSync: FolderSync
 
-  constructor(context: FsContext, lifetime: Lifetime, limiter: Limiter) {
+  constructor(context: FsContext, lifetime: Lifetime, limiter: Limiter, leases: FsLeases) {
     this.#context = context
     this.#lifetime = lifetime
     this.#limiter = limiter
+    this.#leases = leases
     this.#folderSync = new FolderSync(context.layout.tagFolder, context.isSynced)
   }
 
@@ -45,8 +49,9 @@ export class FsTags implements TagStore {
     await this.#lifetime.run(undefined, async () => {
       checkTagName(name)
       const text = JSON.stringify({ version: 1, name, hash: hash.toString(), format })
+      const write = () => this.#write(this.#path(name), `${text}\n${checksum(text)}\n`)
       await explained(`cannot write tag ${JSON.stringify(name)}`, () =>
-        this.#limiter.run(() => this.#write(this.#path(name), `${text}\n${checksum(text)}\n`))
+        this.#limiter.run(() => this.#leases.during({ hash, format }, write))
       )
     })
   }
@@ -55,8 +60,9 @@ export class FsTags implements TagStore {
     return await this.#lifetime.run(undefined, () => this.#read(this.#path(name)))
   }
 
-  async *list(options: { readonly prefix?: string | undefined } & WaitOptions = {}): AsyncGenerator<Tag> {
-    const { signal, prefix = '' } = options
+  async *list(options: TagQuery = {}): AsyncGenerator<Tag> {
+    const { signal } = options
+    const isAskedFor = tagFilter(options)
     this.#lifetime.check(signal)
     const folder = this.#context.layout.tagFolder
     const names = (await readdir(folder)).filter(name => name.endsWith(END))
@@ -64,13 +70,23 @@ export class FsTags implements TagStore {
     for (let i = 0; i < names.length; i += READS) {
       this.#lifetime.check(signal)
       const some = await Promise.all(names.slice(i, i + READS).map(name => this.#read(join(folder, name))))
-      for (const tag of some) if (tag?.name.startsWith(prefix)) tags.push(tag)
+      for (const tag of some) if (tag !== undefined && isAskedFor(tag.name)) tags.push(tag)
     }
     tags.sort((a, b) => compareTagNames(a.name, b.name))
     for (const tag of tags) {
       this.#lifetime.check(signal)
       yield tag
     }
+  }
+
+  /** A process that is killed amid this leaves both names. */
+  async rename(from: string, to: string): Promise<void> {
+    checkTagName(to)
+    const tag = await this.get(from)
+    if (tag === undefined) throw new TagNotFoundError(from)
+    if (from === to) return
+    await this.set(to, tag)
+    await this.delete(from)
   }
 
   async delete(name: string): Promise<boolean> {

@@ -16,6 +16,8 @@ export class MemoryBlob {
   readonly data: Pages
   readonly outboard: Pages
   held: ChunkRanges
+  /** When something came in last, in ms since 1970. */
+  changedAt = Date.now()
   /** Writers that are open. */
   writers = 0
 
@@ -63,6 +65,7 @@ export class MemoryBlob {
     }
     if (this.held.containsAll(ranges)) return false
     this.held = this.held.union(ranges)
+    this.changedAt = Date.now()
     return true
   }
 }

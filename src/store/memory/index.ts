@@ -16,16 +16,21 @@ import type {
   BlobStore,
   BlobWriter,
   ExportOptions,
+  Lease,
   OpenOptions,
+  Sweep,
+  Usage,
+  UsageOptions,
   WaitOptions
 } from '../index.ts'
 import { Lifetime } from '../lifetime.ts'
 import { Progress } from '../progress.ts'
-import { ABSENT, provesSize } from '../status.ts'
+import { ABSENT, heldBytes, provesSize } from '../status.ts'
 import { abortableItems } from '../waiting.ts'
 import { StatusWatchers } from '../watchers.ts'
 import { MemoryBlob, MemoryReader } from './blob.ts'
 import { Collector } from './collector.ts'
+import { Keeping } from './keeping.ts'
 import { Pages } from './pages.ts'
 import { MemoryTags } from './tags.ts'
 import { MemoryWriter, type WriterHome } from './writer.ts'
@@ -50,11 +55,19 @@ export class MemoryStore implements BlobStore {
   readonly #watchers = new StatusWatchers()
   readonly #blobs = new Map<string, MemoryBlob>()
   readonly #home: WriterHome
+  readonly #keeping: Keeping
   #usedBytes = 0
 
   constructor(options: MemoryStoreOptions = {}) {
     this.#maxBytes = options.maxBytes ?? Infinity
-    this.tags = new MemoryTags(this.#lifetime)
+    this.tags = new MemoryTags(this.#lifetime, ({ name: tag, hash, format }) =>
+      this.#keeping.keep({ hash, format, tag })
+    )
+    this.#keeping = new Keeping({
+      lifetime: this.#lifetime,
+      tags: () => Array.from(this.tags.all(), ({ name: tag, hash, format }) => ({ hash, format, tag })),
+      remove: hash => (this.#blobs.get(hash.toString())?.writers ?? 0) === 0 && this.#remove(hash)
+    })
     this.#home = {
       lifetime: this.#lifetime,
       find: hash => this.#find(hash),
@@ -119,8 +132,8 @@ export class MemoryStore implements BlobStore {
 
   async *list(options: WaitOptions = {}): AsyncGenerator<BlobInfo, void, undefined> {
     this.#lifetime.check(options.signal)
-    for (const [hash, { status }] of this.#blobs) {
-      if (status.state !== 'absent') yield { hash: Hash.parse(hash), status }
+    for (const [hash, { status, changedAt }] of this.#blobs) {
+      if (status.state !== 'absent') yield { hash: Hash.parse(hash), status, changedAt }
       this.#lifetime.check(options.signal)
     }
   }
@@ -133,6 +146,28 @@ export class MemoryStore implements BlobStore {
   async *observe(hash: Hash, options: WaitOptions = {}): AsyncGenerator<BlobStatus, void, undefined> {
     this.#lifetime.check()
     yield* this.#watchers.observe(hash, () => this.status(hash), options)
+  }
+
+  async lease(options: WaitOptions = {}): Promise<Lease> {
+    this.#lifetime.check(options.signal)
+    return this.#keeping.lease()
+  }
+
+  async sweep(options: WaitOptions = {}): Promise<Sweep> {
+    this.#lifetime.check(options.signal)
+    return this.#keeping.sweep()
+  }
+
+  async usage(options: UsageOptions = {}): Promise<Usage> {
+    this.#lifetime.check(options.signal)
+    let bytes = 0
+    let partialBytes = 0
+    for (const { status } of this.#blobs.values()) {
+      const held = heldBytes(status)
+      bytes += held
+      if (status.state === 'partial') partialBytes += held
+    }
+    return { bytes, partialBytes }
   }
 
   async close(): Promise<void> {
@@ -168,6 +203,7 @@ export class MemoryStore implements BlobStore {
       }
       const { hash, blob } = collector.finish()
       progress.end()
+      await options.lease?.protect({ hash, format: 'raw' })
       if (this.#publish(hash, blob)) this.#usedBytes += blob.allocated
       return { hash, size: blob.size }
     } finally {

@@ -7,12 +7,12 @@
  * killed process leaves is deleted by the next store that is opened, or that has need of it.
  */
 import type { Hash } from '../../hash.ts'
+import { endOwner, mayBeOpen, newOwner } from '../owners.ts'
 import { pause } from '../waiting.ts'
 import type { ObjectContext } from './context.ts'
 import { deleteAll } from './finish.ts'
 import { blobPrefix } from './layout.ts'
 import type { BlobRow, DeletionNote } from './metadata/index.ts'
-import { endOwner, mayBeOpen, newOwner } from './owners.ts'
 
 /** Milliseconds between two looks whether another store has deleted the objects. */
 const POLL_MS = 50

@@ -59,7 +59,8 @@ export class Ingest {
   }
 
   /** @param bytes not to be changed until they are added */
-  async addBytes(bytes: Uint8Array, { signal, onProgress }: AddOptions = {}): Promise<AddResult> {
+  async addBytes(bytes: Uint8Array, options: AddOptions = {}): Promise<AddResult> {
+    const { signal, onProgress } = options
     this.#checkSize(bytes.length)
     const { hash, outboard } =
       bytes.length <= RUNS_PER_TURN * RUN_BYTES ? hashBytes(bytes) : await hashInTurns(bytes, signal)
@@ -82,7 +83,7 @@ export class Ingest {
         await putStream(storage, dataKey(hash), bytes.length, source, { signal })
       },
       bytes.length > SMALL_BYTES,
-      signal
+      options
     )
     progress.add(bytes.length)
     progress.end()
@@ -127,7 +128,7 @@ export class Ingest {
         })
         await putStream(this.#context.storage, dataKey(hash), size, source, { signal })
       }
-      await this.#place(hash, size, put, true, signal)
+      await this.#place(hash, size, put, true, options)
       return { hash, size }
     })
   }
@@ -135,7 +136,7 @@ export class Ingest {
   /** @param limiterFor by size in bytes: so many at a time. How long a stream is shows when it has begun. */
   async addStream(
     source: AsyncIterable<Uint8Array>,
-    { signal, onProgress }: AddOptions,
+    { signal, onProgress, lease }: AddOptions,
     limiterFor: (size: number) => Limiter
   ): Promise<AddResult> {
     const progress = new Progress(onProgress)
@@ -147,8 +148,8 @@ export class Ingest {
       const start = await takeUpTo(counted, SMALL_BYTES)
       const add = async (): Promise<AddResult> =>
         start.isEnd
-          ? await this.addBytes(joined(start.pieces, start.bytes), { signal })
-          : await this.#addLongStream(resumed(start.pieces, counted), signal)
+          ? await this.addBytes(joined(start.pieces, start.bytes), { signal, lease })
+          : await this.#addLongStream(resumed(start.pieces, counted), { signal, lease })
       const result = await limiterFor(start.isEnd ? start.bytes : Infinity).run(add, signal)
       progress.end()
       return result
@@ -158,10 +159,8 @@ export class Ingest {
     }
   }
 
-  async #addLongStream(
-    source: AsyncIterable<Uint8Array>,
-    signal: AbortSignal | undefined
-  ): Promise<AddResult> {
+  async #addLongStream(source: AsyncIterable<Uint8Array>, options: AddOptions): Promise<AddResult> {
+    const { signal } = options
     return await withSpool(async spool => {
       const { storage } = this.#context
       const builder = new OutboardBuilder(spool.add)
@@ -174,7 +173,7 @@ export class Ingest {
           await this.#putOutboard(blob, spool, signal)
           await storage.move(temp, dataKey(hash), { signal })
         }
-        await this.#place(hash, size, put, true, signal)
+        await this.#place(hash, size, put, true, options)
         return { hash, size }
       } finally {
         // When it was moved there is nothing left to delete. What cannot be deleted now is swept when it is old.
@@ -193,8 +192,9 @@ export class Ingest {
     size: number,
     put: PutObjects,
     isDear: boolean,
-    signal?: AbortSignal
+    { signal, lease }: AddOptions = {}
   ): Promise<void> {
+    await lease?.protect({ hash, format: 'raw' })
     if (size === 0) return
     await this.#whenDeleted(hash, signal)
     const place = async (): Promise<void> => {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path'
 import { CorruptSourceError } from '../../bao/errors.ts'
 import { isWhole } from '../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
-import { BlobDamagedError, BlobNotFoundError } from '../errors.ts'
+import { BlobDamagedError, BlobNotFoundError, GarbageUnknownError } from '../errors.ts'
 import { exportFile } from '../export-file.ts'
 import type {
   AddOptions,
@@ -14,14 +14,18 @@ import type {
   BlobStore,
   BlobWriter,
   ExportOptions,
+  Lease,
   OpenOptions,
+  Sweep,
   TagStore,
+  Usage,
+  UsageOptions,
   WaitOptions
 } from '../index.ts'
 import { Lifetime } from '../lifetime.ts'
 import { Limiter } from '../limiter.ts'
 import { KeyedMutex } from '../mutex.ts'
-import { ABSENT, EMPTY_BLOB, partialStatus } from '../status.ts'
+import { ABSENT, EMPTY_BLOB, heldBytes, partialStatus } from '../status.ts'
 import { abortable } from '../waiting.ts'
 import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
 import { Arrivals } from './arrivals.ts'
@@ -42,6 +46,7 @@ import {
   parseBlobKey,
   TAGS_PREFIX
 } from './layout.ts'
+import { Leases } from './leases.ts'
 import { Lookup } from './lookup.ts'
 import { Mending } from './mending.ts'
 import { type BlobRow, IN_MEMORY, Metadata } from './metadata/index.ts'
@@ -57,6 +62,7 @@ import { PartialReader } from './partial-reader.ts'
 import { ObjectReader, OutboardCache, ReadBudget } from './reading/index.ts'
 import { type RecoveryOptions, type RecoveryReport, recover } from './recover/index.ts'
 import type { ObjectStorage } from './storage/index.ts'
+import { ObjectSweep } from './sweep.ts'
 import { ObjectTags } from './tags.ts'
 import { Tidying } from './tidying.ts'
 import { ObjectWriter } from './writer.ts'
@@ -99,6 +105,7 @@ export class ObjectStore implements BlobStore {
   readonly #lookup: Lookup
   readonly #arrivals: Arrivals
   readonly #deletions: Deletions
+  readonly #leases: Leases
   readonly #ingest: Ingest
   readonly #readers = new Set<BlobReader>()
   readonly #writers = new Set<ObjectWriter>()
@@ -136,6 +143,7 @@ export class ObjectStore implements BlobStore {
     this.#deletions = new Deletions(this.#context, async hash => {
       await this.#lookup.relook(hash)
     })
+    this.#leases = new Leases(this.#context, this.#lifetime)
     this.#mending = new Mending(this.#context, this.#arrivals, this.#lifetime)
     this.#tidying = new Tidying(this.#context, this.#deletions, this.#lifetime, error =>
       this.#noticeFailure(`tidy up ${storage.name}`, error)
@@ -278,7 +286,7 @@ export class ObjectStore implements BlobStore {
         this.#lifetime.check(options.signal)
         arriving.delete(row.hash.toString())
         const status = this.#statusOf(row.hash, row)
-        if (status.state !== 'absent') yield { hash: row.hash, status }
+        if (status.state !== 'absent') yield { hash: row.hash, status, changedAt: row.updatedAt }
       }
       after = rows.at(-1)?.hash
       this.#lifetime.check(options.signal)
@@ -288,12 +296,51 @@ export class ObjectStore implements BlobStore {
     for (const { hash } of this.#arrivals.all()) {
       if (!arriving.has(hash.toString())) continue
       const status = this.#statusOf(hash, this.#context.metadata.find(hash))
-      if (status.state === 'partial') yield { hash, status }
+      if (status.state === 'partial') yield { hash, status, changedAt: Date.now() }
     }
   }
 
   async delete(hash: Hash): Promise<boolean> {
     return await this.#lifetime.run(undefined, () => this.#remove(hash))
+  }
+
+  async lease(options: WaitOptions = {}): Promise<Lease> {
+    this.#lifetime.check(options.signal)
+    return this.#leases.lease()
+  }
+
+  /** Where the storage may have blobs and tags that the index does not know, nobody can tell what is garbage. */
+  async sweep(options: WaitOptions = {}): Promise<Sweep> {
+    this.#lifetime.check(options.signal)
+    const { metadata, storage } = this.#context
+    if (this.#options.readThrough === true) {
+      throw new GarbageUnknownError(
+        `${storage.name} is shared with other nodes (read_through), whose tags this one does not know; delete blobs by hand`
+      )
+    }
+    if (this.#mayBeElsewhere) {
+      throw new GarbageUnknownError(
+        `${storage.name} may have tags that the database does not know; run "blobs recover" first`
+      )
+    }
+    this.#leases.endAbandoned()
+    return new ObjectSweep({
+      metadata,
+      lifetime: this.#lifetime,
+      remove: (hash, isStale) => this.#lifetime.run(undefined, () => this.#removeGarbage(hash, isStale))
+    })
+  }
+
+  async usage(options: UsageOptions = {}): Promise<Usage> {
+    this.#lifetime.check(options.signal)
+    let partialBytes = 0
+    for (let after: Hash | undefined; ; ) {
+      const rows = this.#context.metadata.listPartial({ after, limit: PAGE })
+      for (const row of rows) partialBytes += heldBytes(this.#statusOf(row.hash, row))
+      after = rows.at(-1)?.hash
+      if (rows.length < PAGE) break
+    }
+    return { bytes: this.#context.metadata.completeBytes() + partialBytes, partialBytes }
   }
 
   async reportDamage(hash: Hash): Promise<BlobStatus> {
@@ -336,6 +383,7 @@ export class ObjectStore implements BlobStore {
     this.#watchers.notifyAll()
     await this.#context.cache.close()
     this.#deletions.close()
+    this.#leases.close()
     this.#context.metadata.close()
     await this.#context.storage.close()
     for (const ending of endings) if (ending.status === 'rejected') throw ending.reason
@@ -548,6 +596,22 @@ export class ObjectStore implements BlobStore {
       if (wasArriving && !wasThere) await deleteAll(this.#context, blobPrefix(hash))
       if (!this.#deletions.isRead(hash)) cache.forget(outboardKey(hash))
       return wasThere || wasArriving
+    })
+  }
+
+  async #removeGarbage(hash: Hash, isStale: () => boolean): Promise<'gone' | 'kept' | 'stale'> {
+    if (hash.equals(EMPTY_HASH)) return 'kept'
+    return await this.#arrivals.exclusively(hash, async () => {
+      if (this.#arrivals.find(hash) !== undefined) return 'kept'
+      const noted = this.#context.metadata.transaction(() => {
+        if (isStale()) return 'stale'
+        return this.#deletions.note(hash) === undefined ? 'kept' : 'gone'
+      })
+      if (noted !== 'gone') return noted
+      this.#context.changed(hash)
+      await this.#deletions.delete(hash)
+      if (!this.#deletions.isRead(hash)) this.#context.cache.forget(outboardKey(hash))
+      return 'gone'
     })
   }
 }

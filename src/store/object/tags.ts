@@ -6,7 +6,8 @@
  */
 import { z } from 'zod'
 import { Hash } from '../../hash.ts'
-import type { HashAndFormat, Tag, TagStore, WaitOptions } from '../index.ts'
+import { TagNotFoundError } from '../errors.ts'
+import type { HashAndFormat, Tag, TagQuery, TagStore } from '../index.ts'
 import type { Lifetime } from '../lifetime.ts'
 import { checkTagName } from '../tag-names.ts'
 import type { ObjectContext } from './context.ts'
@@ -52,13 +53,13 @@ export class ObjectTags implements TagStore {
     return await this.#lifetime.run(undefined, signal => this.#find(name, signal))
   }
 
-  async *list(options: { readonly prefix?: string | undefined } & WaitOptions = {}): AsyncGenerator<Tag> {
+  async *list({ prefix, from, to, signal }: TagQuery = {}): AsyncGenerator<Tag> {
     let after: string | undefined
     for (;;) {
-      this.#lifetime.check(options.signal)
-      const tags = this.#context.metadata.listTags({ prefix: options.prefix, after, limit: PAGE })
+      this.#lifetime.check(signal)
+      const tags = this.#context.metadata.listTags({ prefix, from, to, after, limit: PAGE })
       for (const tag of tags) {
-        this.#lifetime.check(options.signal)
+        this.#lifetime.check(signal)
         yield tag
       }
       after = tags.at(-1)?.name
@@ -66,15 +67,33 @@ export class ObjectTags implements TagStore {
     }
   }
 
+  /** A process that is killed amid this leaves both names; so does who gives the old name to something else meanwhile. */
+  async rename(from: string, to: string): Promise<void> {
+    checkTagName(to)
+    const tag = await this.get(from)
+    if (tag === undefined) throw new TagNotFoundError(from)
+    if (from === to) return
+    await this.set(to, tag)
+    await this.#exclusively(tagKey(from), async signal => {
+      const now = await this.#find(from, signal)
+      if (now === undefined || !now.hash.equals(tag.hash) || now.format !== tag.format) return
+      await this.#delete(from, signal)
+    })
+  }
+
   async delete(name: string): Promise<boolean> {
     this.#lifetime.check()
     const key = tagKey(name)
     return await this.#exclusively(key, async signal => {
       if ((await this.#find(name, signal)) === undefined) return false
-      await this.#context.storage.delete([key], { signal })
-      this.#context.metadata.deleteTag(name)
+      await this.#delete(name, signal)
       return true
     })
+  }
+
+  async #delete(name: string, signal: AbortSignal): Promise<void> {
+    await this.#context.storage.delete([tagKey(name)], { signal })
+    this.#context.metadata.deleteTag(name)
   }
 
   async #find(name: string, signal: AbortSignal): Promise<Tag | undefined> {

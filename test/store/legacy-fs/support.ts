@@ -65,7 +65,10 @@ export async function receive(store: BlobStore, blob: SampleBlob, ranges: ChunkR
 }
 
 /** Reads all that a store claims to have of a blob. Throws when anything of it is missing or wrong. */
-export async function readClaimed(store: BlobStore, { hash, status }: BlobInfo): Promise<number> {
+export async function readClaimed(
+  store: BlobStore,
+  { hash, status }: Pick<BlobInfo, 'hash' | 'status'>
+): Promise<number> {
   await using reader = await store.open(hash)
   if (reader === undefined) throw new Error(`${hash} is listed as ${status.state} but cannot be opened`)
   const ranges = status.state === 'partial' ? status.ranges : ChunkRanges.all

@@ -60,6 +60,10 @@ export class BlobRows {
     return this.#sql.list.all(after?.toBase32() ?? '', limit).map(row => parseBlob(row, this.#path))
   }
 
+  listPartial(after: Hash | undefined, limit: number): BlobRow[] {
+    return this.#sql.listPartial.all(after?.toBase32() ?? '', limit).map(row => parseBlob(row, this.#path))
+  }
+
   count(): { complete: number; partial: number } {
     const all = this.#sql.countAll.get() ?? 0
     const partial = this.#sql.countPartial.get() ?? 0
@@ -155,6 +159,9 @@ function prepare(connection: Connection) {
     find: connection.prepare<[string], RawBlob>(`SELECT ${COLUMNS} FROM blobs WHERE hash = ?`),
     list: connection.prepare<[string, number], RawBlob>(
       `SELECT ${COLUMNS} FROM blobs WHERE hash > ? ORDER BY hash LIMIT ?`
+    ),
+    listPartial: connection.prepare<[string, number], RawBlob>(
+      `SELECT ${COLUMNS} FROM blobs WHERE state = 'partial' AND hash > ? ORDER BY hash LIMIT ?`
     ),
     countAll: connection.prepare<[], number>('SELECT count(*) FROM blobs').pluck(),
     countPartial: connection

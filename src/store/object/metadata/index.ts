@@ -7,7 +7,7 @@
 import { resolve } from 'node:path'
 import type { Hash } from '../../../hash.ts'
 import { StoreClosedError } from '../../errors.ts'
-import type { Tag } from '../../index.ts'
+import type { HashAndFormat, Tag } from '../../index.ts'
 import {
   BlobRows,
   type DeletionNote,
@@ -19,13 +19,23 @@ import { Checkpointer } from './checkpointer.ts'
 import { CHECKPOINT_PAGES, type Connection, connect, IN_MEMORY, setCheckpointPages } from './connection.ts'
 import { migrate } from './migrate.ts'
 import { defaultMigrationsFolder, readMigrations } from './migrations-folder.ts'
+import { type LeaseRow, type ProtectedBlobs, ProtectionRows } from './protection-rows.ts'
 import type { BlobRow } from './rows.ts'
 import { explained } from './sqlite-errors.ts'
 import { type TagQuery, TagRows } from './tag-rows.ts'
 
 export { IN_MEMORY } from './connection.ts'
 export * from './errors.ts'
-export type { BlobRow, DeletionNote, FragmentChange, FragmentChanges, Held, TagQuery }
+export type {
+  BlobRow,
+  DeletionNote,
+  FragmentChange,
+  FragmentChanges,
+  Held,
+  LeaseRow,
+  ProtectedBlobs,
+  TagQuery
+}
 
 export interface MetadataOptions {
   /** Where the migrations are; by default those of this package. */
@@ -55,6 +65,7 @@ export class Metadata implements Disposable {
   readonly #connection: Connection
   readonly #blobs: BlobRows
   readonly #tags: TagRows
+  readonly #protection: ProtectionRows
   readonly #facts: ReturnType<typeof prepareFacts>
   readonly #checkpointer: Checkpointer | undefined
 
@@ -63,6 +74,7 @@ export class Metadata implements Disposable {
     this.#connection = connection
     this.#blobs = new BlobRows(connection)
     this.#tags = new TagRows(connection)
+    this.#protection = new ProtectionRows(connection)
     this.#facts = prepareFacts(connection)
     if (path === IN_MEMORY) return
     this.#checkpointer = new Checkpointer(path, () => {
@@ -215,6 +227,48 @@ export class Metadata implements Disposable {
     return this.#guarded(() => this.#tags.count())
   }
 
+  /** The number of the last change of what is protected. */
+  protectionSeq(): number {
+    return this.#guarded(() => this.#protection.now())
+  }
+
+  /** What is protected now by changes with numbers above `after` and up to `upTo`, about `limit` of them. */
+  protectedBetween(after: number, upTo: number, limit: number): ProtectedBlobs {
+    return this.#guarded(() => this.#protection.between(after, upTo, checkedLimit(limit)))
+  }
+
+  newLease(id: string, owner: string): void {
+    this.transaction(() => this.#protection.newLease(id, owner))
+  }
+
+  /** @returns false when the lease is not there any more */
+  protect(lease: string, blobs: readonly HashAndFormat[]): boolean {
+    return this.transaction(() => this.#protection.protect(lease, blobs))
+  }
+
+  endLease(lease: string): void {
+    this.transaction(() => this.#protection.endLease(lease))
+  }
+
+  /** Says that an owner of leases still is. @returns how many leases it has */
+  renewLeases(owner: string): number {
+    return this.transaction(() => this.#protection.renew(owner))
+  }
+
+  leases(): LeaseRow[] {
+    return this.#guarded(() => this.#protection.leases())
+  }
+
+  /** Bytes of all complete blobs. */
+  completeBytes(): number {
+    return this.#guarded(() => this.#facts.completeBytes.get() ?? 0)
+  }
+
+  /** Partial blobs, in the order of `listBlobs`. */
+  listPartial({ after, limit }: BlobQuery): BlobRow[] {
+    return this.#guarded(() => this.#blobs.listPartial(after, checkedLimit(limit)))
+  }
+
   /** Something that is known of the index itself. */
   fact(key: string): string | undefined {
     return this.#guarded(() => this.#facts.get.get(key))
@@ -277,6 +331,7 @@ function checkedLimit(limit: number): number {
 
 function prepareFacts(connection: Connection) {
   return {
+    completeBytes: connection.prepare<[], number>('SELECT complete_bytes FROM totals').pluck(),
     get: connection.prepare<[string], string>('SELECT value FROM facts WHERE key = ?').pluck(),
     set: connection.prepare<[string, string]>(
       'INSERT INTO facts (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value'

@@ -1,6 +1,6 @@
 /** What is in the database's rows, checked: nobody but this program writes them, but nobody keeps others from it either. */
 import { Hash } from '../../../hash.ts'
-import type { BlobFormat, Tag } from '../../index.ts'
+import type { BlobFormat, Root, Tag } from '../../index.ts'
 import { MetadataError } from './errors.ts'
 import { howToRebuild } from './sqlite-errors.ts'
 
@@ -35,6 +35,11 @@ export interface RawTag {
   readonly name: unknown
   readonly hash: unknown
   readonly format: unknown
+}
+
+/** A tag, or a blob that a lease protects, as SQLite returns it. */
+export interface RawRoot extends RawTag {
+  readonly seq: number
 }
 
 const BASE32 = /^[a-z2-7]{52}$/
@@ -78,6 +83,18 @@ export function parseTag(row: RawTag, path: string): Tag {
   const { format } = row
   if (!isFormat(format)) throw bad(path, where, `the format ${shown(format)} is not known`)
   return { name, hash: parseHash(row.hash, path, where), format }
+}
+
+/** @throws MetadataError */
+export function parseRoot(row: RawRoot, path: string): Root {
+  if (row.name !== null) {
+    const { name: tag, hash, format } = parseTag(row, path)
+    return { hash, format, tag }
+  }
+  const where = `table leased_blobs, row ${row.seq}`
+  const { format } = row
+  if (!isFormat(format)) throw bad(path, where, `the format ${shown(format)} is not known`)
+  return { hash: parseHash(row.hash, path, where), format }
 }
 
 function parseName(bytes: unknown, path: string): string {

@@ -14,6 +14,10 @@ const NOTHING = Buffer.alloc(0)
 export interface TagQuery {
   /** Only names that begin so. */
   readonly prefix?: string | undefined
+  /** Only this name and those after it. */
+  readonly from?: string | undefined
+  /** Only names before this one. */
+  readonly to?: string | undefined
   /** Only names after this one. */
   readonly after?: string | undefined
   /** Most tags to return. */
@@ -33,6 +37,7 @@ export class TagRows {
   set({ name, hash, format }: Tag): void {
     checkTagName(name)
     const now = Date.now()
+    this.#sql.tick.run()
     this.#sql.set.run(Buffer.from(name), hash.toBase32(), format, now, now)
   }
 
@@ -46,14 +51,15 @@ export class TagRows {
     return name.isWellFormed() && this.#sql.delete.run(Buffer.from(name)).changes > 0
   }
 
-  list({ prefix = '', after, limit }: TagQuery): Tag[] {
+  list({ prefix = '', from = '', to, after, limit }: TagQuery): Tag[] {
     // Half a surrogate pair has no bytes in UTF-8 for a name to begin with.
     if (!prefix.isWellFormed()) return []
-    const from = Buffer.from(prefix)
+    const start = Buffer.from(prefix)
+    const first = later(start, Buffer.from(from))
+    const beyond = Buffer.concat([start, BEYOND])
+    const end = to === undefined ? beyond : earlier(beyond, Buffer.from(to))
     const afterBytes = after === undefined ? NOTHING : Buffer.from(after)
-    return this.#sql.list
-      .all(from, Buffer.concat([from, BEYOND]), afterBytes, limit)
-      .map(row => parseTag(row, this.#path))
+    return this.#sql.list.all(first, end, afterBytes, limit).map(row => parseTag(row, this.#path))
   }
 
   count(): number {
@@ -61,12 +67,22 @@ export class TagRows {
   }
 }
 
+function later(a: Buffer, b: Buffer): Buffer {
+  return Buffer.compare(a, b) < 0 ? b : a
+}
+
+function earlier(a: Buffer, b: Buffer): Buffer {
+  return Buffer.compare(a, b) < 0 ? a : b
+}
+
 function prepare(connection: Connection) {
   return {
+    tick: connection.prepare<[]>('UPDATE protection_clock SET seq = seq + 1'),
     set: connection.prepare<[Buffer, string, string, number, number]>(
-      `INSERT INTO tags (${COLUMNS}, created_at, updated_at) VALUES (?, ?, ?, ?, ?)
+      `INSERT INTO tags (${COLUMNS}, created_at, updated_at, seq)
+       SELECT ?, ?, ?, ?, ?, seq FROM protection_clock WHERE true
        ON CONFLICT (name) DO UPDATE SET
-         hash = excluded.hash, format = excluded.format, updated_at = excluded.updated_at`
+         hash = excluded.hash, format = excluded.format, updated_at = excluded.updated_at, seq = excluded.seq`
     ),
     get: connection.prepare<[Buffer], RawTag>(`SELECT ${COLUMNS} FROM tags WHERE name = ?`),
     delete: connection.prepare<[Buffer]>('DELETE FROM tags WHERE name = ?'),

@@ -98,7 +98,7 @@ describe('a row that cannot be', () => {
         database.pragma('ignore_check_constraints = ON')
         database.prepare("INSERT INTO blobs VALUES (?, 1, 'complete', 0, 0, 0)").run(hash)
         database.prepare("INSERT INTO deletions VALUES (?, '', 0, 0, 0)").run(hash)
-        database.prepare("INSERT INTO tags VALUES (x'61', ?, 'raw', 0, 0)").run(hash)
+        database.prepare("INSERT INTO tags VALUES (x'61', ?, 'raw', 0, 0, 1)").run(hash)
       })
       const metadata = testMetadata(path)
       expect(() => metadata.listBlobs({ limit: 10 })).toThrow(MetadataError)
@@ -114,7 +114,7 @@ describe('a row that cannot be', () => {
     fill(0)
     raw(path, database => {
       database.pragma('ignore_check_constraints = ON')
-      database.prepare(`INSERT INTO tags VALUES (${name}, ?, ${format}, 0, 0)`).run(HASH.toBase32())
+      database.prepare(`INSERT INTO tags VALUES (${name}, ?, ${format}, 0, 0, 1)`).run(HASH.toBase32())
     })
     expect(() => testMetadata(path).listTags({ limit: 10 })).toThrow(message)
   })

@@ -23,8 +23,10 @@ import { hashOf, raw, testFolder, testPath } from './support.ts'
 const OWNER = 'owner'
 
 const FIRST = '20251223000000_create_blobs_store'
-const A = '20260101000000_add_a'
-const B = '20260201000000_add_b'
+const OURS = [FIRST, '20261127000000_keep_and_forget']
+const VERSIONS = OURS.map(file => ({ version: file.slice(0, 14) }))
+const A = '20270101000000_add_a'
+const B = '20270201000000_add_b'
 
 let path: string
 let folder: string
@@ -86,15 +88,15 @@ describe('migrations', () => {
   })
 
   it('bring up, down and up again what was there', () => {
-    expect(migrated()).toEqual([FIRST])
+    expect(migrated()).toEqual(OURS)
     const before = schemaOf()
     using schema = Schema.open(path)
-    expect(schema.status()).toMatchObject({ applied: [{ version: '20251223000000' }], pending: [] })
-    expect(schema.rollback(5)).toHaveLength(1)
+    expect(schema.status()).toMatchObject({ applied: VERSIONS, pending: [] })
+    expect(schema.rollback(5)).toHaveLength(OURS.length)
     expect(schemaOf().map(entry => (entry as { name: string }).name)).toEqual(['migrations'])
-    expect(schema.status()).toMatchObject({ applied: [], pending: [{ version: '20251223000000' }] })
+    expect(schema.status()).toMatchObject({ applied: [], pending: VERSIONS })
     expect(schema.rollback(1)).toEqual([])
-    expect(schema.migrate()).toHaveLength(1)
+    expect(schema.migrate()).toHaveLength(OURS.length)
     expect(schema.migrate()).toEqual([])
     expect(schemaOf()).toEqual(before)
     schema.check()
@@ -107,7 +109,7 @@ describe('migrations', () => {
     schema.migrate()
     const before = schemaOf()
     expect(schema.rollback(2).map(({ name }) => name)).toEqual(['add_b', 'add_a'])
-    expect(appliedVersions()).toEqual([FIRST])
+    expect(appliedVersions()).toEqual(OURS)
     schema.migrate()
     expect(schemaOf()).toEqual(before)
   })
@@ -119,7 +121,7 @@ describe('migrations', () => {
     }
     putTable(A, 'a')
     putTable(B, 'b')
-    expect(migrated()).toEqual([FIRST, A, B])
+    expect(migrated()).toEqual([...OURS, A, B])
     using metadata = open()
     expect(metadata.fragments(hashOf(1))).toEqual(['a'])
   })
@@ -149,7 +151,7 @@ describe('migrations', () => {
     const text = readFileSync(join(folder, `${FIRST}.up.sql`), 'utf8')
     expect(text).toContain('\n')
     put(`${FIRST}.up.sql`, text.replaceAll('\n', '\r\n'))
-    expect(migrated()).toEqual([FIRST])
+    expect(migrated()).toEqual(OURS)
   })
 
   it('are not looked at when the database is closed', () => {
@@ -193,14 +195,14 @@ describe('a migration that fails', () => {
     putTable(A, 'a')
     putTable(B, 'b')
     put(`${B}.up.sql`, 'CREATE TABLE b (n INTEGER); DROP TABLE tags; INSERT INTO nowhere VALUES (1);')
-    putTable('20260301000000_add_c', 'c')
+    putTable('20270301000000_add_c', 'c')
     expect(open).toThrow(InvalidMigrationError)
-    expect(appliedVersions()).toEqual([FIRST, A])
+    expect(appliedVersions()).toEqual([...OURS, A])
     const names = schemaOf().map(entry => (entry as { name: string }).name)
     expect(names).toContain('tags')
     expect(names).not.toContain('b')
     putTable(B, 'b')
-    expect(migrated()).toHaveLength(4)
+    expect(migrated()).toHaveLength(OURS.length + 3)
   })
 
   it('on the way back changes nothing', () => {
@@ -209,7 +211,7 @@ describe('a migration that fails', () => {
     migrated()
     using schema = Schema.open(path, { migrationsFolder: folder })
     expect(() => schema.rollback(1)).toThrow(/add_a \(down\) fails/)
-    expect(appliedVersions()).toEqual([FIRST, A])
+    expect(appliedVersions()).toEqual([...OURS, A])
     expect(schemaOf().map(entry => (entry as { name: string }).name)).toContain('a')
   })
 })
@@ -228,7 +230,7 @@ describe('a database is refused', () => {
     putTable(B, 'b')
     migrated()
     folder = defaultMigrationsFolder()
-    expectRefused(NewerDatabaseError, /newer version.*20260101000000, 20260201000000/)
+    expectRefused(NewerDatabaseError, /newer version.*20270101000000, 20270201000000/)
     using schema = Schema.open(path)
     expect(() => schema.migrate()).toThrow(NewerDatabaseError)
     expect(() => schema.rollback(1)).toThrow(NewerDatabaseError)
@@ -253,7 +255,7 @@ describe('a database is refused', () => {
     putTable(B, 'b')
     migrated()
     putTable(A, 'a')
-    expectRefused(MigrationOrderError, /20260101000000_add_a was not applied.*20260201000000 already/)
+    expectRefused(MigrationOrderError, /20270101000000_add_a was not applied.*20270201000000 already/)
   })
 
   it('when it has a migration between ours that we lack', () => {
@@ -261,9 +263,9 @@ describe('a database is refused', () => {
     putTable(B, 'b')
     migrated()
     raw(path, database =>
-      database.exec("UPDATE migrations SET version = '20260115000000' WHERE name = 'add_a'")
+      database.exec("UPDATE migrations SET version = '20270115000000' WHERE name = 'add_a'")
     )
-    expectRefused(MigrationOrderError, /20260101000000_add_a was not applied/)
+    expectRefused(MigrationOrderError, /20270101000000_add_a was not applied/)
     raw(path, database =>
       database.exec("UPDATE migrations SET version = '20251231000000' WHERE name = 'add_a'")
     )
@@ -289,14 +291,14 @@ describe('a database is refused', () => {
 
 it('an empty file becomes a database', () => {
   writeFileSync(path, '')
-  expect(migrated()).toEqual([FIRST])
+  expect(migrated()).toEqual(OURS)
 })
 
 describe('a folder of migrations is refused', () => {
   it.each([
-    ['when a down is missing', `${A}.up.sql`, /20260101000000_add_a\.down\.sql is missing/],
-    ['when an up is missing', `${A}.down.sql`, /20260101000000_add_a\.up\.sql is missing/],
-    ['when one is misnamed', '2026_add_a.up.sql', /2026_add_a\.up\.sql is not named like a migration/],
+    ['when a down is missing', `${A}.up.sql`, /20270101000000_add_a\.down\.sql is missing/],
+    ['when an up is missing', `${A}.down.sql`, /20270101000000_add_a\.up\.sql is missing/],
+    ['when one is misnamed', '2027_add_a.up.sql', /2027_add_a\.up\.sql is not named like a migration/],
     ['when a version is there twice', '20251223000000_other.up.sql', /two migrations 20251223000000/]
   ])('%s', (_, file, message) => {
     put(file, '')

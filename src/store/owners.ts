@@ -3,7 +3,13 @@
  * process, or in this one.
  */
 import { randomBytes } from 'node:crypto'
-import { isRunning, machine } from '../processes.ts'
+import { isRunning, machine } from './processes.ts'
+
+/** Milliseconds after which a store says again that its leases are in use. */
+export const LEASE_RENEW_MS = 10_000
+
+/** The leases of a store that has not said so for this many milliseconds have ended, even if nothing else tells so. */
+export const LEASE_PATIENCE_MS = 120_000
 
 const NAME = /^([0-9a-f]{8})-(\d+)-[0-9a-f]{16}$/
 

@@ -1,0 +1,10 @@
+DROP TRIGGER blobs_updated;
+DROP TRIGGER blobs_deleted;
+DROP TRIGGER blobs_inserted;
+DROP TABLE totals;
+DROP INDEX partial_blobs;
+DROP TABLE leased_blobs;
+DROP TABLE leases;
+DROP INDEX tags_by_seq;
+ALTER TABLE tags DROP COLUMN seq;
+DROP TABLE protection_clock;
