@@ -46,7 +46,12 @@ async function add(context: Context, paths: readonly string[], flags: AddFlags):
   const { store } = opened
   const serving = await findServing(home)
   for (const path of paths) {
-    const imported = await importShown(context, store, path, flags.collection ?? false)
+    // Until the tag is there.
+    await using lease = await store.lease()
+    const imported = await importShown(context, store, path, {
+      isCollection: flags.collection ?? false,
+      lease
+    })
     const { hash, format, size, name } = imported
     const tag = await addTag(store, flags.tag ?? name, imported)
     output.result(

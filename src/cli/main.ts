@@ -11,6 +11,7 @@ import { dbCommand } from './db.ts'
 import { explain } from './errors.ts'
 import { EXIT, EXIT_HELP } from './exit-codes.ts'
 import { unwrapped } from './format.ts'
+import { gcCommand } from './gc.ts'
 import { getCommand } from './get.ts'
 import { initCommand } from './init.ts'
 import { OutputClosedError, type StopSignal, stopSignal } from './interrupted.ts'
@@ -22,6 +23,7 @@ import { rmCommand } from './rm.ts'
 import { sendCommand } from './send.ts'
 import { serveCommand } from './serve.ts'
 import { statusCommand } from './status.ts'
+import { tagsCommand } from './tags.ts'
 import { ticketCommand } from './ticket.ts'
 import { verifyCommand } from './verify.ts'
 
@@ -46,7 +48,9 @@ const COMMANDS = [
   getCommand,
   lsCommand,
   statusCommand,
+  tagsCommand,
   rmCommand,
+  gcCommand,
   verifyCommand,
   recoverCommand,
   copyCommand,

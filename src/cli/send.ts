@@ -39,7 +39,9 @@ async function send(context: Context, paths: readonly string[]): Promise<undefin
   const { config, store } = opened
   const shared: Shared[] = []
   for (const path of paths.length > 0 ? paths : [await createSample(home)]) {
-    const imported = await importShown(context, store, path, true)
+    // Until the tag is there.
+    await using lease = await store.lease()
+    const imported = await importShown(context, store, path, { isCollection: true, lease })
     await addTag(store, imported.name, imported)
     shared.push(imported)
   }

@@ -6,7 +6,7 @@ import type { Config } from '../node/config.ts'
 import type { BlobsNode } from '../node/create-node.ts'
 import type { BlobFormat, BlobStore } from '../store/index.ts'
 import type { Context } from './context.ts'
-import { formatBytes, quoted } from './format.ts'
+import { formatBytes, plural, quoted } from './format.ts'
 import { OutputClosedError } from './interrupted.ts'
 
 /** The node cannot listen where it was told to. */
@@ -46,11 +46,17 @@ export async function startServing(context: Context, config: Config, store: Blob
   const { home, output } = context
   // Loaded when it is needed: libp2p takes longer to load than most commands to run.
   const { createNode } = await import('../node/create-node.ts')
-  const node = await createNode({ ...config, home, store, onWarning: text => output.warn(text) }).catch(
-    (error: unknown) => {
-      throw isListenFailure(error) ? new ListenError(config.listen, error) : error
+  const node = await createNode({
+    ...config,
+    home,
+    store,
+    onWarning: text => output.warn(text),
+    onGarbage: ({ blobs, bytes }) => {
+      if (blobs > 0) output.note(`collected garbage: ${plural(blobs, 'blob')}, ${formatBytes(bytes)}`)
     }
-  )
+  }).catch((error: unknown) => {
+    throw isListenFailure(error) ? new ListenError(config.listen, error) : error
+  })
   node.blobs.addEventListener('request', ({ detail }) => output.detail(describe(detail)))
   const { peerId, addrs } = node
   output.result(

@@ -14,7 +14,7 @@ import { MAX_COLLECTION_META_BYTES } from '../protocol/constants.ts'
 import { HashSequence } from '../protocol/hash-sequence.ts'
 import { Links } from '../protocol/links.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
-import type { AddResult, BlobStore, WaitOptions } from '../store/index.ts'
+import type { AddOptions, AddResult, BlobStore, WaitOptions } from '../store/index.ts'
 
 /** The collection's own blob, and that of its names. */
 export interface StoredCollection {
@@ -26,7 +26,7 @@ export interface StoredCollection {
 export async function addCollection(
   store: BlobStore,
   entries: readonly CollectionEntry[],
-  options: WaitOptions = {}
+  options: WaitOptions & Pick<AddOptions, 'lease'> = {}
 ): Promise<StoredCollection> {
   const meta = await store.addBytes(encodeCollectionMeta(entries.map(({ name }) => name)), options)
   const root = await store.addBytes(encodeCollection(meta.hash, entries).bytes, options)

@@ -15,8 +15,8 @@ const STORE_HEAD = `
 
 /** What stands in the template for the keys that have no default. */
 const EXAMPLES: Readonly<Record<StoreType, StoreInput>> = {
-  legacy: { type: 'legacy' },
-  filesystem: { type: 'filesystem' },
+  legacy: { type: 'legacy', maxSize: 1_000_000_000_000 },
+  filesystem: { type: 'filesystem', maxSize: 1_000_000_000_000 },
   s3: {
     type: 's3',
     endpoint: 'http://localhost:9000',
@@ -24,7 +24,8 @@ const EXAMPLES: Readonly<Record<StoreType, StoreInput>> = {
     secretKey: 'minioadmin',
     sessionToken: 'of-keys-that-are-lent',
     bucket: 'blobs',
-    pathStyle: true
+    pathStyle: true,
+    maxSize: 1_000_000_000_000
   }
 }
 
@@ -37,12 +38,14 @@ type Values = Readonly<Record<string, unknown>>
  *   and reading the file gives all defaults
  */
 export function configTemplate(store?: StoreInput): string {
-  const { blobStore: _, limits, ...top } = parseConfig({}, 'defaults')
+  const { blobStore: _, gc, limits, ...top } = parseConfig({}, 'defaults')
   return [
     HEAD,
     section(CONFIG_SHAPES[''], top),
     STORE_HEAD,
     ...STORE_TYPES.map(type => storeSection(type, store)),
+    '\n# [gc]',
+    section(CONFIG_SHAPES.gc, gc),
     '\n# [limits]',
     section(CONFIG_SHAPES.limits, limits),
     ''

@@ -64,6 +64,24 @@ const limits = z.strictObject({
   maxBlobBytes: limit('maxBlobBytes')
 } satisfies Record<keyof BlobsLimits, z.ZodType>)
 
+const DAY_S = 24 * 60 * 60
+
+const gc = z.strictObject({
+  intervalS: z
+    .int()
+    .nonnegative('must be 0 or more')
+    .max(30 * DAY_S, 'must be at most 30 days')
+    .default(0)
+    .describe(
+      'How often a running node deletes what no tag and no transfer needs, in s. 0: never; see "blobs gc".'
+    ),
+  partialDays: z
+    .number()
+    .nonnegative('must be 0 or more')
+    .default(7)
+    .describe('Partial blobs that no tag holds are deleted when nothing has come in for so many days.')
+})
+
 const fields = z.strictObject({
   listen: z
     .array(listenAddr)
@@ -86,6 +104,7 @@ const fields = z.strictObject({
     .default('normal')
     .describe('What the commands tell: "quiet" only errors, "verbose" each request that is answered too.'),
   blobStore: storeSchema.prefault({}),
+  gc: gc.prefault({}).describe('Deleting what nothing needs any more.'),
   limits: limits.prefault({}).describe('What peers may take of this node.')
 })
 
@@ -98,7 +117,7 @@ export type Config = z.output<typeof fields>
 export type ConfigInput = z.input<typeof fields>
 
 /** Keys of the configuration by path, but for those of the store: they depend on its type. */
-export const CONFIG_SHAPES = { '': fields.shape, limits: limits.shape } as const
+export const CONFIG_SHAPES = { '': fields.shape, gc: gc.shape, limits: limits.shape } as const
 
 /**
  * Checks a configuration and fills in the defaults.
@@ -145,6 +164,7 @@ export function unknownKey(
 function sectionOf(key: string, spelling: Spelling): string | undefined {
   const has = (shape: object): boolean => Object.keys(shape).some(name => SPELLINGS[spelling](name) === key)
   if (Object.values(STORE_SHAPES).some(has)) return SPELLINGS[spelling]('blobStore')
+  if (has(gc.shape)) return 'gc'
   return has(limits.shape) ? 'limits' : undefined
 }
 

@@ -14,6 +14,8 @@ import { MAX_TICKET_ADDRS } from '../protocol/constants.ts'
 import type { BlobFormat, BlobStore } from '../store/index.ts'
 import { loopbackFirst } from './address-order.ts'
 import { type Config, type ConfigInput, parseConfig } from './config.ts'
+import type { GarbageReport } from './gc/collect.ts'
+import { scheduleGarbageCollection } from './gc/schedule.ts'
 import { createHome, homePath } from './home.ts'
 import { type IdentityOptions, loadOrCreateIdentity } from './identity.ts'
 import { openStore } from './open-store.ts'
@@ -37,6 +39,8 @@ export interface NodeOptions extends ConfigInput, IdentityOptions {
    * @default that of the home; a new one when there is no home
    */
   readonly privateKey?: PrivateKey | undefined
+  /** Told what was deleted, when `gc.intervalS` has the node collect garbage. Failures are told by `onWarning`. */
+  readonly onGarbage?: ((report: GarbageReport) => void) | undefined
 }
 
 /** A running node. */
@@ -60,7 +64,7 @@ export interface BlobsNode {
  * @throws InvalidConfigError, IdentityError, StoreError; NoValidAddressesError and the like of libp2p when it cannot listen
  */
 export async function createNode(options: NodeOptions = {}): Promise<BlobsNode> {
-  const { home: givenHome, store: givenStore, privateKey: givenKey, onWarning, ...input } = options
+  const { home: givenHome, store: givenStore, privateKey: givenKey, onWarning, onGarbage, ...input } = options
   const config = parseConfig(input, 'options')
   const home = givenHome === undefined && givenStore !== undefined ? undefined : homePath(givenHome)
   if (home !== undefined) await createHome(home)
@@ -70,7 +74,12 @@ export async function createNode(options: NodeOptions = {}): Promise<BlobsNode> 
     if (givenStore === undefined) await store.close()
   }
   try {
-    return new RunningNode(await startLibp2p(config, privateKey, store), store, closeStore)
+    const libp2p = await startLibp2p(config, privateKey, store)
+    const stopCollecting = collecting(store, config, { onWarning, onGarbage })
+    return new RunningNode(libp2p, store, async () => {
+      await stopCollecting()
+      await closeStore()
+    })
   } catch (error) {
     await closeStore()
     throw error
@@ -84,6 +93,22 @@ async function keyOf(
 ): Promise<PrivateKey> {
   if (home === undefined) return await generateKeyPair('Ed25519')
   return await loadOrCreateIdentity(resolve(home, identity), options)
+}
+
+/** @returns ends it */
+function collecting(
+  store: BlobStore,
+  { gc }: Config,
+  { onWarning, onGarbage }: Pick<NodeOptions, 'onWarning' | 'onGarbage'>
+): () => Promise<void> {
+  if (gc.intervalS === 0) return async () => undefined
+  return scheduleGarbageCollection(store, {
+    intervalMs: gc.intervalS * 1000,
+    partialAgeMs: gc.partialDays * 24 * 60 * 60 * 1000,
+    onCollected: onGarbage,
+    onFailed: error =>
+      onWarning?.(`garbage was not collected: ${error instanceof Error ? error.message : String(error)}`)
+  })
 }
 
 async function startLibp2p(
@@ -113,13 +138,14 @@ async function startLibp2p(
 class RunningNode implements BlobsNode {
   readonly libp2p: Libp2p<{ blobs: Blobs }>
   readonly store: BlobStore
-  readonly #closeStore: () => Promise<void>
+  readonly #end: () => Promise<void>
   #stopped: Promise<void> | undefined
 
-  constructor(libp2p: Libp2p<{ blobs: Blobs }>, store: BlobStore, closeStore: () => Promise<void>) {
+  /** @param end what is to be done when libp2p has stopped */
+  constructor(libp2p: Libp2p<{ blobs: Blobs }>, store: BlobStore, end: () => Promise<void>) {
     this.libp2p = libp2p
     this.store = store
-    this.#closeStore = closeStore
+    this.#end = end
   }
 
   get blobs(): Blobs {
@@ -147,7 +173,7 @@ class RunningNode implements BlobsNode {
     try {
       await within(STOP_TIMEOUT_MS, Promise.resolve(this.libp2p.stop()))
     } finally {
-      await within(STOP_TIMEOUT_MS, this.#closeStore())
+      await within(STOP_TIMEOUT_MS, this.#end())
     }
   }
 }

@@ -2,7 +2,7 @@
 import type { Hash } from '../hash.ts'
 import type { CollectionEntry } from '../protocol/collection.ts'
 import { checkNames } from '../protocol/safe-name.ts'
-import type { AddResult, BlobFormat, BlobStore } from '../store/index.ts'
+import type { AddResult, BlobFormat, BlobStore, Lease } from '../store/index.ts'
 import { forEachBounded } from './bounded.ts'
 import { addCollection } from './collections.ts'
 import { type WalkOptions, walkSource } from './walk-folder.ts'
@@ -17,6 +17,8 @@ export interface ImportOptions extends WalkOptions {
    * @default false
    */
   readonly isCollection?: boolean | undefined
+  /** Protects what is added. Without one it is protected until all is there, and not any longer. */
+  readonly lease?: Lease | undefined
   readonly onProgress?: ((progress: ImportProgress) => void) | undefined
 }
 
@@ -50,6 +52,17 @@ export async function importPath(
   path: string,
   options: ImportOptions = {}
 ): Promise<Imported> {
+  if (options.lease !== undefined) return await importLeased(store, path, options, options.lease)
+  await using lease = await store.lease(options)
+  return await importLeased(store, path, options, lease)
+}
+
+async function importLeased(
+  store: BlobStore,
+  path: string,
+  options: ImportOptions,
+  lease: Lease
+): Promise<Imported> {
   const { signal } = options
   const source = await walkSource(path, options)
   const report = reporter(
@@ -58,7 +71,11 @@ export async function importPath(
   )
   const add = async (index: number, stop?: AbortSignal): Promise<AddResult> => {
     const file = source.files[index]!
-    return await store.addPath(file.path, { signal: stop, onProgress: bytes => report(index, bytes) })
+    return await store.addPath(file.path, {
+      signal: stop,
+      lease,
+      onProgress: bytes => report(index, bytes)
+    })
   }
   if (source.kind === 'file' && options.isCollection !== true) {
     const { hash, size } = await add(0, signal)
@@ -75,7 +92,7 @@ export async function importPath(
     signal
   )
   const entries: CollectionEntry[] = added.map(({ hash }, i) => ({ name: source.files[i]!.name, hash }))
-  const { root, meta } = await addCollection(store, entries, { signal })
+  const { root, meta } = await addCollection(store, entries, { signal, lease })
   return {
     hash: root.hash,
     format: 'hash_seq',

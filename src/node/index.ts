@@ -29,6 +29,13 @@ export { type ExportPathOptions, exportPath } from './export-path.ts'
 export { type ExportPlan, type PlannedFile, planExport } from './export-plan.ts'
 export { type FetchedNamed, type FetchNamedOptions, fetchNamed } from './fetch-named.ts'
 export {
+  type CollectOptions,
+  collectGarbage,
+  DEFAULT_PARTIAL_AGE_MS,
+  type GarbageReport,
+  IncompleteSequenceError
+} from './gc/collect.ts'
+export {
   createHome,
   HOME_VARIABLE,
   homePath,

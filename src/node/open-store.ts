@@ -1,12 +1,20 @@
 /** The store that a configuration names. */
 import { resolve } from 'node:path'
+import { GarbageUnknownError } from '../store/errors.ts'
 import type { BlobStore, WaitOptions } from '../store/index.ts'
 import { LegacyFsStore } from '../store/legacy-fs/index.ts'
 import type { ObjectStore, StorageSpec } from '../store/object/index.ts'
 import type { S3Options } from '../store/object/storage/s3/options.ts'
+import { QuotaStore } from '../store/quota.ts'
 import type { Config } from './config.ts'
+import { collectGarbage, IncompleteSequenceError } from './gc/collect.ts'
 import type { S3Config, StoreConfig } from './store-config.ts'
 import { requireFolderOf } from './store-folder.ts'
+
+const DAY_MS = 24 * 60 * 60 * 1000
+
+/** Longest time in ms that somebody who adds waits for room. */
+const MAKE_ROOM_MS = 60_000
 
 export interface OpenStoreOptions {
   /** Told, once each, of what is not as it should be in the store. */
@@ -33,14 +41,43 @@ export class NoObjectStoreError extends Error {
  *   StorageUnavailableError say that a bucket cannot be used
  */
 export async function openStore(
-  { blobStore }: Pick<Config, 'blobStore'>,
+  { blobStore, gc }: Pick<Config, 'blobStore' | 'gc'>,
   home: string,
   options: OpenStoreOptions = {}
+): Promise<BlobStore> {
+  const store = await openUnlimited(blobStore, home, options)
+  const { maxSize: maxBytes } = blobStore
+  if (maxBytes === undefined) return store
+  return new QuotaStore(store, {
+    maxBytes,
+    makeRoom: () => deleteOldPartials(store, gc.partialDays * DAY_MS)
+  })
+}
+
+async function openUnlimited(
+  blobStore: StoreConfig,
+  home: string,
+  options: OpenStoreOptions
 ): Promise<BlobStore> {
   if (blobStore.type !== 'legacy') return await openObjects(blobStore, home, options)
   const path = resolve(home, blobStore.path)
   await requireFolderOf('legacy', path)
   return await LegacyFsStore.open(path, { sync: blobStore.sync, onNotice: options.onWarning })
+}
+
+/** What is left of transfers that nobody goes on with is the first to go when there is no room. */
+async function deleteOldPartials(store: BlobStore, partialAgeMs: number): Promise<void> {
+  try {
+    await collectGarbage(store, {
+      onlyPartial: true,
+      partialAgeMs,
+      signal: AbortSignal.timeout(MAKE_ROOM_MS)
+    })
+  } catch (error) {
+    // Then there is no room, which is what the caller is told.
+    const isKnown = error instanceof IncompleteSequenceError || error instanceof GarbageUnknownError
+    if (!isKnown) throw error
+  }
 }
 
 /** Opens the store when it is one of objects. @throws NoObjectStoreError when it is not; what {@link openStore} throws */
@@ -98,6 +135,6 @@ function storageOf(config: ObjectConfig, home: string): StorageSpec {
 }
 
 function s3OptionsOf(config: S3Config): S3Options {
-  const { type: _, dbPath: __, readThrough: ___, maxBlobSize: ____, ...options } = config
+  const { type: _, dbPath: __, readThrough: ___, maxBlobSize: ____, maxSize: _____, ...options } = config
   return options
 }

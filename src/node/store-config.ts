@@ -35,6 +35,14 @@ const maxBlobSize = z
   .default(DEFAULT_MAX_BLOB_SIZE)
   .describe('Largest blob that is taken, in bytes, whatever a peer claims.')
 
+const maxSize = z
+  .int()
+  .positive('must be 1 or more')
+  .optional()
+  .describe(
+    'Most bytes of data to hold: what goes beyond is refused before it is written. Without it there is no limit.'
+  )
+
 const legacy = z.strictObject({
   type: z
     .literal('legacy')
@@ -42,7 +50,8 @@ const legacy = z.strictObject({
     .default(DEFAULT_TYPE)
     .describe('"legacy": one file per blob, with its outboard beside it.'),
   path,
-  sync
+  sync,
+  maxSize
 })
 
 const filesystem = z.strictObject({
@@ -52,7 +61,8 @@ const filesystem = z.strictObject({
   path,
   dbPath,
   sync,
-  maxBlobSize
+  maxBlobSize,
+  maxSize
 })
 
 const s3 = z
@@ -83,7 +93,8 @@ const s3 = z
       .describe(
         'Whether to look into the bucket for what the database does not know: for nodes that share one.'
       ),
-    maxBlobSize
+    maxBlobSize,
+    maxSize
   })
   .superRefine(({ accessKey, secretKey, sessionToken }, context) => {
     const lacks = (key: string, message: string): void => {

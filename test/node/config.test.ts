@@ -134,9 +134,15 @@ describe('the configuration', () => {
       expect(config).toEqual({ ...DEFAULTS, blobStore: expect.objectContaining({ type }) })
       const keys = text.match(/^[a-z_]+(?= = )/gm)
       const storeKeys = Object.keys(STORE_SHAPES[type])
-      expect(keys).toHaveLength(4 + storeKeys.length + Object.keys(DEFAULT_LIMITS).length)
+      expect(keys).toHaveLength(
+        4 + storeKeys.length + Object.keys(DEFAULTS.gc).length + Object.keys(DEFAULT_LIMITS).length
+      )
     }
-    expect(await load(uncommented(template, 'legacy'))).toEqual(DEFAULTS)
+    // What has no default is there as an example.
+    expect(await load(uncommented(template, 'legacy'))).toEqual({
+      ...DEFAULTS,
+      blobStore: { ...DEFAULTS.blobStore, maxSize: expect.any(Number) }
+    })
   })
 
   it('of a new home with a store has its keys in force, and nothing else', async () => {
