@@ -11,6 +11,7 @@ import type { ObserveItem } from '../protocol/observe-item.ts'
 import { RangesSeq } from '../protocol/ranges-seq.ts'
 import { type BlobSink, type ReceivedBlob, type ReceiveSink, receive } from '../protocol/receive.ts'
 import type { GetRequest } from '../protocol/request.ts'
+import type { BlobFormat } from '../store/index.ts'
 import { Channel } from './channel.ts'
 import { Fetch, type FetchResult } from './fetch.ts'
 import { type FetchManyResult, fetchMany } from './fetch-many.ts'
@@ -22,12 +23,15 @@ import type {
   BlobsInit,
   FetchOptions,
   PeerOptions,
+  PushOptions,
   RemoteStatus,
   StreamOptions
 } from './index.ts'
 import { type BlobsLimits, withDefaults } from './limits.ts'
 import { Provider } from './provider.ts'
 import { nameOf, type ProviderAddress, type ProviderList, providersOf } from './provider-address.ts'
+import { Push, type PushResult } from './push.ts'
+import { pushPolicy } from './push-policy.ts'
 
 /** No provider could give the blob. `errors` has the reason of each, in the order they were asked. */
 export class AllProvidersFailedError extends AggregateError {
@@ -52,6 +56,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
   readonly #limits: BlobsLimits
   readonly #log: Logger
   readonly #getter: Getter
+  readonly #acceptPush: ReturnType<typeof pushPolicy>
   #provider: Provider | undefined
 
   constructor(components: BlobsComponents, init: BlobsInit) {
@@ -59,6 +64,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     this.#components = components
     this.#init = init
     this.#limits = withDefaults(init.limits)
+    this.#acceptPush = pushPolicy(init.acceptPush ?? false)
     this.#log = components.logger.forComponent('libp2p:blobs')
     this.#getter = new Getter(components.connectionManager, this.#limits, this.#log)
   }
@@ -73,8 +79,12 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
       store: this.#init.store,
       limits: this.#limits,
       log: this.#log,
-      acceptPush: this.#init.acceptPush ?? false,
+      acceptPush: this.#acceptPush,
       authorize: this.#init.authorize,
+      onPushed: async pushed => {
+        await this.#init.onPushed?.(pushed)
+        this.safeDispatchEvent('pushed', { detail: pushed })
+      },
       onServed: served => this.safeDispatchEvent('request', { detail: served })
     })
     this.#provider = provider
@@ -100,9 +110,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
   }
 
   async fetch(hash: Hash, options: FetchOptions): Promise<FetchResult> {
-    if (options.format !== undefined && !['raw', 'hash_seq'].includes(options.format)) {
-      throw new TypeError(`fetch: format is "${options.format}", it must be "raw" or "hash_seq"`)
-    }
+    checkFormat('fetch', options.format)
     const failures: { provider: ProviderAddress; error: unknown }[] = []
     let receivedBefore = 0
     for (const provider of providersOf(options.from)) {
@@ -152,6 +160,22 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     })
   }
 
+  async push(hash: Hash, options: PushOptions): Promise<PushResult> {
+    checkFormat('push', options.format)
+    const { to, format, ranges, signal, onProgress } = options
+    const push = new Push(this.#getter, this.#init.store, {
+      hash,
+      provider: providersOf(to)[0]!,
+      format: format ?? 'raw',
+      ranges: ranges ?? ChunkRanges.all,
+      idleTimeoutMs: this.#limits.idleTimeoutMs,
+      look: blob => this.observeOnce(blob, { from: to, signal }),
+      signal,
+      onProgress
+    })
+    return await push.run()
+  }
+
   async *stream(hash: Hash, options: StreamOptions): AsyncGenerator<Uint8Array, void, undefined> {
     const start = options.offset ?? 0
     const end = options.length === undefined ? Number.POSITIVE_INFINITY : start + options.length
@@ -193,7 +217,21 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     }
   }
 
-  async *observe(hash: Hash, options: PeerOptions): AsyncGenerator<ObserveItem, void, undefined> {
+  observe(hash: Hash, options: PeerOptions): AsyncGenerator<ObserveItem, void, undefined> {
+    return this.#observe(hash, options, true)
+  }
+
+  async observeOnce(hash: Hash, options: PeerOptions): Promise<ObserveItem | undefined> {
+    for await (const item of this.#observe(hash, options, false)) return item
+    return undefined
+  }
+
+  /** @param isQuiet whether the peer may say nothing for any time */
+  async *#observe(
+    hash: Hash,
+    options: PeerOptions,
+    isQuiet: boolean
+  ): AsyncGenerator<ObserveItem, void, undefined> {
     const leaving = new AbortController()
     const signal = AbortSignal.any([leaving.signal, ...(options.signal ? [options.signal] : [])])
     const channel = new Channel<ObserveItem>()
@@ -204,7 +242,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
         async ({ response, hasStatus }) => {
           for await (const item of receiveObserved(hash, response, { hasStatus })) await channel.push(item)
         },
-        { signal, isQuiet: true }
+        { signal, isQuiet }
       )
       .then(
         () => channel.end(),
@@ -261,6 +299,12 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
       },
       { signal }
     )
+  }
+}
+
+function checkFormat(method: string, format: BlobFormat | undefined): void {
+  if (format !== undefined && !['raw', 'hash_seq'].includes(format)) {
+    throw new TypeError(`${method}: format is "${format}", it must be "raw" or "hash_seq"`)
   }
 }
 

@@ -58,3 +58,18 @@ export const RANGES_PER_REQUEST = 32_768
  * reads 1 MiB at a time; when there are many, less.
  */
 export const RESPONSE_MEMORY_BYTES = 128 * 1024 * 1024
+
+/**
+ * Children below this size in bytes are pushed without asking whether the peer has them: a question is a stream, and costs as
+ * much as sending that many bytes.
+ */
+export const LOOK_FROM_BYTES = 64 * 1024
+
+/** Questions that a pusher asks at the same time: half of what a provider answers to one peer, `MAX_OBSERVERS_PER_PEER`. */
+export const LOOKS_AT_A_TIME = 4
+
+/**
+ * Pieces of a blob that are pushed by themselves, at most. A peer that says it has more of them gets the rest as a whole: it
+ * decides what it says, and we hold it in memory.
+ */
+export const MAX_GAPS = 4_096

@@ -41,8 +41,10 @@ import { BlobsService } from './blobs.ts'
 import type { FetchProgress, FetchResult } from './fetch.ts'
 import type { FetchManyResult } from './fetch-many.ts'
 import type { BlobsLimits } from './limits.ts'
-import type { ServedRequest } from './provider.ts'
+import type { PushedBlobs, ServedRequest } from './provider.ts'
 import type { ProviderList } from './provider-address.ts'
+import type { PushProgress, PushResult } from './push.ts'
+import type { AcceptPush } from './push-policy.ts'
 
 export interface BlobsInit {
   /** What is served, and where fetched blobs go. It is not closed with the node. */
@@ -54,11 +56,16 @@ export interface BlobsInit {
    */
   readonly authorize?: (asked: { peer: PeerId; request: Request }) => boolean | Promise<boolean>
   /**
-   * Whether peers may push blobs into the store.
+   * Whether peers may push blobs into the store: all, those in a list of ids, or those for whom a function says so.
    *
    * @default false
    */
-  readonly acceptPush?: boolean
+  readonly acceptPush?: AcceptPush | undefined
+  /**
+   * Told of what has been pushed when all of it is stored, and waited for before the pusher is told so: the place to tag it.
+   * What it throws, the pusher sees as a failure.
+   */
+  readonly onPushed?: ((pushed: PushedBlobs) => void | Promise<void>) | undefined
   /** Limits other than the defaults. */
   readonly limits?: Partial<BlobsLimits>
   /**
@@ -105,6 +112,25 @@ export interface FetchOptions extends PeerOptions {
   readonly onProgress?: ((progress: FetchProgress) => void) | undefined
 }
 
+export interface PushOptions {
+  /** Whom to push to; of several peers the first. */
+  readonly to: ProviderList
+  /**
+   * `hash_seq` pushes the blobs that the blob links to as well.
+   *
+   * @default 'raw'
+   */
+  readonly format?: BlobFormat | undefined
+  /**
+   * Chunks to push of a raw blob, widened to whole groups of 16.
+   *
+   * @default all
+   */
+  readonly ranges?: ChunkRanges | undefined
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: PushProgress) => void) | undefined
+}
+
 export interface StreamOptions extends PeerOptions {
   /**
    * First byte wanted.
@@ -134,6 +160,8 @@ export type RemoteStatus =
 export interface BlobsEvents {
   /** A request has been answered, or could not be. */
   request: CustomEvent<ServedRequest>
+  /** A push of a peer has been received in full. A hash sequence of thousands of blobs comes in several pushes. */
+  pushed: CustomEvent<PushedBlobs>
   /** A fetch has been completed. */
   fetched: CustomEvent<FetchResult & { readonly ms: number }>
   /** A fetch has failed, with the reason of each provider that was asked. One that was aborted is not told of. */
@@ -155,6 +183,18 @@ export interface Blobs extends TypedEventTarget<BlobsEvents> {
   fetchMany(hashes: readonly Hash[], options: PeerOptions): Promise<FetchManyResult>
 
   /**
+   * Sends a blob to a peer: asks what the peer has of it, sends the rest, and waits until the peer says that it is stored. What
+   * arrived before a failure stays at the peer, and is not sent again the next time.
+   *
+   * Children below 64 KiB are sent without asking. A peer that does not tell what it has gets everything.
+   *
+   * @throws RefusedError when the peer takes no pushes from this node, is full, or finds fault with what it gets
+   * @throws BlobNotFoundError when the store lacks some of it, before anything is sent; NotAHashSequenceError
+   * @throws PushNotKeptError, ProviderUnreachableError, StreamResetError, StreamIdleTimeoutError, CorruptSourceError, StoreError
+   */
+  push(hash: Hash, options: PushOptions): Promise<PushResult>
+
+  /**
    * The bytes of a blob, or of a part of it, as they arrive and are proven. Nothing is stored. Stop iterating to stop the
    * transfer.
    */
@@ -163,6 +203,9 @@ export interface Blobs extends TypedEventTarget<BlobsEvents> {
   /** What a peer holds of a blob, now and whenever it changes, until the signal aborts or the loop is left. */
   observe(hash: Hash, options: PeerOptions): AsyncGenerator<ObserveItem, void, undefined>
 
+  /** What a peer holds of a blob now; undefined when it does not know this question. */
+  observeOnce(hash: Hash, options: PeerOptions): Promise<ObserveItem | undefined>
+
   /** Whether a peer has a blob, and how large it is. */
   status(hash: Hash, options: PeerOptions): Promise<RemoteStatus>
 }
@@ -170,7 +213,7 @@ export interface Blobs extends TypedEventTarget<BlobsEvents> {
 /**
  * The service, in the shape of libp2p's own: `createLibp2p({ services: { blobs: blobs({ store }) } })`.
  *
- * @throws InvalidLimitError when the node is created with a limit that is none
+ * @throws InvalidLimitError when the node is created with a limit that is none; InvalidPeerIdError when `acceptPush` lists one
  */
 export function blobs(init: BlobsInit): (components: BlobsComponents) => Blobs {
   return components => new BlobsService(components, init)
@@ -181,7 +224,9 @@ export type { FetchProgress, FetchResult } from './fetch.ts'
 export type { FetchManyResult } from './fetch-many.ts'
 export { ProviderUnreachableError } from './getter.ts'
 export { type BlobsLimits, DEFAULT_LIMITS, InvalidLimitError } from './limits.ts'
-export { RequestTimeoutError, type ServedRequest } from './provider.ts'
+export { type PushedBlobs, RequestTimeoutError, type ServedRequest } from './provider.ts'
 export type { ProviderAddress, ProviderList } from './provider-address.ts'
+export { PushNotKeptError, type PushProgress, type PushResult } from './push.ts'
+export { type AcceptPush, InvalidPeerIdError } from './push-policy.ts'
 export * from './stream-errors.ts'
 export { YAMUX_OPTIONS } from './yamux-options.ts'

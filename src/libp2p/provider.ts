@@ -4,7 +4,7 @@ import { ENCODE_BATCH_BYTES } from '../bao/encoder.ts'
 import { BLOBS_PROTOCOL } from '../protocol/constants.ts'
 import { BusyError } from '../protocol/errors.ts'
 import type { Request } from '../protocol/request.ts'
-import { respond } from '../protocol/respond.ts'
+import { type ReceivedPush, respond } from '../protocol/respond.ts'
 import { encodeStatus } from '../protocol/status.ts'
 import type { BlobStore } from '../store/index.ts'
 import { closeStream } from './close-stream.ts'
@@ -28,13 +28,20 @@ export interface ServedRequest {
   readonly error: unknown
 }
 
+/** A push that has been received in full. */
+export interface PushedBlobs extends ReceivedPush {
+  readonly peer: PeerId
+}
+
 export interface ProviderInit {
   readonly store: BlobStore
   readonly limits: BlobsLimits
   readonly log: Logger
-  readonly acceptPush: boolean
+  readonly acceptPush: (peer: PeerId) => boolean | Promise<boolean>
   readonly authorize?: ((asked: { peer: PeerId; request: Request }) => boolean | Promise<boolean>) | undefined
   readonly onServed: (served: ServedRequest) => void
+  /** Waited for before the pusher is told that all went well. */
+  readonly onPushed: (pushed: PushedBlobs) => Promise<void>
 }
 
 /** The peer took too long to send its request, or to take the response. */
@@ -103,7 +110,7 @@ export class Provider {
   }
 
   async #serve(stream: Stream, connection: Connection): Promise<void> {
-    const { store, limits, log, acceptPush, authorize, onServed } = this.#init
+    const { store, limits, log, acceptPush, authorize, onServed, onPushed } = this.#init
     const peer = connection.remotePeer
     const startedAt = performance.now()
     const timeouts = new AbortController()
@@ -121,7 +128,8 @@ export class Provider {
       const response = respond(reader, store, {
         signal,
         hasStatus: stream.protocol === BLOBS_PROTOCOL,
-        acceptPush,
+        acceptPush: () => acceptPush(peer),
+        onPushed: pushed => onPushed({ peer, ...pushed }),
         maxBlobBytes: limits.maxBlobBytes,
         // The writer waits until a piece has left the stream: what the connection still holds of it is less than the next three.
         encode: { batchBytes: this.#batchBytes(), reuseBuffers: true },

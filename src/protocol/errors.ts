@@ -23,10 +23,11 @@ export class RefusedError extends Error {
   readonly code = 'ERR_REFUSED'
   readonly status: FailureStatus | BusyStatus
 
-  constructor(status: FailureStatus | BusyStatus) {
+  /** @param peer who refused, for people to read */
+  constructor(status: FailureStatus | BusyStatus, peer = 'the provider') {
     const wait = status.type === 'busy' ? `, ask again in ${status.retryAfterMs} ms` : ''
     const message = status.message === undefined ? '' : `: ${printable(status.message)}`
-    super(`the provider refused: ${status.type.replace('_', ' ')}${wait}${message}`)
+    super(`${peer} refused: ${status.type.replace('_', ' ')}${wait}${message}`)
     this.status = status
   }
 }

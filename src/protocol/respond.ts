@@ -5,20 +5,14 @@
  * whatever is asked for.
  */
 import { type EncodeOptions, encode } from '../bao/encoder.ts'
-import {
-  CorruptSourceError,
-  HashMismatchError,
-  MissingChunksError,
-  TruncatedEncodingError
-} from '../bao/errors.ts'
+import { CorruptSourceError, MissingChunksError } from '../bao/errors.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
-import { BlobDamagedError, BlobNotFoundError, SizeMismatchError } from '../store/errors.ts'
-import type { BlobReader, BlobStore } from '../store/index.ts'
+import { BlobDamagedError, BlobNotFoundError, StoreFullError } from '../store/errors.ts'
+import type { BlobFormat, BlobReader, BlobStore } from '../store/index.ts'
 import { concat } from './concat.ts'
 import {
   BadPushError,
-  BlobTooLargeError,
   BusyError,
   NotAHashSequenceError,
   NotAvailableError,
@@ -47,18 +41,31 @@ export interface RespondedBlob {
   readonly size: number
 }
 
+/** A push that has been received in full. */
+export interface ReceivedPush {
+  readonly hash: Hash
+  /** `hash_seq` when blobs came that the blob links to. */
+  readonly format: BlobFormat
+  /** Bytes of data that came in. */
+  readonly bytes: number
+  /** Blobs that came in, in full or in part. */
+  readonly blobs: number
+}
+
 export interface RespondOptions {
   readonly signal?: AbortSignal | undefined
   /** Whether the response begins with a status, as on `/libp2p-blobs/1.0.0`. Default: no, as on `/iroh-bytes/4`. */
   readonly hasStatus?: boolean | undefined
-  /** Whether pushes are taken. Default: no. */
-  readonly acceptPush?: boolean | undefined
+  /** Whether pushes are taken, or who decides it. Default: no. */
+  readonly acceptPush?: boolean | (() => boolean | Promise<boolean>) | undefined
   /** Most bytes that a pushed blob may claim to have. Default 2^53 - 1. */
   readonly maxBlobBytes?: number | undefined
   /** Decides whether a request is answered, before the store is looked at. Default: every request is. */
   readonly authorize?: ((request: Request) => boolean | Promise<boolean>) | undefined
   /** Told of the request, once it has been read. May throw a BusyError to turn it away. */
   readonly onRequest?: ((request: Request) => void) | undefined
+  /** Told of a push when all of it is stored, and waited for before the pusher is told: what it throws, the pusher sees as a failure. */
+  readonly onPushed?: ((pushed: ReceivedPush) => void | Promise<void>) | undefined
   /** Told of each blob when its first byte is about to be sent. */
   readonly onBlob?: ((blob: RespondedBlob) => void) | undefined
   /** Told why a response ended early, or with a status that is not ok. */
@@ -130,6 +137,10 @@ function statusOf(error: unknown): Status {
   if (isDamage(error)) return { type: 'busy', retryAfterMs: DAMAGE_RETRY_MS }
   if (error instanceof BusyError) return { type: 'busy', retryAfterMs: error.retryAfterMs }
   if (error instanceof PermissionDeniedError) return { type: 'permission_denied', message: error.message }
+  // Only a push can meet it. Its own message tells of paths, which are no stranger's business.
+  if (error instanceof StoreFullError) {
+    return { type: 'permission_denied', message: 'the store of this node is full' }
+  }
   if (
     error instanceof MalformedRequestError ||
     error instanceof NotAHashSequenceError ||
@@ -163,15 +174,15 @@ async function* answerRequest(
   store: BlobStore,
   options: RespondOptions
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  if (request.type === 'push' && !options.acceptPush) {
-    throw new PermissionDeniedError('this node takes no pushes')
+  if (request.type === 'push' && !(await acceptsPush(options))) {
+    throw new PermissionDeniedError('this node takes no pushes from this peer')
   }
   if (options.authorize !== undefined && !(await options.authorize(request))) {
     throw new PermissionDeniedError('this node does not answer this request')
   }
   switch (request.type) {
     case 'get':
-      return yield* gather(answerGet(request, store, options))
+      return yield* encodeResponse(request, store, options)
     case 'get_many':
       return yield* gather(answerGetMany(request, store, options))
     case 'observe':
@@ -179,6 +190,10 @@ async function* answerRequest(
     case 'push':
       return takePush(request, pieces, rest, store, options)
   }
+}
+
+async function acceptsPush({ acceptPush = false }: RespondOptions): Promise<boolean> {
+  return typeof acceptPush === 'function' ? await acceptPush() : acceptPush
 }
 
 async function* iterate(
@@ -198,8 +213,22 @@ async function collectRequest(pieces: AsyncGenerator<Uint8Array>): Promise<Colle
   }
 }
 
+/**
+ * The bytes that a Get is answered with, which are also those of a Push behind its request.
+ *
+ * @throws NotAvailableError, MissingChunksError when the store lacks something that is wanted; NotAHashSequenceError,
+ *   CorruptSourceError, StoreError
+ */
+export function encodeResponse(
+  request: Pick<GetRequest, 'hash' | 'ranges'>,
+  store: BlobStore,
+  options: Pick<RespondOptions, 'signal' | 'encode' | 'onBlob' | 'onFailure'> = {}
+): AsyncGenerator<Uint8Array, void, undefined> {
+  return gather(answerGet(request, store, options))
+}
+
 async function* answerGet(
-  request: GetRequest,
+  request: Pick<GetRequest, 'hash' | 'ranges'>,
   store: BlobStore,
   options: RespondOptions
 ): AsyncGenerator<Uint8Array, void, undefined> {
@@ -288,25 +317,38 @@ async function takePush(
   pieces: AsyncGenerator<Uint8Array>,
   first: Uint8Array,
   store: BlobStore,
-  { signal, maxBlobBytes }: RespondOptions
+  { signal, maxBlobBytes, onPushed }: RespondOptions
 ): Promise<void> {
   const progress = receive(request, pieces, storeSink(store, { signal }), { first, maxBlobBytes })
+  let bytes = 0
+  let blobs = 0
   try {
-    for await (const _ of progress) signal?.throwIfAborted()
+    for await (const { isDone, received } of progress) {
+      signal?.throwIfAborted()
+      if (!isDone) continue
+      bytes += received
+      blobs++
+    }
   } catch (error) {
-    if (PUSHERS_FAULTS.some(fault => error instanceof fault)) throw new BadPushError(error as Error)
+    if (error instanceof Error && 'code' in error && PUSHERS_FAULTS.has(error.code)) {
+      throw new BadPushError(error)
+    }
     throw error
   }
+  if (blobs === 0) return
+  const format = request.ranges.isBlobOnly ? 'raw' : 'hash_seq'
+  await onPushed?.({ hash: request.hash, format, bytes, blobs })
 }
 
-const PUSHERS_FAULTS = [
-  HashMismatchError,
-  TruncatedEncodingError,
-  NotAvailableError,
-  BlobTooLargeError,
-  NotAHashSequenceError,
-  SizeMismatchError
-]
+/** What the pusher is told in words. By their codes: a store has limits, and a BlobTooLargeError, of its own. */
+const PUSHERS_FAULTS: ReadonlySet<unknown> = new Set([
+  'ERR_HASH_MISMATCH',
+  'ERR_TRUNCATED',
+  'ERR_NOT_AVAILABLE',
+  'ERR_BLOB_TOO_LARGE',
+  'ERR_NOT_A_HASH_SEQUENCE',
+  'ERR_SIZE_MISMATCH'
+])
 
 /** Puts small pieces together, so that ten thousand small blobs are not ten thousand messages. */
 async function* gather(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
