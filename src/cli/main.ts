@@ -17,6 +17,7 @@ import { initCommand } from './init.ts'
 import { OutputClosedError, type StopSignal, stopSignal } from './interrupted.ts'
 import { lsCommand } from './ls.ts'
 import { Output } from './output.ts'
+import { pushCommand } from './push.ts'
 import { receiveCommand } from './receive.ts'
 import { recoverCommand } from './recover.ts'
 import { rmCommand } from './rm.ts'
@@ -46,6 +47,7 @@ const COMMANDS = [
   serveCommand,
   addCommand,
   getCommand,
+  pushCommand,
   lsCommand,
   statusCommand,
   tagsCommand,

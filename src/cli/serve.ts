@@ -9,7 +9,8 @@ import { printTicket, startServing, untilStopped } from './serving.ts'
 
 const DESCRIPTION = `Serve the blobs of the home until Ctrl-C, and print a ticket for everything that has a tag.
 
-What other commands add meanwhile is served at once: "blobs add" prints its ticket then.`
+What other commands add meanwhile is served at once: "blobs add" prints its ticket then. Peers whose ids are listed in the
+configuration (authorize, below [push]) may push blobs into the store: each push is told, and kept by a tag "pushed/HASH".`
 
 /** Tickets that are printed for people. Scripts get all. */
 const MAX_PRINTED = 20
@@ -26,7 +27,7 @@ export function serveCommand({ program, run }: Cli): void {
         ['blobs serve', 'listen as the configuration says'],
         ['blobs serve --listen /ip4/0.0.0.0/tcp/4001', 'listen at a fixed port: tickets stay good'],
         ['blobs serve --verbose', 'tell of each request'],
-        ['blobs serve --json', 'events for scripts: listening, ticket']
+        ['blobs serve --json', 'events for scripts: listening, ticket, pushed']
       )
     )
     .action((_, command) => run(command, serve))

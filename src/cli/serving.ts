@@ -1,7 +1,7 @@
 /** What `serve` and `send` have in common: a node that tells where it is, and serves until it is told to stop. */
 
 import type { Hash } from '../hash.ts'
-import type { ServedRequest } from '../libp2p/index.ts'
+import type { PushedBlobs, ServedRequest } from '../libp2p/index.ts'
 import type { Config } from '../node/config.ts'
 import type { BlobsNode } from '../node/create-node.ts'
 import type { BlobFormat, BlobStore } from '../store/index.ts'
@@ -58,6 +58,7 @@ export async function startServing(context: Context, config: Config, store: Blob
     throw isListenFailure(error) ? new ListenError(config.listen, error) : error
   })
   node.blobs.addEventListener('request', ({ detail }) => output.detail(describe(detail)))
+  node.blobs.addEventListener('pushed', ({ detail }) => tellPushed(context, detail))
   const { peerId, addrs } = node
   output.result(
     { event: 'listening', peerId, addrs },
@@ -88,6 +89,13 @@ export async function untilStopped({ signal }: Context): Promise<void> {
     await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
   }
   if (signal.reason instanceof OutputClosedError) throw signal.reason
+}
+
+/** It changes what the store holds, so it is told without being asked for. */
+function tellPushed({ output }: Context, { peer, hash, format, bytes, blobs }: PushedBlobs): void {
+  output.result({ event: 'pushed', peer: peer.toString(), hash, format, bytes, blobs })
+  const what = format === 'raw' ? `${hash}` : `${hash} and ${plural(blobs, 'blob')} of it`
+  output.note(`${peer} has pushed ${what} (${formatBytes(bytes)})`)
 }
 
 function describe({ peer, request, bytes, ms, error }: ServedRequest): string {

@@ -1,14 +1,30 @@
-/** `blobs status`: what is held of some blobs. */
-
+/** `blobs status`: what is held of some blobs, here or at a peer. */
+import type { Multiaddr } from '@multiformats/multiaddr'
 import { bytesWithin } from '../bao/geometry.ts'
-import { parseWanted } from '../node/provider-list.ts'
+import type { Hash } from '../hash.ts'
+import { parsePeer, parseWanted } from '../node/provider-list.ts'
 import { tagsOf } from '../node/tags.ts'
+import { NotAvailableError } from '../protocol/errors.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
 import type { BlobInfo } from '../store/index.ts'
-import { type Cli, type Context, examples, openHome } from './context.ts'
+import { statusOf, wholeRange } from '../store/status.ts'
+import { startClient } from './client-node.ts'
+import { type Cli, type Context, examples, type OpenHome, openHome } from './context.ts'
 import { formatBytes, unwrapped } from './format.ts'
 
-const DESCRIPTION = `Tell what the home's store holds of a blob: its size, which chunks (of 1024 bytes) are there, and its tags.`
+const DESCRIPTION = `Tell what the home's store holds of a blob: its size, which chunks (of 1024 bytes) are there, and its tags.
+
+With --peer: what that peer says it holds now. It is asked once, and nothing is fetched.`
+
+/** The peer's software is older than this question, or another one. */
+export class NotToldError extends Error {
+  override readonly name = 'NotToldError'
+  readonly code = 'ERR_NOT_TOLD'
+
+  constructor(peer: string) {
+    super(`${peer} does not tell what it holds: it does not know the request for it (Observe)`)
+  }
+}
 
 /** A blob's status, for scripts. */
 export interface StatusFields {
@@ -20,6 +36,8 @@ export interface StatusFields {
   /** Bytes that are held. */
   readonly held: number
 }
+
+type Described = Pick<BlobInfo, 'hash' | 'status'>
 
 export function describeStatus({ hash, status }: Pick<BlobInfo, 'hash' | 'status'>): StatusFields {
   const { state, size } = status
@@ -33,43 +51,87 @@ export function describeStatus({ hash, status }: Pick<BlobInfo, 'hash' | 'status
   }
 }
 
+interface StatusFlags {
+  readonly peer?: string
+}
+
 export function statusCommand({ program, run }: Cli): void {
   program
     .command('status')
     .summary('tell what is held of a blob')
     .description(unwrapped(DESCRIPTION))
     .argument('<hash...>', 'hashes or tickets')
+    .option('--peer <multiaddr>', 'what this peer holds, not the home')
     .addHelpText(
       'after',
       examples(
         ['blobs status 5abb6c4e…', 'size, ranges of chunks, tags'],
+        ['blobs status 5abb6c4e… --peer /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo…', 'at another node'],
         ['blobs status --json 5abb6c4e…', 'events for scripts: status']
       )
     )
-    .action((hashes: string[], _, command) => run(command, context => status(context, hashes)))
+    .action((hashes: string[], flags: StatusFlags, command) =>
+      run(command, context => status(context, hashes, flags))
+    )
 }
 
-async function status(context: Context, texts: readonly string[]): Promise<undefined> {
-  const { output, signal } = context
+async function status(context: Context, texts: readonly string[], { peer }: StatusFlags): Promise<undefined> {
   const hashes = texts.map(text => parseWanted(text).hash)
+  const from = peer === undefined ? undefined : parsePeer(peer)
   await using opened = await openHome(context)
+  if (from === undefined) await tellHeldHere(context, opened, hashes)
+  else await tellHeldThere(context, opened, hashes, from)
+}
+
+async function tellHeldHere(
+  { output, signal }: Context,
+  { store }: OpenHome,
+  hashes: readonly Hash[]
+): Promise<void> {
   for (const hash of hashes) {
-    const found = await opened.store.status(hash, { signal })
+    const found = await store.status(hash, { signal })
     if (found.state === 'absent') throw new BlobNotFoundError(hash)
-    const fields = describeStatus({ hash, status: found })
-    const tags = (await tagsOf(opened.store, hash, { signal })).map(({ name }) => name)
-    const ranges = found.state === 'complete' ? 'all' : found.ranges.toString()
-    const proven = fields.isSizeProven ? '' : ', as somebody claims'
-    const held = found.state === 'complete' ? '' : `${formatBytes(fields.held)} in `
+    const tags = (await tagsOf(store, hash, { signal })).map(({ name }) => name)
+    const { fields, lines } = described({ hash, status: found })
     output.result(
-      { event: 'status', ...fields, ranges, tags },
-      [
-        `hash    ${hash}`,
-        `state   ${fields.state}`,
-        `size    ${fields.size} (${formatBytes(fields.size)}${proven})`,
-        `held    ${held}chunks ${ranges}`,
-        `tags    ${tags.join(', ') || 'none'}`
-      ].join('\n')
+      { event: 'status', ...fields, tags },
+      [...lines, `tags    ${tags.join(', ') || 'none'}`].join('\n')
     )
   }
+}
+
+async function tellHeldThere(
+  context: Context,
+  opened: OpenHome,
+  hashes: readonly Hash[],
+  from: Multiaddr
+): Promise<void> {
+  const { output, signal } = context
+  const peer = from.toString()
+  await using client = await startClient(context, opened)
+  for (const hash of hashes) {
+    const item = await client.node.blobs.observeOnce(hash, { from, signal })
+    if (item === undefined) throw new NotToldError(peer)
+    const { size, ranges } = item
+    const found = statusOf(size, ranges.intersect(wholeRange(size)))
+    if (found.state === 'absent') throw new NotAvailableError(hash, 0)
+    const { fields, lines } = described({ hash, status: found })
+    output.result({ event: 'status', ...fields, peer }, [...lines, `peer    ${peer}`].join('\n'))
+  }
+}
+
+/** What is the same wherever the blob is. */
+function described(info: Described): { fields: StatusFields & { ranges: string }; lines: string[] } {
+  const fields = describeStatus(info)
+  const { state, size } = fields
+  const ranges = info.status.state === 'complete' ? 'all' : info.status.ranges.toString()
+  const proven = fields.isSizeProven ? '' : ', as somebody claims'
+  const held = state === 'complete' ? '' : `${formatBytes(fields.held)} in `
+  const lines = [
+    `hash    ${info.hash}`,
+    `state   ${state}`,
+    `size    ${size} (${formatBytes(size)}${proven})`,
+    `held    ${held}chunks ${ranges}`
+  ]
+  return { fields: { ...fields, ranges }, lines }
 }

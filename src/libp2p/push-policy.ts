@@ -31,7 +31,7 @@ export function parsePeerId(text: string): PeerId {
     const [, id] = /\/p2p\/([^/]+)$/.exec(text) ?? []
     const hint =
       id === undefined
-        ? 'one looks like 12D3KooW…, with 52 characters; "blobs init" and "blobs serve" tell that of a node'
+        ? 'one looks like 12D3KooW…, with 52 characters'
         : `it is the last part of this address: "${id}"`
     throw new InvalidPeerIdError(`"${text}" is no peer id; ${hint}`, { cause })
   }

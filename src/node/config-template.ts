@@ -38,7 +38,7 @@ type Values = Readonly<Record<string, unknown>>
  *   and reading the file gives all defaults
  */
 export function configTemplate(store?: StoreInput): string {
-  const { blobStore: _, gc, limits, ...top } = parseConfig({}, 'defaults')
+  const { blobStore: _, gc, push, limits, ...top } = parseConfig({}, 'defaults')
   return [
     HEAD,
     section(CONFIG_SHAPES[''], top),
@@ -46,6 +46,8 @@ export function configTemplate(store?: StoreInput): string {
     ...STORE_TYPES.map(type => storeSection(type, store)),
     '\n# [gc]',
     section(CONFIG_SHAPES.gc, gc),
+    '\n# [push]',
+    section(CONFIG_SHAPES.push, push),
     '\n# [limits]',
     section(CONFIG_SHAPES.limits, limits),
     ''

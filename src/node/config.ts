@@ -5,6 +5,7 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import { z } from 'zod'
 import { type BlobsLimits, DEFAULT_LIMITS } from '../libp2p/limits.ts'
+import { InvalidPeerIdError, parsePeerId } from '../libp2p/push-policy.ts'
 import { MAX_TICKET_ADDRS } from '../protocol/constants.ts'
 import { nearest } from './nearest.ts'
 import { SPELLINGS, type Spelling } from './spelling.ts'
@@ -35,7 +36,7 @@ const LIMIT_DESCRIPTIONS: Readonly<Record<keyof BlobsLimits, string>> = {
   idleTimeoutMs: 'Longest time during which the peer takes, or sends, no byte, in ms.',
   streamTimeoutMs: 'Longest time that one request may take in all, in ms.',
   dialTimeoutMs: 'How long to wait for a connection to a provider, in ms.',
-  maxBlobBytes: 'Most bytes that a blob may claim to have, when it is fetched.'
+  maxBlobBytes: 'Most bytes that a blob may claim to have, when it is fetched or pushed.'
 }
 
 const listenAddr = z.string().superRefine((text, context) => {
@@ -45,6 +46,11 @@ const listenAddr = z.string().superRefine((text, context) => {
 
 const announceAddr = z.string().superRefine((text, context) => {
   if (namesOf(text) === undefined) context.addIssue({ code: 'custom', message: `"${text}" is no multiaddr` })
+})
+
+const peerId = z.string().superRefine((text, context) => {
+  const reason = whyNoPeerId(text)
+  if (reason !== undefined) context.addIssue({ code: 'custom', message: reason })
 })
 
 const limit = (key: keyof BlobsLimits) =>
@@ -82,6 +88,15 @@ const gc = z.strictObject({
     .describe('Partial blobs that no tag holds are deleted when nothing has come in for so many days.')
 })
 
+const push = z.strictObject({
+  authorize: z
+    .array(peerId)
+    .default(() => [])
+    .describe(
+      'Peer ids of those who may push blobs into the store, as in ["12D3KooW…"]: "blobs init" and "blobs serve" tell a node its own.'
+    )
+})
+
 const fields = z.strictObject({
   listen: z
     .array(listenAddr)
@@ -105,6 +120,7 @@ const fields = z.strictObject({
     .describe('What the commands tell: "quiet" only errors, "verbose" each request that is answered too.'),
   blobStore: storeSchema.prefault({}),
   gc: gc.prefault({}).describe('Deleting what nothing needs any more.'),
+  push: push.prefault({}).describe('What peers may put into the store.'),
   limits: limits.prefault({}).describe('What peers may take of this node.')
 })
 
@@ -117,7 +133,12 @@ export type Config = z.output<typeof fields>
 export type ConfigInput = z.input<typeof fields>
 
 /** Keys of the configuration by path, but for those of the store: they depend on its type. */
-export const CONFIG_SHAPES = { '': fields.shape, gc: gc.shape, limits: limits.shape } as const
+export const CONFIG_SHAPES = {
+  '': fields.shape,
+  gc: gc.shape,
+  push: push.shape,
+  limits: limits.shape
+} as const
 
 /**
  * Checks a configuration and fills in the defaults.
@@ -165,6 +186,7 @@ function sectionOf(key: string, spelling: Spelling): string | undefined {
   const has = (shape: object): boolean => Object.keys(shape).some(name => SPELLINGS[spelling](name) === key)
   if (Object.values(STORE_SHAPES).some(has)) return SPELLINGS[spelling]('blobStore')
   if (has(gc.shape)) return 'gc'
+  if (has(push.shape)) return 'push'
   return has(limits.shape) ? 'limits' : undefined
 }
 
@@ -193,6 +215,16 @@ function whyNoListenAddr(text: string): string | undefined {
   const isTcp = names.length === 2 && /^(ip4|ip6|dns|dns4|dns6)$/.test(names[0]!) && names[1] === 'tcp'
   if (!isTcp) return `"${text}" cannot be listened at: this node speaks TCP, as in /ip4/0.0.0.0/tcp/4001`
   return undefined
+}
+
+function whyNoPeerId(text: string): string | undefined {
+  try {
+    parsePeerId(text)
+    return undefined
+  } catch (error) {
+    if (error instanceof InvalidPeerIdError) return error.message
+    throw error
+  }
 }
 
 function namesOf(text: string): string[] | undefined {

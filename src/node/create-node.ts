@@ -19,6 +19,7 @@ import { scheduleGarbageCollection } from './gc/schedule.ts'
 import { createHome, homePath } from './home.ts'
 import { type IdentityOptions, loadOrCreateIdentity } from './identity.ts'
 import { openStore } from './open-store.ts'
+import { tagPushed } from './tag-pushed.ts'
 import { ticketOf } from './ticket-of.ts'
 
 /** How long stopping waits for peers in ms. What has not ended by then is cut off. */
@@ -112,7 +113,7 @@ function collecting(
 }
 
 async function startLibp2p(
-  { listen, announce, limits }: Config,
+  { listen, announce, limits, push }: Config,
   privateKey: PrivateKey,
   store: BlobStore
 ): Promise<Libp2p<{ blobs: Blobs }>> {
@@ -131,7 +132,15 @@ async function startLibp2p(
     // On a slow link a ping waits behind megabytes of blobs that are on their way: it would end just the connections that are
     // in use. Streams have idle timeouts of their own.
     connectionMonitor: { abortConnectionOnPingFailure: false },
-    services: { identify: identify(), blobs: blobs({ store, limits }) }
+    services: {
+      identify: identify(),
+      blobs: blobs({
+        store,
+        limits,
+        acceptPush: push.authorize,
+        onPushed: pushed => tagPushed(store, pushed)
+      })
+    }
   })
 }
 

@@ -70,7 +70,8 @@ function whyNotDialled({ nodeId, addresses, relayUrl }: IrohTicket): string {
   return `this is a ticket of iroh, whose node ${nodeId.slice(0, 10)}…${where} is reached by iroh's own QUIC, which libp2p cannot dial`
 }
 
-function parsePeer(text: string): Multiaddr {
+/** The address of a peer, which should end in `/p2p/` and its id. @throws InvalidPeerError */
+export function parsePeer(text: string): Multiaddr {
   let addr: Multiaddr
   try {
     addr = multiaddr(text)

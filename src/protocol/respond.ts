@@ -139,7 +139,7 @@ function statusOf(error: unknown): Status {
   if (error instanceof PermissionDeniedError) return { type: 'permission_denied', message: error.message }
   // Only a push can meet it. Its own message tells of paths, which are no stranger's business.
   if (error instanceof StoreFullError) {
-    return { type: 'permission_denied', message: 'the store of this node is full' }
+    return { type: 'bad_request', message: 'the push cannot be stored: the store of this node is full' }
   }
   if (
     error instanceof MalformedRequestError ||

@@ -35,7 +35,7 @@ async function start(store = new MemoryStore()): Promise<Libp2p<{ blobs: Blobs }
 it.each(['memory', 'legacy-fs', 'object: memory'] as const)(
   'a slow transfer is told of while it goes on (%s)',
   async name => {
-    const data = randomData(6 * MIB, 12)
+    const data = randomData(12 * MIB, 12)
     const { hash } = hashBytes(data)
     const source = new MemoryStore()
     await source.addBytes(data)

@@ -318,7 +318,7 @@ describe('a peer without room', () => {
       })
     )
     expect(failure).toBeInstanceOf(RefusedError)
-    expect(failure.message).toMatch(/permission denied: the store of this node is full$/)
+    expect(failure.message).toMatch(/bad request: the push cannot be stored: the store of this node is full$/)
     expect(most).toBeLessThan(32 * MIB)
     expect((await taker.store.status(hash)).state).toBe('partial')
   })

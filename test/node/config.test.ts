@@ -45,6 +45,8 @@ function uncommented(template: string, type: StoreType): string {
     .replace(/^# (?=\[|[a-z_]+ = )/gm, '')
 }
 
+const PEER_ID = '12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'
+
 /** The beginning of a section to which only what is wrong is to be added. */
 const S3 = '[blob_store]\ntype = "s3"\nendpoint = "http://localhost:9000"\nbucket = "blobs"\n'
 
@@ -59,6 +61,7 @@ describe('the configuration', () => {
     expect(await loadConfig(folder.path)).toEqual(DEFAULTS)
     expect(DEFAULTS.listen).toEqual(['/ip4/0.0.0.0/tcp/0'])
     expect(DEFAULTS.blobStore).toEqual({ type: 'legacy', path: 'blobs', sync: 'full' })
+    expect(DEFAULTS.push).toEqual({ authorize: [] })
     expect(DEFAULTS.limits).toEqual(DEFAULT_LIMITS)
   })
 
@@ -78,6 +81,7 @@ describe('the configuration', () => {
     .tuple(fc.constantFrom('/ip4/127.0.0.1', '/ip6/::1', '/ip4/0.0.0.0'), port)
     .map(([host, number]) => `${host}/tcp/${number}`)
   const text = fc.string({ minLength: 1 })
+  const peerIds = fc.constantFrom(PEER_ID, 'QmYyQSo1c1Ym7orWxLYvCrM2EmxFTANf8wXmmE7DWjhx5N')
   const key = fc.stringMatching(/^[\x21-\x7e]{1,40}$/)
   const folderKeys = { path: text, sync: fc.constantFrom('full' as const, 'none' as const) }
   const databaseKeys = { dbPath: text, maxBlobSize: fc.integer({ min: 1 }) }
@@ -111,6 +115,7 @@ describe('the configuration', () => {
       identity: fc.string({ minLength: 1, unit: 'binary' }).filter(text => text.isWellFormed()),
       logLevel: fc.constantFrom('quiet' as const, 'normal' as const, 'verbose' as const),
       blobStore: stores,
+      push: fc.record({ authorize: fc.array(peerIds, { maxLength: 3 }) }, { requiredKeys: [] }),
       limits: fc.record(limitValues, { requiredKeys: [] })
     },
     { requiredKeys: [] }
@@ -135,7 +140,7 @@ describe('the configuration', () => {
       const keys = text.match(/^[a-z_]+(?= = )/gm)
       const storeKeys = Object.keys(STORE_SHAPES[type])
       expect(keys).toHaveLength(
-        4 + storeKeys.length + Object.keys(DEFAULTS.gc).length + Object.keys(DEFAULT_LIMITS).length
+        5 + storeKeys.length + Object.keys(DEFAULTS.gc).length + Object.keys(DEFAULT_LIMITS).length
       )
     }
     // What has no default is there as an example.
@@ -254,6 +259,17 @@ describe('a wrong configuration', () => {
     ['listen = ["0.0.0.0:4001"]', '"0.0.0.0:4001" is no multiaddr'],
     ['listen = ["/ip4/0.0.0.0/udp/4001/quic-v1"]', 'this node speaks TCP'],
     ['announce = ["example.org"]', '"example.org" is no multiaddr'],
+    [
+      '[push]\nauthorize = ["12D3KooW"]',
+      '"push.authorize.0": "12D3KooW" is no peer id; one looks like 12D3KooW…, with 52 characters'
+    ],
+    [
+      `[push]\nauthorize = ["${PEER_ID}", "/ip4/192.0.2.1/tcp/4001/p2p/${PEER_ID}"]`,
+      `"push.authorize.1": "/ip4/192.0.2.1/tcp/4001/p2p/${PEER_ID}" is no peer id; it is the last part of this address: "${PEER_ID}"`
+    ],
+    [`[push]\nauthorize = "${PEER_ID}"`, '"push.authorize": expected array, received string'],
+    ['[push]\nauthorise = []', 'unknown key "authorise" in "push"; did you mean "authorize"?'],
+    ['authorize = []', 'key "authorize" belongs below [push]'],
     ['identity = ""', '"identity": '],
     ['log_level = "loud"', '"log_level": '],
     ['[blob_store]\ntype = "lecagy"', '"blob_store.type": there is no type "lecagy"; did you mean "legacy"?'],
@@ -361,7 +377,7 @@ describe('a wrong configuration', () => {
   })
 
   it('never passes for one of the defaults: any unknown key is refused', () => {
-    const known = ['listen', 'announce', 'identity', 'log_level', 'blob_store', 'limits']
+    const known = ['listen', 'announce', 'identity', 'log_level', 'blob_store', 'push', 'limits']
     const keys = fc.stringMatching(/^[a-z_]{1,12}$/).filter(key => !known.includes(key))
     fc.assert(
       fc.property(keys, key => {

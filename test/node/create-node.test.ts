@@ -2,11 +2,13 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { Address } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, it } from 'vitest'
+import { ChunkRanges } from '../../src/bao/index.ts'
 import { loopbackFirst } from '../../src/node/address-order.ts'
 import { InvalidConfigError } from '../../src/node/config.ts'
 import { createNode, STOP_TIMEOUT_MS } from '../../src/node/create-node.ts'
 import { importPath } from '../../src/node/import-path.ts'
 import { announceServing, findServing } from '../../src/node/running.ts'
+import { pushedTagName } from '../../src/node/tag-pushed.ts'
 import { decodeTicket } from '../../src/protocol/ticket.ts'
 import { StoreClosedError } from '../../src/store/errors.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
@@ -174,5 +176,64 @@ describe('what is added while a node serves', () => {
     } finally {
       await Promise.all([getter.stop(), provider.stop()])
     }
+  })
+})
+
+describe('a node that peers may push to', () => {
+  it('keeps what they push by tags of its own, unless it has one already, and takes nothing from others', async () => {
+    const pusher = await createNode({ store: new MemoryStore(), listen: [] })
+    const stranger = await createNode({ store: new MemoryStore(), listen: [] })
+    const taker = await localNode({ store: new MemoryStore(), push: { authorize: [pusher.peerId] } })
+    const to = taker.addrs.map(addr => multiaddr(addr))
+    const tags = async () =>
+      (await Array.fromAsync(taker.store.tags.list())).map(
+        ({ name, hash, format }) => `${name} ${hash} ${format}`
+      )
+    try {
+      const { hash: child } = await pusher.store.addBytes(randomData(200_000))
+      const { hash: known } = await pusher.store.addBytes(randomData(100))
+      const { hash: sequence } = await pusher.store.addBytes(
+        Buffer.concat([child.bytes, known.bytes, child.bytes])
+      )
+      await pusher.blobs.push(child, { to })
+      expect(await tags()).toEqual([`pushed/${child} ${child} raw`])
+
+      await taker.store.tags.delete(pushedTagName(child))
+      await taker.store.tags.set('mine', { hash: known, format: 'raw' })
+      await pusher.blobs.push(known, { to })
+      expect(await tags()).toEqual([`mine ${known} raw`])
+
+      // The blob alone is tagged, then what it links to as well.
+      await pusher.blobs.push(sequence, { to })
+      expect(await tags()).toEqual([`mine ${known} raw`, `pushed/${sequence} ${sequence} raw`])
+      await pusher.blobs.push(sequence, { to, format: 'hash_seq' })
+      const both = [`mine ${known} raw`, `pushed/${sequence} ${sequence} hash_seq`]
+      expect(await tags()).toEqual(both)
+      await pusher.blobs.push(sequence, { to })
+      expect(await tags()).toEqual(both)
+
+      // A part is taken, but not tagged.
+      const { hash: large } = await pusher.store.addBytes(randomData(300_000, 8))
+      await pusher.blobs.push(large, { to, ranges: ChunkRanges.range(0, 16) })
+      expect((await taker.store.status(large)).state).toBe('partial')
+      expect(await tags()).toEqual(both)
+
+      const { hash } = await stranger.store.addBytes(randomData(200, 9))
+      await expect(stranger.blobs.push(hash, { to })).rejects.toThrow(
+        'permission denied: this node takes no pushes from this peer'
+      )
+      expect((await taker.store.status(hash)).state).toBe('absent')
+      await expect(taker.blobs.push(sequence, { to: stranger.libp2p.peerId })).rejects.toThrow(
+        'permission denied'
+      )
+    } finally {
+      await Promise.all([pusher, stranger, taker].map(node => node.stop()))
+    }
+  })
+
+  it('is refused at its start when an id is none', async () => {
+    await expect(localNode({ store: new MemoryStore(), push: { authorize: ['me'] } })).rejects.toThrow(
+      'options: "push.authorize.0": "me" is no peer id'
+    )
   })
 })
