@@ -5,6 +5,7 @@ import { roundToGroups } from '../bao/geometry.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { NotAvailableError, RefusedError } from '../protocol/errors.ts'
+import { countPieces, withFewGaps } from '../protocol/few-gaps.ts'
 import { Links } from '../protocol/links.ts'
 import { bytesWithin, missingRanges } from '../protocol/missing.ts'
 import type { ObserveItem } from '../protocol/observe-item.ts'
@@ -189,7 +190,9 @@ export class Push {
   async #lacking(blob: Local): Promise<ChunkRanges> {
     const { index, hash, size, wanted } = blob
     const item = index > 0 && size < LOOK_FROM_BYTES ? undefined : await this.#look(hash)
-    const lacking = withFewGaps(missingRanges(remoteStatus(item, size), wanted).ranges).intersect(wanted)
+    const lacking = withFewGaps(missingRanges(remoteStatus(item, size), wanted).ranges, MAX_GAPS).intersect(
+      wanted
+    )
     this.#had += bytesWithin(wanted, size) - bytesWithin(lacking, size)
     this.#report()
     return lacking
@@ -301,17 +304,6 @@ class Batch {
     })
     return RangesSeq.fromEntries(entries)
   }
-}
-
-function countPieces({ boundaries }: ChunkRanges): number {
-  return Math.ceil(boundaries.length / 2)
-}
-
-/** A peer decides how many pieces it says it has: what has too many gaps is taken as missing from there on. */
-function withFewGaps(ranges: ChunkRanges): ChunkRanges {
-  if (countPieces(ranges) <= MAX_GAPS) return ranges
-  const last = ranges.boundaries[2 * (MAX_GAPS - 1)]!
-  return ranges.first(MAX_GAPS - 1).union(ChunkRanges.range(last))
 }
 
 /** What a peer says it has; nothing where it believes in another size, which it has not proven then. */

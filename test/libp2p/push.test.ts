@@ -19,9 +19,11 @@ import { streamWriter, writeAll } from '../../src/libp2p/stream-writer.ts'
 import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../../src/protocol/constants.ts'
 import { RefusedError } from '../../src/protocol/errors.ts'
 import { HashSequence } from '../../src/protocol/hash-sequence.ts'
+import { encodeObserveItem } from '../../src/protocol/observe-item.ts'
 import { RangesSeq } from '../../src/protocol/ranges-seq.ts'
 import { encodeRequest } from '../../src/protocol/request.ts'
 import { encodeResponse, respond } from '../../src/protocol/respond.ts'
+import { encodeStatus } from '../../src/protocol/status.ts'
 import { BlobNotFoundError } from '../../src/store/errors.ts'
 import type { BlobStore } from '../../src/store/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
@@ -351,6 +353,39 @@ describe('a peer of another kind', () => {
     await taker.store.addBytes(data)
     const result = await pusher.services.blobs.push(hash, { to: taker.getMultiaddrs() })
     expect(result).toMatchObject({ sent: data.length, had: 0, isConfirmed: true })
+  })
+
+  it('that believes in another size gets everything, whatever it says it has', async () => {
+    const { pusher, taker } = await pair()
+    const { hash } = await pusher.store.addBytes(randomData(500_000))
+    await taker.unhandle(BLOBS_PROTOCOL)
+    await taker.handle(BLOBS_PROTOCOL, async stream => {
+      const pieces = await Array.fromAsync(streamReader(stream))
+      const item = encodeObserveItem({ size: 600_000, ranges: ChunkRanges.all })
+      const isObserve = pieces[0]![0] === 1
+      const response = isObserve
+        ? [encodeStatus({ type: 'ok' }), item]
+        : respond(pieces, taker.store, { hasStatus: true, acceptPush: true })
+      await writeAll(stream, response)
+    })
+    const result = await pusher.services.blobs.push(hash, { to: taker.getMultiaddrs() })
+    expect(result).toMatchObject({ sent: 500_000, had: 0 })
+    expect((await taker.store.status(hash)).state).toBe('complete')
+  })
+
+  it('that is stopped, and so closes its side as if all were well, has not confirmed anything', async () => {
+    const { pusher, taker } = await pair()
+    const { hash } = await pusher.store.addBytes(randomData(500_000))
+    await taker.unhandle(BLOBS_PROTOCOL)
+    await taker.handle(BLOBS_PROTOCOL, async stream => {
+      const [first] = await Array.fromAsync(streamReader(stream))
+      const isObserve = first![0] === 1
+      await writeAll(stream, isObserve ? [encodeStatus({ type: 'permission_denied' })] : [])
+    })
+    await expect(pusher.services.blobs.push(hash, { to: taker.getMultiaddrs() })).rejects.toMatchObject({
+      code: 'ERR_STREAM_RESET',
+      reason: 'connection-lost'
+    })
   })
 
   it('that speaks the plain protocol cannot answer, so it is looked at', async () => {
