@@ -283,6 +283,20 @@ describe('a peer that takes no pushes', () => {
     await until(() => pusher.getConnections().every(({ streams }) => streams.length === 0))
   })
 
+  it('and just stops reading, without closing anything, is heard all the same', async () => {
+    const { pusher, taker } = await pair({ authorize: ({ request }) => request.type !== 'observe' })
+    const { hash } = await pusher.store.addBytes(randomData(64 * MIB, 7))
+    await taker.unhandle(BLOBS_PROTOCOL)
+    await taker.handle(BLOBS_PROTOCOL, async stream => {
+      await streamReader(stream).next()
+      stream.pause()
+      await streamWriter(stream).write(encodeStatus({ type: 'permission_denied', message: 'not now' }))
+    })
+    await expect(pusher.services.blobs.push(hash, { to: taker.getMultiaddrs() })).rejects.toThrow(
+      'permission denied: not now'
+    )
+  })
+
   it('takes them from those in its list, however their ids are spelt', async () => {
     const pusher = await start()
     const { hash } = await pusher.store.addBytes(randomData(1000))
