@@ -1,13 +1,13 @@
 /**
  * Pushes a blob, or a hash sequence with its children, to a peer: looks what the peer has, and sends just what it lacks.
  */
-import { roundToGroups } from '../bao/geometry.ts'
+import { bytesWithin, roundToGroups } from '../bao/geometry.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { NotAvailableError, RefusedError } from '../protocol/errors.ts'
 import { countPieces, withFewGaps } from '../protocol/few-gaps.ts'
 import { Links } from '../protocol/links.ts'
-import { bytesWithin, missingRanges } from '../protocol/missing.ts'
+import { missingRanges } from '../protocol/missing.ts'
 import type { ObserveItem } from '../protocol/observe-item.ts'
 import { RangesSeq } from '../protocol/ranges-seq.ts'
 import type { PushRequest } from '../protocol/request.ts'
@@ -113,6 +113,8 @@ export class Push {
 
   async run(): Promise<PushResult> {
     const { hash, format } = this.#job
+    await using lease = await this.#store.lease(this.#job)
+    await lease.protect({ hash, format })
     const root = await this.#local(0, hash, format === 'raw' ? this.#job.ranges : ChunkRanges.all)
     await using links = format === 'raw' ? undefined : await Links.open(this.#store, hash, this.#job)
     // All of it before a byte is sent: what is missing here is better known now than after an hour.

@@ -20,7 +20,7 @@ import {
 } from './errors.ts'
 import { Links } from './links.ts'
 import { observeItems } from './observe.ts'
-import { receive } from './receive.ts'
+import { type ReceiveSink, receive } from './receive.ts'
 import {
   type GetManyRequest,
   type GetRequest,
@@ -319,7 +319,21 @@ async function takePush(
   store: BlobStore,
   { signal, maxBlobBytes, onPushed }: RespondOptions
 ): Promise<void> {
-  const progress = receive(request, pieces, storeSink(store, { signal }), { first, maxBlobBytes })
+  const { hash } = request
+  const format = request.ranges.isBlobOnly ? 'raw' : 'hash_seq'
+  // Nothing of it is taken for garbage before `onPushed` has been able to keep it.
+  await using lease = await store.lease({ signal })
+  await lease.protect({ hash, format: 'raw' })
+  const toStore = storeSink(store, { signal })
+  const sink: ReceiveSink = {
+    open: toStore.open,
+    links: async root => {
+      // The root is whole now, and so tells what belongs to it.
+      await lease.protect({ hash: root, format: 'hash_seq' })
+      return await toStore.links(root)
+    }
+  }
+  const progress = receive(request, pieces, sink, { first, maxBlobBytes })
   let bytes = 0
   let blobs = 0
   try {
@@ -336,8 +350,7 @@ async function takePush(
     throw error
   }
   if (blobs === 0) return
-  const format = request.ranges.isBlobOnly ? 'raw' : 'hash_seq'
-  await onPushed?.({ hash: request.hash, format, bytes, blobs })
+  await onPushed?.({ hash, format, bytes, blobs })
 }
 
 /** What the pusher is told in words. By their codes: a store has limits, and a BlobTooLargeError, of its own. */

@@ -1,12 +1,12 @@
 /** Watching a blob arrive at another node. */
 import type { Libp2p } from '@libp2p/interface'
 import { afterAll, afterEach, expect, it } from 'vitest'
+import { bytesWithin } from '../../src/bao/geometry.ts'
 import { ChunkRanges, hashBytes } from '../../src/bao/index.ts'
 import { type Blobs, blobs } from '../../src/libp2p/index.ts'
 import { streamReader } from '../../src/libp2p/stream-reader.ts'
 import { streamWriter } from '../../src/libp2p/stream-writer.ts'
 import { BLOBS_PROTOCOL } from '../../src/protocol/constants.ts'
-import { bytesWithin } from '../../src/protocol/missing.ts'
 import { respond } from '../../src/protocol/respond.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { randomData } from '../helpers/data.ts'

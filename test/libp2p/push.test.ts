@@ -254,6 +254,28 @@ describe('a push', () => {
   })
 })
 
+it.each(['memory', 'legacy-fs', 'object: memory'] as const)(
+  'what is pushed is no garbage before it could be tagged (%s)',
+  async name => {
+    const store = await stores.make(name)
+    const roots: string[] = []
+    const { pusher, taker } = await pair({
+      store,
+      onPushed: async () => {
+        await using sweep = await store.sweep()
+        for await (const root of sweep.roots()) roots.push(`${root.hash} ${root.format}`)
+      }
+    })
+    const hash = await addSequence(pusher.store, [randomData(100_000), randomData(5)])
+    await pusher.services.blobs.push(hash, { to: taker.getMultiaddrs(), format: 'hash_seq' })
+    expect(roots).toContain(`${hash} hash_seq`)
+    roots.length = 0
+    await using after = await store.sweep()
+    for await (const root of after.roots()) roots.push(`${root.hash}`)
+    expect(roots).toEqual([])
+  }
+)
+
 describe('a peer that takes no pushes', () => {
   const someoneElse = '12D3KooWKnDdG3iXw9eTFijk3EWSunZcFi54Zka4wmtqtt6rPxc8'
 
