@@ -9,7 +9,7 @@ import { chunkCount, leftLeaves, selectChunks } from './geometry.ts'
 import type { ChunkRanges } from './ranges.ts'
 
 /** Levels of a tree over 2^43 chunks, and one pending sibling each. */
-const MAX_DEPTH = 64
+export const MAX_DEPTH = 64
 
 /** Value of {@link TreeWalker.node} for parents inside a chunk group, which no outboard holds. */
 export const INSIDE_GROUP = -1
