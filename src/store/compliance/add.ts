@@ -158,7 +158,7 @@ export function addTests({ describe, test, capabilities }: Suite): void {
     }
   })
 
-  if (capabilities.paths) addPathTests({ describe, test, capabilities })
+  if (capabilities.paths) addPathTests({ describe, test })
 
   describe('the empty blob', () => {
     test('is complete in a store that nobody has added anything to', async store => {
@@ -175,7 +175,7 @@ export function addTests({ describe, test, capabilities }: Suite): void {
   })
 }
 
-function addPathTests({ describe, test }: Suite): void {
+function addPathTests({ describe, test }: Pick<Suite, 'describe' | 'test'>): void {
   describe('addPath', () => {
     test('takes a copy', async store => {
       await using files = await scratch()

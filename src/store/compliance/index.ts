@@ -19,6 +19,7 @@ import type { BlobStore } from '../index.ts'
 import { abortTests } from './abort.ts'
 import { addTests } from './add.ts'
 import { closeTests } from './close.ts'
+import { damageTests } from './damage.ts'
 import { deleteTests } from './delete.ts'
 import { exportTests } from './export.ts'
 import { keepingTests } from './keeping.ts'
@@ -51,5 +52,6 @@ export function testStore<S extends BlobStore>(framework: TestFramework, store: 
     closeTests(suite)
     if (store.capabilities.paths) exportTests(suite)
     if (store.capabilities.persistent) persistenceTests(suite)
+    if (store.damage !== undefined) damageTests(suite)
   })
 }

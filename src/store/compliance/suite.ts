@@ -1,4 +1,5 @@
 /** What the parts of the compliance suite share. */
+import type { Hash } from '../../hash.ts'
 import type { BlobStore } from '../index.ts'
 
 /** The part of a test framework that is needed: vitest's, mocha's and node:test's functions all fit. */
@@ -23,6 +24,12 @@ export interface StoreUnderTest<S extends BlobStore = BlobStore> {
   readonly teardown: (store: S) => Promise<void>
   /** Opens what a store kept that has just been closed. Needed when `capabilities.persistent`. */
   readonly reopen?: ((store: S) => Promise<S>) | undefined
+  /**
+   * Makes a byte of a blob's data wrong, where it is stored, behind the store's back. Without it nothing is tested of damage.
+   *
+   * @param offset of the byte in the blob; a partial blob holds it
+   */
+  readonly damage?: ((store: S, hash: Hash, offset: number) => Promise<void>) | undefined
 }
 
 export interface Suite {
@@ -30,17 +37,24 @@ export interface Suite {
   /** A test with a new store. `reopen` closes the store and opens it again. */
   readonly test: (name: string, body: (store: BlobStore, reopen: Reopen) => Promise<void>) => unknown
   readonly capabilities: StoreCapabilities
+  /** As the store under test has it, for the store of a test. */
+  readonly damage: (store: BlobStore, hash: Hash, offset: number) => Promise<void>
 }
 
 export type Reopen = () => Promise<BlobStore>
 
 export function createSuite<S extends BlobStore>(
   { describe, it }: TestFramework,
-  { setup, teardown, reopen, capabilities }: StoreUnderTest<S>
+  { setup, teardown, reopen, damage, capabilities }: StoreUnderTest<S>
 ): Suite {
   return {
     describe,
     capabilities,
+    damage: async (store, hash, offset) => {
+      if (damage === undefined) throw new Error('`damage` is needed to test what a store makes of it')
+      // The tests of a suite know its stores only as what `setup` and `reopen` have made.
+      await damage(store as S, hash, offset)
+    },
     test: (name, body) =>
       it(name, async () => {
         let store = await setup()

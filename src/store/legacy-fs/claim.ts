@@ -147,3 +147,22 @@ export async function writeClaim(
   }
   if (isSynced) await dataSync.sync()
 }
+
+/**
+ * Takes back what the claim on disk says of two files, and is wrong.
+ *
+ * @returns what is still claimed; undefined when the claim is about other files, or gone
+ */
+export async function dropFromClaim(
+  context: FsContext,
+  hash: Hash,
+  identity: Identity,
+  wrong: ChunkRanges
+): Promise<ChunkRanges | undefined> {
+  const claim = await readClaim(context.layout, hash)
+  if (claim === undefined || !isSameIdentity(claim.identity, identity)) return undefined
+  const ranges = claim.ranges.subtract(wrong)
+  if (ranges.equals(claim.ranges)) return ranges
+  await writeClaim(context, hash, { ...claim, ranges }, context.isSynced)
+  return ranges
+}

@@ -58,24 +58,20 @@ export class Integrity {
   }
 
   /**
-   * To be told when what was read is wrong. If it was the outboard, it is computed anew; if it was the data, it is set aside,
-   * and the blob is absent from then on.
+   * Computes the outboard of a blob anew of which something was wrong when it was read.
+   *
+   * @returns false when it is the data that is wrong
    */
-  async reportDamage(hash: Hash): Promise<void> {
-    const { layout, notice } = this.#context
-    const found = await findComplete(layout, hash)
-    if (found === undefined) return
-    if (await this.ensure(hash, { ...found, hasOutboard: false })) {
-      notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
-      return
-    }
-    // Somebody may have put a good one in its place.
-    if ((await findComplete(layout, hash))?.version !== found.version) return
-    await explained(`cannot set aside ${layout.data(hash)}`, async () => {
-      await rename(layout.data(hash), layout.setAside(hash))
-      await rm(layout.outboard(hash), { force: true })
-    })
-    notice(`what there was of blob ${hash} is in ${layout.setAside(hash)}; add or fetch the blob again`)
+  async mend(hash: Hash, found: FoundComplete): Promise<boolean> {
+    if (!(await this.ensure(hash, { ...found, hasOutboard: false }))) return false
+    this.#context.notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
+    return true
+  }
+
+  /** To be told when what there was of a blob is there no longer. */
+  forget(hash: Hash): void {
+    this.#damaged.delete(hash.toString())
+    this.#checked.delete(hash.toString())
   }
 
   /** @throws BlobDamagedError when it has turned out before that the data is not what the hash says */

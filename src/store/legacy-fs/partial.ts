@@ -14,7 +14,15 @@ import { BlobDeletedError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
 import { keepGroups } from '../kept-groups.ts'
 import { writeAll } from '../write-all.ts'
-import { type Claim, type Identity, isAbout, type Lengths, readClaim, writeClaim } from './claim.ts'
+import {
+  type Claim,
+  dropFromClaim,
+  type Identity,
+  isAbout,
+  type Lengths,
+  readClaim,
+  writeClaim
+} from './claim.ts'
 import type { FsContext } from './context.ts'
 import { findComplete } from './found.ts'
 import type { OpenedPartial, PartialFiles } from './partial-files.ts'
@@ -128,6 +136,23 @@ export class PartialBlob {
     await this.settle()
     if (this.#failure !== undefined) throw this.#failure
     await this.#save(isClaimSynced)
+  }
+
+  /** Takes back what was held, and has turned out to be wrong. Writers may bring it again. */
+  async drop(wrong: ChunkRanges): Promise<void> {
+    await this.settle()
+    this.#held = this.#held.subtract(wrong)
+    this.#saved = this.#saved.subtract(wrong)
+    // In the place of a save, so that none is under way meanwhile.
+    const dropping = dropFromClaim(this.#context, this.hash, this.identity, wrong).finally(() => {
+      this.#saving = undefined
+      if (this.#unsavedBytes > 0) this.#saveSoon()
+    })
+    this.#saving = dropping.then(
+      () => undefined,
+      () => undefined
+    )
+    await dropping
   }
 
   /** Ends saving in the background, and gives up the files. */

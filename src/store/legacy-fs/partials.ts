@@ -1,15 +1,17 @@
 /** The blobs that are arriving in this process. All that makes, completes or removes files does it under the blob's mutex. */
 
-import { rm } from 'node:fs/promises'
-import { isWhole } from '../../bao/geometry.ts'
+import { rm, truncate } from 'node:fs/promises'
+import { groupCount, isWhole } from '../../bao/geometry.ts'
+import type { ChunkRanges } from '../../bao/ranges.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobDeletedError, SizeMismatchError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
 import { fileStats } from '../stats.ts'
 import { provesSize } from '../status.ts'
+import { type Claim, dropFromClaim, type Identity, isSameIdentity, writeClaim } from './claim.ts'
 import { completePartial, placeIngested } from './complete.ts'
 import type { FsContext } from './context.ts'
-import { type Found, type FoundComplete, find, findComplete, findPartial } from './found.ts'
+import { type Found, type FoundComplete, find, findComplete, findPartial, findPartialFiles } from './found.ts'
 import { type Held, heldOf } from './held.ts'
 import type { Ingest } from './ingest.ts'
 import type { Integrity } from './integrity.ts'
@@ -60,7 +62,7 @@ export class Partials {
       }
       if (live === undefined) {
         if (found.state === 'partial' && found.claim.size !== size)
-          await removePartial(this.#context.layout, hash)
+          await this.#changeSize(hash, found.claim, size)
         live = new PartialBlob(this.#context, hash, size, await openOrMake(this.#context, hash, size), () =>
           this.#onChange(hash)
         )
@@ -119,6 +121,8 @@ export class Partials {
       else live?.fail(new BlobDeletedError(hash))
       await live?.settle()
       await placeIngested(this.#context, hash, files)
+      // What an interrupted attempt to make a damaged one partial has left.
+      if (found !== undefined) await removePartial(this.#context.layout, hash)
       this.#onChange(hash)
     })
   }
@@ -160,6 +164,28 @@ export class Partials {
     return wasHeld
   }
 
+  /**
+   * Takes back what is held of a partial blob, and has turned out to be wrong.
+   *
+   * @param identity the files that it was found in
+   * @returns false when these are a partial blob's no longer
+   */
+  async drop(hash: Hash, identity: Identity, wrong: ChunkRanges): Promise<boolean> {
+    return await this.#exclusively(hash, async () => {
+      const { layout } = this.#context
+      const files = await findPartialFiles(layout, hash)
+      if (files === undefined || !isSameIdentity(files.identity, identity)) return false
+      await explained(`cannot take back what is wrong of blob ${hash} in ${layout.dataFolder}`, async () => {
+        const live = this.find(hash)
+        if (live !== undefined && isSameIdentity(live.identity, identity)) return await live.drop(wrong)
+        const left = await dropFromClaim(this.#context, hash, identity, wrong)
+        if (left?.isEmpty) await removePartial(layout, hash)
+      })
+      this.#onChange(hash)
+      return true
+    })
+  }
+
   /** Goes on with what a killed process has begun: giving a whole blob its final names. To be called under the mutex. */
   async #finishLeftOver(hash: Hash): Promise<void> {
     if (this.find(hash) !== undefined) return
@@ -181,6 +207,19 @@ export class Partials {
     const found = await find(this.#context.layout, hash)
     if (found.state !== 'complete' || (await this.#integrity.ensure(hash, found))) return found
     return (await findPartial(this.#context.layout, hash)) ?? { state: 'absent' }
+  }
+
+  /**
+   * Makes way for another size than was claimed, and is not proven. With as many groups, all but the last, which is not held, are
+   * the same: so that a file that was cut off, or has grown, is repaired and not fetched anew.
+   */
+  async #changeSize(hash: Hash, claim: Claim, size: number): Promise<void> {
+    const { layout, isSynced } = this.#context
+    if (groupCount(claim.size) !== groupCount(size)) return await removePartial(layout, hash)
+    const data = claim.lengths.data < size ? claim.lengths.data : BigInt(size)
+    await writeClaim(this.#context, hash, { ...claim, size, lengths: { ...claim.lengths, data } }, isSynced)
+    const stats = await fileStats(layout.partialData(hash))
+    if (stats !== undefined && stats.size > size) await truncate(layout.partialData(hash), size)
   }
 
   #checkSize(hash: Hash, size: number, found: Found): void {

@@ -43,6 +43,7 @@ import { Integrity } from './integrity.ts'
 import { Layout } from './layout.ts'
 import { FsLeases } from './leases.ts'
 import { listBlobs } from './list.ts'
+import { Mending } from './mending.ts'
 import { Notices } from './notices.ts'
 import { openComplete, openPartial, untilStill } from './opening.ts'
 import type { LegacyFsStoreOptions } from './options.ts'
@@ -68,6 +69,7 @@ export class LegacyFsStore implements BlobStore {
   readonly #partials: Partials
   readonly #leases: FsLeases
   readonly #usage: FsUsage
+  readonly #mending: Mending
   readonly #readers = new Set<FsReader>()
   readonly #writers = new Set<FsWriter>()
 
@@ -79,6 +81,7 @@ export class LegacyFsStore implements BlobStore {
     this.#leases = new FsLeases(context.layout.leaseFolder, this.#lifetime)
     this.#usage = new FsUsage(options => this.list(options))
     this.tags = new FsTags(context, this.#lifetime, this.#limiter, this.#leases)
+    this.#mending = new Mending(context, this.#integrity, this.#partials, this.#lifetime)
   }
 
   /**
@@ -240,9 +243,8 @@ export class LegacyFsStore implements BlobStore {
   }
 
   async #reportDamage(hash: Hash): Promise<void> {
-    await this.#integrity.reportDamage(hash)
-    const { state } = await this.#status(hash)
-    if (state === 'partial') await this.#partials.remove(hash)
+    if (hash.equals(EMPTY_HASH)) return
+    await this.#mending.report(hash)
     this.#watchers.notify(hash)
   }
 
