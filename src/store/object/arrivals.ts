@@ -1,4 +1,5 @@
 /** The blobs that are arriving in this process. All that makes, completes or deletes objects does it under the blob's mutex. */
+import type { Verified } from '../../bao/decoder.ts'
 import { isWhole } from '../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobDeletedError, SizeMismatchError } from '../errors.ts'
@@ -111,6 +112,27 @@ export class Arrivals {
       }
     }
     await this.exclusively(hash, finish, signal)
+  }
+
+  /**
+   * To be called under the mutex: keeps what is proven of a blob that nobody writes. What was written when it fails stays, as far
+   * as it is saved.
+   */
+  async keep(
+    hash: Hash,
+    size: number,
+    proven: AsyncIterable<Verified>,
+    signal: AbortSignal | undefined
+  ): Promise<void> {
+    const arrival = this.#begin(hash, size)
+    try {
+      for await (const verified of proven) await arrival.write(verified, signal)
+      if (arrival.isWhole) await this.#complete(arrival, signal)
+      else await arrival.save()
+    } finally {
+      this.#live.delete(hash.toString())
+      await arrival.close()
+    }
   }
 
   /** To be called under the mutex when a blob was completed in another way: those who write it have nothing left to do. */

@@ -121,13 +121,16 @@ export async function setFragmentAside(
 /**
  * Puts a blob's data where nobody takes it for a blob's, and the outboard beside it: it tells which groups of the data are good.
  *
- * @returns the data's new key; undefined when it is gone
+ * @returns their new keys; undefined of what is gone
  */
-export async function setBlobAside(context: ObjectContext, hash: Hash): Promise<string | undefined> {
+export async function setBlobAside(
+  context: ObjectContext,
+  hash: Hash
+): Promise<{ readonly data: string | undefined; readonly outboard: string | undefined }> {
   const now = Date.now()
-  const to = await setAside(context, dataKey(hash), quarantineKey(hash, 'data', now))
-  await setAside(context, outboardKey(hash), quarantineKey(hash, 'outboard', now))
-  return to
+  const data = await setAside(context, dataKey(hash), quarantineKey(hash, 'data', now))
+  const outboard = await setAside(context, outboardKey(hash), quarantineKey(hash, 'outboard', now))
+  return { data, outboard }
 }
 
 /**

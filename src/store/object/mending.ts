@@ -1,15 +1,20 @@
 /**
- * What is done about a blob that is said to be damaged. What can be mended is; what is wrong is set aside, and never deleted.
+ * What is done about a blob that is said to be damaged. What can be mended is; what is wrong is set aside, and never deleted; what is
+ * right stays, as a partial blob.
  */
+import type { ChunkRanges } from '../../bao/ranges.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import type { Lifetime } from '../lifetime.ts'
+import { wholeRange } from '../status.ts'
 import { abortable } from '../waiting.ts'
+import { wrongGroupsNotice } from '../wrong-groups.ts'
 import type { Arrivals } from './arrivals.ts'
 import type { ObjectContext } from './context.ts'
-import { checkData, isFragmentRight, setBlobAside, setFragmentAside } from './damage.ts'
+import { checkData, isFragmentRight, setFragmentAside } from './damage.ts'
 import { parseFragment } from './fragment-name.ts'
 import { dataKey, hasOutboard, outboardKey, partialPrefix } from './layout.ts'
 import { isRightLength } from './lookup.ts'
+import { setAsideAndKeepRight } from './salvage.ts'
 import type { ObjectInfo } from './storage/index.ts'
 
 export class Mending {
@@ -66,11 +71,7 @@ export class Mending {
         `the data of blob ${hash} is gone from ${storage.name}; add or fetch the blob again`
       )
     } else if (state === 'wrong') {
-      const to = await setBlobAside(this.#context, hash)
-      metadata.forget(hash)
-      this.#context.notice(
-        `the data of blob ${hash} does not have this hash; it is now ${to} in ${storage.name}; add or fetch the blob again`
-      )
+      await this.#keepRight(hash, size, stored!.size, signal)
     } else if (stored!.size !== size) {
       metadata.markComplete(hash, { size: stored!.size, hasOutboard: hasOutboard(stored!.size) })
     }
@@ -79,6 +80,14 @@ export class Mending {
         `the outboard of blob ${hash} was damaged; it has been computed anew from the data`
       )
     }
+  }
+
+  async #keepRight(hash: Hash, size: number, storedBytes: number, signal: AbortSignal): Promise<void> {
+    const { storage, notice } = this.#context
+    const options = { knownSize: size, storedBytes, signal }
+    const { to, right } = await setAsideAndKeepRight(this.#context, this.#arrivals, hash, options)
+    const where = to === undefined ? 'it is gone now' : `it is now ${to} in ${storage.name}`
+    notice(`the data of blob ${hash} does not have this hash; ${where}; ${whatIsLeft(hash, size, right)}`)
   }
 
   /** Sets the wrong fragments aside. The others stay, unless somebody is adding to them at this moment. */
@@ -111,4 +120,10 @@ export class Mending {
     if (fragment === undefined || !isRightLength(fragment, stored.size)) return false
     return await isFragmentRight(this.#context, hash, fragment, { signal })
   }
+}
+
+function whatIsLeft(hash: Hash, size: number, right: ChunkRanges): string {
+  if (right.isEmpty) return 'add or fetch the blob again'
+  const wrong = wholeRange(size).subtract(right)
+  return wrong.isEmpty ? 'all of the blob was in it, and is kept' : wrongGroupsNotice(hash, size, wrong)
 }

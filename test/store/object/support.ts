@@ -8,6 +8,7 @@ import { ChunkRanges } from '../../../src/bao/ranges.ts'
 import type { Hash } from '../../../src/hash.ts'
 import type { BlobStore, BlobWriter } from '../../../src/store/index.ts'
 import type { ObjectStoreOptions } from '../../../src/store/object/options.ts'
+import { PART_BYTES } from '../../../src/store/object/parts.ts'
 import type {
   ListOptions,
   ObjectInfo,
@@ -228,7 +229,12 @@ export async function hasContent(storage: ObjectStorage, key: string, bytes: Uin
 export async function flipByte(storage: ObjectStorage, key: string, offset: number): Promise<void> {
   const bytes = await contentOf(storage, key)
   bytes[offset < 0 ? bytes.length + offset : offset]! ^= 1
-  await storage.put(key, [bytes])
+  // More than fits one `put` comes in parts.
+  if (bytes.length < PART_BYTES) return await storage.put(key, [bytes])
+  const upload = await storage.upload(key, PART_BYTES)
+  for (let at = 0; at < bytes.length; at += PART_BYTES)
+    await upload.put(at / PART_BYTES, [bytes.subarray(at, at + PART_BYTES)])
+  await upload.complete(bytes.length)
 }
 
 /** Cuts bytes off an object's end. */

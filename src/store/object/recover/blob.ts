@@ -3,11 +3,12 @@ import { outboardBytes } from '../../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../../hash.ts'
 import type { Arrivals } from '../arrivals.ts'
 import type { ObjectContext } from '../context.ts'
-import { checkData, isBelievable, isFragmentRight, setBlobAside, setFragmentAside } from '../damage.ts'
+import { checkData, isBelievable, isFragmentRight, setFragmentAside } from '../damage.ts'
 import { deleteAll } from '../finish.ts'
 import { type Fragment, formatFragment, parseFragment } from '../fragment-name.ts'
 import { blobPrefix, dataKey, hasOutboard, outboardKey, parseBlobKey, partialPrefix } from '../layout.ts'
 import { isRightLength, knownOf, mostHeld, noteFragments } from '../lookup.ts'
+import { setAsideAndKeepRight } from '../salvage.ts'
 import type { ObjectInfo } from '../storage/index.ts'
 import type { Counts } from './position.ts'
 
@@ -80,13 +81,15 @@ export async function recoverBlob(
 
 /** @returns whether the blob is complete */
 async function recoverData(job: RecoveryJob, hash: Hash, objects: readonly ObjectInfo[]): Promise<boolean> {
-  const { context, counts, onQuarantined } = job
+  const { context, arrivals, counts, signal, onBytes, onQuarantined } = job
   const size = sizeOf(objects, dataKey(hash))
   if (size === undefined) return false
   const state = await stateOfData(job, hash, size, sizeOf(objects, outboardKey(hash)) ?? 0)
   if (state === 'gone') return false
   if (state === 'wrong') {
-    const to = await setBlobAside(context, hash)
+    const row = context.metadata.find(hash)
+    const options = { knownSize: row?.size, storedBytes: size, signal, onBytes }
+    const { to } = await setAsideAndKeepRight(context, arrivals, hash, options)
     if (to !== undefined) onQuarantined(dataKey(hash), to)
     return false
   }
