@@ -3,7 +3,7 @@
 export const EXIT = {
   /** All went well. */
   ok: 0,
-  /** Something failed that has no number of its own; for `verify`: something is damaged. */
+  /** Something failed that has no number of its own; for `verify`: something is missing that a tag names. */
   failed: 1,
   /** The command line or the configuration is wrong; nothing was done. */
   usage: 2,
@@ -33,7 +33,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 export const EXIT_HELP = `
 Exit codes:
   0  all went well              5  the target exists already
-  1  failed, or damage found    6  the disk is full
-  2  wrong usage or config      7  wrong or unsafe data
+  1  failed                     6  the disk is full
+  2  wrong usage or config      7  wrong, damaged or unsafe data
   3  the blob is not there      8  the other side refused
   4  nobody could be reached    130, 143  stopped by Ctrl-C, SIGTERM`

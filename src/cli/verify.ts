@@ -1,10 +1,14 @@
 /** `blobs verify`: reads blobs through to find damage. */
+import { CHUNK_BYTES } from '../bao/constants.ts'
+import { groupCount } from '../bao/geometry.ts'
+import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { parseWanted } from '../node/provider-list.ts'
-import { type Verified, verifyBlob } from '../node/verify-blob.ts'
+import { type Lost, type Verified, verifyBlob } from '../node/verify-blob.ts'
 import { Links } from '../protocol/links.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
 import type { BlobStore } from '../store/index.ts'
+import { countGroups } from '../store/wrong-groups.ts'
 import { type Cli, type Context, examples, openHome } from './context.ts'
 import { EXIT } from './exit-codes.ts'
 import { formatBytes, plural, unwrapped } from './format.ts'
@@ -13,9 +17,24 @@ import { LOCAL_MIN_BYTES, ProgressView } from './progress.ts'
 const DESCRIPTION = `Read blobs in the home's store through, and tell which are damaged. Without a hash all are read.
 
 Each is checked twice: against the tree of hashes it is served with, and as a whole by another implementation of BLAKE3.
-A blob whose data is damaged is set aside: it is no longer served, and adding or getting it again brings it back; --remove
-removes what was set aside, too. Without a hash it is also told which blobs are missing that a tag names. The exit code is 1
-when anything is damaged or missing.`
+What is wrong of a blob is no longer counted as held, in groups of 16 KiB: it is partial then, and "blobs get" fetches what is
+wrong and no more. A blob of which nothing can be proven is set aside; adding or getting it again brings it back. --remove
+removes all of a damaged blob. Without a hash it is also told which blobs are missing that a tag names.
+
+The exit code is 7 when anything is damaged, and 1 when something is missing.`
+
+/** Byte ranges that are printed of a damaged blob. */
+const MOST_TOLD = 4
+
+/** What to verify is named in two ways. */
+class VerifyUsageError extends Error {
+  override readonly name = 'VerifyUsageError'
+  readonly code = 'ERR_USAGE'
+
+  constructor() {
+    super('--all reads all blobs: name hashes or give --all, not both')
+  }
+}
 
 interface VerifyFlags {
   readonly all?: boolean
@@ -33,7 +52,7 @@ export function verifyCommand({ program, run }: Cli): void {
     .addHelpText(
       'after',
       examples(
-        ['blobs verify', 'all blobs'],
+        ['blobs verify', 'all blobs; so does "blobs verify --all"'],
         ['blobs verify 5abb6c4e…', 'one blob'],
         ['blobs verify --remove', 'and remove what is damaged'],
         ['blobs verify --json', 'events for scripts: verified (one per blob), summary']
@@ -46,6 +65,7 @@ export function verifyCommand({ program, run }: Cli): void {
 
 async function verify(context: Context, texts: readonly string[], flags: VerifyFlags): Promise<number> {
   const { output, signal } = context
+  if (flags.all && texts.length > 0) throw new VerifyUsageError()
   const hashes = texts.map(text => parseWanted(text).hash)
   await using opened = await openHome(context)
   const { store } = opened
@@ -54,7 +74,7 @@ async function verify(context: Context, texts: readonly string[], flags: VerifyF
   let mended = 0
   /** Blobs that are gone, although the store says that it has them. */
   const gone = new Set<string>()
-  const isAll = flags.all || hashes.length === 0
+  const isAll = hashes.length === 0
   for await (const hash of isAll ? everyHash(store, signal) : hashes) {
     blobs++
     const state = await verifyOne(context, store, hash)
@@ -66,14 +86,17 @@ async function verify(context: Context, texts: readonly string[], flags: VerifyF
   }
   const missing = gone.size + (isAll ? await tellMissing(context, store, gone) : 0)
   const found =
-    damaged === 0 ? 'none is damaged' : `${damaged} damaged${flags.remove ? ', removed' : ', set aside'}`
+    damaged === 0
+      ? 'none is damaged'
+      : `${damaged} damaged${flags.remove ? ', removed' : ', to be fetched again'}`
   const repaired = mended === 0 ? '' : `, ${mended} mended`
   const lost = missing === 0 ? '' : `, ${missing} missing`
   output.result(
     { event: 'summary', blobs, damaged, mended, missing },
     `${plural(blobs, 'blob')} read, ${found}${repaired}${lost}`
   )
-  return damaged + missing === 0 ? EXIT.ok : EXIT.failed
+  if (damaged > 0) return EXIT.badData
+  return missing > 0 ? EXIT.failed : EXIT.ok
 }
 
 /**
@@ -115,14 +138,17 @@ async function verifyOne(
   const status = await store.status(hash, { signal })
   const total = status.state === 'absent' ? undefined : status.size
   try {
-    const { state, bytes, reason } = await verifyBlob(store, hash, {
+    const verified = await verifyBlob(store, hash, {
       signal,
       onProgress: read => view.update({ bytes: read, total })
     })
     view.end()
+    const { state, bytes, reason, lost } = verified
     const event = { event: 'verified', hash, state, bytes, reason: reason ?? null }
-    const why = reason === undefined ? '' : `: ${reason}`
-    output.result(event, `${hash}  ${state}${why}${state === 'damaged' ? '' : `  ${formatBytes(bytes)}`}`)
+    if (lost === undefined) {
+      const why = reason === undefined ? '' : `: ${reason}`
+      output.result(event, `${hash}  ${state}${why}  ${formatBytes(bytes)}`)
+    } else tellLost(output, event, lost)
     return state
   } catch (error) {
     if (!(error instanceof BlobNotFoundError) || status.state === 'absent') throw error
@@ -136,6 +162,34 @@ async function verifyOne(
   } finally {
     view.end()
   }
+}
+
+function tellLost(
+  output: Context['output'],
+  event: { readonly event: string; readonly hash: Hash; readonly reason: string | null },
+  lost: Lost | 'all'
+): void {
+  const { hash, reason } = event
+  const what = `${hash}  damaged: ${reason}`
+  if (lost === 'all') {
+    const told = `${what}; nothing of it can be used: add or get it again`
+    output.result({ ...event, wrong: 'all', wrongGroups: null }, told)
+    return
+  }
+  const { ranges, size } = lost
+  const wrongGroups = countGroups(ranges)
+  const told =
+    `${what}; ${wrongGroups} of ${plural(groupCount(size), 'group')} wrong (bytes ${tellBytes(ranges, size)}); ` +
+    `to repair it: blobs get ${hash} --peer …`
+  output.result({ ...event, wrong: ranges.toString(), wrongGroups }, told)
+}
+
+function tellBytes(ranges: ChunkRanges, size: number): string {
+  const told = Array.from(ranges.first(MOST_TOLD), ([start, end]) => {
+    const stop = Math.min(Number(end ?? start) * CHUNK_BYTES, size)
+    return `${Number(start) * CHUNK_BYTES}..${stop}`
+  })
+  return `${told.join(', ')}${ranges.boundaries.length > 2 * MOST_TOLD ? ', …' : ''}`
 }
 
 async function* everyHash(store: BlobStore, signal: AbortSignal): AsyncGenerator<Hash> {

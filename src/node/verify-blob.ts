@@ -9,20 +9,30 @@ import { CorruptSourceError } from '../bao/errors.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { BlobDamagedError, BlobNotFoundError } from '../store/errors.ts'
-import type { BlobReader, BlobStore, WaitOptions } from '../store/index.ts'
+import type { BlobReader, BlobStatus, BlobStore, WaitOptions } from '../store/index.ts'
+import { wholeRange } from '../store/status.ts'
 
 /** What was found. */
 export interface Verified {
   readonly hash: Hash
   /**
    * `ok`: all that is held is right, and it is all of the blob; `partial`: all that is held is right; `mended`: the data is
-   * right, what belongs to it was not, and is now; `damaged`: the data is wrong, and the store has set it aside.
+   * right, what belongs to it was not, and is now; `damaged`: some of the data is wrong, and the store holds that no longer.
    */
   readonly state: 'ok' | 'partial' | 'mended' | 'damaged'
   /** Bytes that were read. */
   readonly bytes: number
   /** What is wrong. */
   readonly reason?: string
+  /** Of a blob that is damaged, what had been held of it and is held no longer. */
+  readonly lost?: Lost | 'all'
+}
+
+export interface Lost {
+  /** Bytes of the blob, as far as anybody knows. */
+  readonly size: number
+  /** Chunks, in whole groups. */
+  readonly ranges: ChunkRanges
 }
 
 export interface VerifyOptions extends WaitOptions {
@@ -35,12 +45,24 @@ export async function verifyBlob(
   hash: Hash,
   options: VerifyOptions = {}
 ): Promise<Verified> {
+  const before = await store.status(hash, options)
   const first = await readThrough(store, hash, options)
   if (first.state !== 'damaged') return first
   const after = await store.reportDamage(hash)
-  if (after.state !== 'complete') return first
+  const lost = lostOf(before, after)
+  if (lost !== undefined) return { ...first, lost }
   const second = await readThrough(store, hash, options)
   return second.state === 'ok' ? { ...second, state: 'mended', reason: first.reason ?? '' } : second
+}
+
+/** @returns undefined when nothing is lost */
+function lostOf(before: BlobStatus, after: BlobStatus): Lost | 'all' | undefined {
+  if (after.state === 'complete') return undefined
+  if (after.state === 'absent') return 'all'
+  const { size } = after
+  const had = before.state === 'partial' ? before.ranges : wholeRange(size)
+  const ranges = had.subtract(after.ranges)
+  return ranges.isEmpty ? undefined : { size, ranges }
 }
 
 async function readThrough(store: BlobStore, hash: Hash, options: VerifyOptions): Promise<Verified> {

@@ -1,6 +1,6 @@
 /** The commands as users and scripts run them: several processes, over TCP on this machine. */
 import { chmodSync, existsSync } from 'node:fs'
-import { mkdir, open, readdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { hashToCid } from '../../src/cid.ts'
 import { EXIT } from '../../src/cli/exit-codes.ts'
@@ -8,6 +8,7 @@ import { PartFolder } from '../../src/node/part-folder.ts'
 import { parseWanted } from '../../src/node/provider-list.ts'
 import { decodeTicket, encodeTicket } from '../../src/protocol/ticket.ts'
 import { randomData } from '../helpers/data.ts'
+import { flipByte } from '../helpers/files.ts'
 import { differences, type Scratch, scratch, type Tree, writeTree } from '../node/support.ts'
 import { ensureBuilt, Program, type ProgramEvent, type ProgramOptions, type Result } from './program.ts'
 
@@ -384,7 +385,7 @@ describe('a home', () => {
     expect(await run(['ls'], home('a'))).toMatchObject({ stdout: '' })
   })
 
-  it('finds damage, sets it aside or removes it, tells what is missing, and has it again when it is added again', async () => {
+  it('finds damage, counts what is wrong as held no longer, or removes the blob, and tells what is missing', async () => {
     await run(['init'], home('a'))
     await run(['add', 'file.bin', 'tree'], home('a'))
     expect(await run(['verify'], home('a'))).toMatchObject({ code: EXIT.ok })
@@ -392,33 +393,36 @@ describe('a home', () => {
     const names = (await readdir(data)).filter(name => name.endsWith('.data'))
     const sizes = await Promise.all(names.map(async name => (await stat(`${data}/${name}`)).size))
     const name = names[sizes.indexOf(2_000_000)]!
-    const damage = async (): Promise<void> => {
-      const file = await open(`${data}/${name}`, 'r+')
-      await file.write(Buffer.from('damage'), 0, 6, 1_000_000)
-      await file.close()
-    }
-    await damage()
+    const hash = name.slice(0, 64)
+    await flipByte(`${data}/${name}`, 1_000_000)
+    await flipByte(`${data}/${name}`, 1_999_999)
     const verifying = start(['verify', '--json'], home('a'))
-    expect((await verifying.ended).code).toBe(EXIT.failed)
+    expect((await verifying.ended).code).toBe(EXIT.badData)
     const damaged = verifying.events.filter(({ state }) => state === 'damaged')
     expect(damaged).toEqual([
-      expect.objectContaining({ event: 'verified', reason: expect.stringMatching(/damaged/) })
+      expect.objectContaining({ event: 'verified', reason: expect.stringMatching(/damaged/), wrongGroups: 2 })
     ])
     expect(verifying.events.at(-1)).toMatchObject({
       event: 'summary',
       damaged: 1,
-      missing: 1,
+      missing: 0,
       blobs: names.length
     })
-    expect(await readdir(data)).toContain(`${name}.damaged`)
-    const hash = String(damaged[0]?.hash)
+    const { stdout } = await run(['status', hash, '--json'], home('a'))
+    expect(JSON.parse(stdout)).toMatchObject({ state: 'partial', ranges: '0..976,992..1952' })
+    expect(await run(['verify', '--all'], home('a'))).toMatchObject({ code: EXIT.ok })
     expectFailure(await run(['get', hash, '-o', 'here/out'], home('a')), EXIT.usage, /nobody is named/)
     await run(['add', 'file.bin'], home('a'))
-    expect(await run(['verify', '--all'], home('a'))).toMatchObject({ code: EXIT.ok })
+    expect((await run(['verify', hash], home('a'))).stdout).toMatch(/ {2}ok {2}/)
 
-    await damage()
-    expect((await run(['verify', hash, '--remove'], home('a'))).code).toBe(EXIT.failed)
+    await flipByte(`${data}/${name}`, 20_000)
+    const removing = await run(['verify', hash, '--remove'], home('a'))
+    expect(removing.code).toBe(EXIT.badData)
+    expect(removing.stdout).toMatch(/1 of 123 groups wrong \(bytes 16384\.\.32768\)/)
     expect((await readdir(data)).filter(file => file.startsWith(hash))).toEqual([])
+    // What a tag names is not damaged now, but missing.
+    expect((await run(['verify'], home('a'))).code).toBe(EXIT.failed)
+    expectFailure(await run(['verify', hash, '--all'], home('a')), EXIT.usage, /not both/)
   })
 
   it('makes tickets when it is served or given an address, and tells what is in one', async () => {

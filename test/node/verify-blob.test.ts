@@ -13,6 +13,7 @@ import { MemoryStorage } from '../../src/store/object/storage/memory/index.ts'
 import { ObjectStore } from '../../src/store/object/store.ts'
 import { encodeAll, memorySource } from '../helpers/bao.ts'
 import { INTERESTING_SIZES, randomData } from '../helpers/data.ts'
+import { flipByte } from '../helpers/files.ts'
 import { scratch } from './support.ts'
 
 describe('verifying', () => {
@@ -22,24 +23,47 @@ describe('verifying', () => {
     expect(await verifyBlob(store, hash)).toEqual({ hash, state: 'ok', bytes: size })
   })
 
-  it('finds every damaged byte, and sets the blob aside, so that adding it brings it back', async () => {
+  it('finds every damaged byte, and tells which groups are held no longer', async () => {
     await using folder = await scratch()
     await using store = await LegacyFsStore.open(folder.path)
     for (const offset of [0, 16_383, 50_000, 99_999]) {
       const { hash } = await store.addBytes(randomData(100_000))
       expect(await verifyBlob(store, hash)).toMatchObject({ state: 'ok' })
-      const [name] = (await readdir(folder.in('data'))).filter(file => file.endsWith('.data'))
-      const file = await open(join(folder.in('data'), name!), 'r+')
-      const byte = new Uint8Array(1)
-      await file.read(byte, 0, 1, offset)
-      await file.write(Uint8Array.of(byte[0]! ^ 1), 0, 1, offset)
-      await file.close()
+      await flipByte(folder.in(`data/${hash}.data`), offset)
       const found = await verifyBlob(store, hash)
-      expect(found.state).toBe('damaged')
-      expect(found.reason).toMatch(/damaged/)
-      expect(await store.status(hash)).toEqual({ state: 'absent' })
-      expect(await readdir(folder.in('data'))).toContain(`${hash}.data.damaged`)
+      expect(found).toMatchObject({ state: 'damaged', reason: expect.stringMatching(/damaged/) })
+      const group = Math.floor(offset / 16_384)
+      const ranges = ChunkRanges.range(group * 16, Math.min((group + 1) * 16, 98))
+      expect(found.lost).toEqual({ size: 100_000, ranges })
+      expect(await verifyBlob(store, hash)).toMatchObject({ state: 'partial' })
     }
+  })
+
+  it('tells that all is lost of a blob of which nothing can be proven', async () => {
+    await using folder = await scratch()
+    await using store = await LegacyFsStore.open(folder.path)
+    const { hash } = await store.addBytes(randomData(10_000))
+    await flipByte(folder.in(`data/${hash}.data`), 5000)
+    const found = await verifyBlob(store, hash)
+    expect(found).toMatchObject({ state: 'damaged', lost: 'all' })
+    expect(await readdir(folder.in('data'))).toEqual([`${hash}.data.damaged`])
+    await expect(verifyBlob(store, hash)).rejects.toThrow(BlobNotFoundError)
+  })
+
+  it('of a partial blob tells what of it is lost', async () => {
+    await using folder = await scratch()
+    await using store = await LegacyFsStore.open(folder.path)
+    const source = memorySource(randomData(100_000))
+    const ranges = ChunkRanges.range(16, 64)
+    const writer = await store.writer(source.hash, source.size)
+    await writer.write(new Decoder(source.hash, source.size, ranges).decode(await encodeAll(source, ranges)))
+    await writer.close()
+    await flipByte(folder.in(`data/${source.hash}.data.part`), 40_000)
+    expect(await verifyBlob(store, source.hash)).toMatchObject({
+      state: 'damaged',
+      lost: { ranges: ChunkRanges.range(32, 48) }
+    })
+    expect(await verifyBlob(store, source.hash)).toMatchObject({ state: 'partial', bytes: 32 * 1024 })
   })
 
   it('mends an outboard that is damaged, and loses nothing', async () => {

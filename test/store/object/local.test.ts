@@ -7,7 +7,7 @@ import type { StorageSpec } from '../../../src/store/object/options.ts'
 import { FilesystemStorage } from '../../../src/store/object/storage/filesystem/index.ts'
 import { MemoryStorage } from '../../../src/store/object/storage/memory/index.ts'
 import { ObjectStore } from '../../../src/store/object/store.ts'
-import { flipByte, MIB, sampleBlob, serve, testFolder, WatchedStorage } from './support.ts'
+import { flipByte, groups, MIB, sampleBlob, serve, testFolder, WatchedStorage } from './support.ts'
 
 const blob = sampleBlob(3 * MIB)
 
@@ -49,7 +49,10 @@ describe('ObjectStore.local', () => {
     await using store = await ObjectStore.local(join(folder, 'blobs'), { sync: 'none' })
     expect(store.notices).toHaveLength(1)
     expect(await store.recoverFromStorage()).toMatchObject({ complete: 1, corrupt: 1, orphaned: 0, tags: 1 })
-    expect(await store.status(blob.hash)).toEqual({ state: 'absent' })
+    expect(await store.status(blob.hash)).toMatchObject({
+      state: 'partial',
+      ranges: groups(0, 192).subtract(groups(64))
+    })
     await serve(store, good.hash)
     expect(await store.tags.get('good')).toMatchObject({ hash: good.hash })
   })
