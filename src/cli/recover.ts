@@ -12,7 +12,7 @@ lost, or when others have written there.
 
 Every byte is read and checked against its hash; with --fast the data is believed where the sizes are right. What is missing
 beside good data is made again. What is not what its name says is never served and never deleted: it is moved to quarantine/,
-and told. Blobs, parts of blobs and tags are all back afterwards.
+and told; what can be proven of it stays as a part of the blob. Blobs, parts of blobs and tags are all back afterwards.
 
 When it is interrupted, run it again: it goes on where it was. A node may serve the home meanwhile, but should fetch nothing.
 The exit code is 7 when anything was damaged or could not be read.`

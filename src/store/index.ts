@@ -263,8 +263,7 @@ export interface BlobStore extends AsyncDisposable {
   /**
    * To be told when what a reader of the blob has returned was wrong. The store reads the blob through. What it can mend, such
    * as a damaged outboard, it mends. What is wrong of the data counts as held no longer: a complete blob becomes partial, and
-   * fetching it again brings what is wrong and no more. A blob of which nothing is proven right is absent from then on. Open
-   * readers may see wrong bytes until they are closed, or others instead of them.
+   * fetching it again brings what is wrong and no more. A blob of which nothing is proven right is absent from then on.
    *
    * @returns what is held now
    */

@@ -83,6 +83,7 @@ describe.each(['legacy', 'filesystem'] as const)(
 
       const repaired = await run('get', ...getter, String(ticket), '-o', folder.in('copy.bin'))
       expect(repaired.code, repaired.stderr).toBe(EXIT.ok)
+      expect(repaired.stderr).toContain('20.0 MiB had been there')
       expect(repaired.events.at(-1)).toMatchObject({
         event: 'done',
         received: PLACES.length * GROUP,

@@ -3,8 +3,8 @@
  *
  * Several processes may use one folder at the same time. Nothing that another process can change is remembered: the file
  * system is asked each time. What it takes to make this safe is said where it is done: `claim.ts` (what of a partial blob
- * may be believed), `complete.ts` (how a blob becomes complete), `partial-files.ts` (who makes a partial blob's files),
- * `../temp.ts` (what killed processes leave).
+ * may be believed), `complete.ts` (how a blob becomes complete), `make-partial.ts` (how one with wrong bytes becomes partial),
+ * `partial-files.ts` (who makes a partial blob's files), `../temp.ts` (what killed processes leave).
  *
  * Not guaranteed:
  * - A process that is receiving a blob when another one *moves* it out of the store by `exportPath` may, for up to a second,

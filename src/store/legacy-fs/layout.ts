@@ -41,7 +41,7 @@ export class Layout {
     return join(this.dataFolder, `${hash}.data`)
   }
 
-  /** Data that turned out not to be what its name said, until somebody looks at it. Nothing reads it again. */
+  /** Data of which nothing could be proven, until somebody looks at it. Nothing reads it again. */
   setAside(hash: Hash): string {
     return `${this.data(hash)}.damaged`
   }
