@@ -48,6 +48,14 @@ export class Integrity {
     const key = hash.toString()
     if (this.#checked.get(key) === found.version && found.hasOutboard) return true
     if (this.#damaged.get(key) === found.version) return false
+    const isRight = await this.#check(hash, found)
+    if (!isRight) this.#context.notice(this.#damage(hash).message)
+    return isRight
+  }
+
+  /** One check serves all who ask meanwhile. */
+  async #check(hash: Hash, found: FoundComplete): Promise<boolean> {
+    const key = hash.toString()
     let running = this.#running.get(key)
     if (running === undefined) {
       const check = found.hasOutboard ? this.#checkEnd(hash, found) : this.#computeOutboard(hash, found)
@@ -63,7 +71,8 @@ export class Integrity {
    * @returns false when it is the data that is wrong
    */
   async mend(hash: Hash, found: FoundComplete): Promise<boolean> {
-    if (!(await this.ensure(hash, { ...found, hasOutboard: false }))) return false
+    if (this.#damaged.get(hash.toString()) === found.version) return false
+    if (!(await this.#check(hash, { ...found, hasOutboard: false }))) return false
     this.#context.notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
     return true
   }
@@ -84,7 +93,6 @@ export class Integrity {
   #markDamaged(hash: Hash, { version }: FoundComplete): void {
     this.#damaged.set(hash.toString(), version)
     this.#checked.delete(hash.toString())
-    this.#context.notice(this.#damage(hash).message)
   }
 
   #markChecked(hash: Hash, { version }: FoundComplete): void {

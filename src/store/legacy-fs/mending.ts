@@ -84,7 +84,9 @@ export class Mending {
       await rename(layout.data(hash), layout.setAside(hash))
       await rm(layout.outboard(hash), { force: true })
     })
-    notice(`what there was of blob ${hash} is in ${layout.setAside(hash)}; add or fetch the blob again`)
+    notice(
+      `blob ${hash} is damaged; what there was of it is in ${layout.setAside(hash)}; add or fetch it again`
+    )
   }
 
   /** @returns false when the blob is partial no longer */
