@@ -116,7 +116,7 @@ export class Arrivals {
 
   /**
    * To be called under the mutex: keeps what is proven of a blob that nobody writes. What was written when it fails stays, as far
-   * as it is saved.
+   * as it is saved. Should it be all of the blob, whoever looks at it next puts it together.
    */
   async keep(
     hash: Hash,
@@ -127,8 +127,7 @@ export class Arrivals {
     const arrival = this.#begin(hash, size)
     try {
       for await (const verified of proven) await arrival.write(verified, signal)
-      if (arrival.isWhole) await this.#complete(arrival, signal)
-      else await arrival.save()
+      await arrival.save()
     } finally {
       this.#live.delete(hash.toString())
       await arrival.close()
