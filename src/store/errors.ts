@@ -101,6 +101,17 @@ export class TargetExistsError extends StoreError {
   }
 }
 
+/** A file cannot be made in this way: not by this store, or not at this place. Nothing is left. */
+export class UnsupportedExportModeError extends StoreError {
+  override readonly name = 'UnsupportedExportModeError'
+  override readonly code = 'ERR_UNSUPPORTED_EXPORT_MODE'
+
+  /** @param reason why not: `the store has no plain files` */
+  constructor(mode: string, target: string, reason: string, options?: ErrorOptions) {
+    super(`cannot write ${target} with mode "${mode}": ${reason}; use mode "copy"`, options)
+  }
+}
+
 /** A tag cannot have this name. */
 export class InvalidTagNameError extends StoreError {
   override readonly name = 'InvalidTagNameError'

@@ -5,7 +5,7 @@ import { basename, dirname, join } from 'node:path'
 import { RUN_BYTES } from '../bao/constants.ts'
 import { readVerified } from '../bao/encoder.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
-import { TargetExistsError } from './errors.ts'
+import { TargetExistsError, UnsupportedExportModeError } from './errors.ts'
 import { exists, renameToNew, syncFolder } from './folders.ts'
 import { toStoreError } from './fs-errors.ts'
 import type { BlobReader, ExportOptions } from './index.ts'
@@ -14,6 +14,16 @@ import { writeAll } from './write-all.ts'
 
 /** Longest part of the target's name that goes into the temporary name: names have at most 255 bytes. */
 const KEPT_NAME_CHARS = 50
+
+/**
+ * For stores whose blobs are no plain files.
+ *
+ * @throws UnsupportedExportModeError unless bytes can be copied in this mode
+ */
+export function requireCopying(target: string, { mode = 'copy' }: ExportOptions): void {
+  if (mode === 'copy' || mode === 'move') return
+  throw new UnsupportedExportModeError(mode, target, "this store's blobs are not plain files")
+}
 
 /**
  * Writes a complete blob to `target`, by way of `.<name>.<random>.part` in the same folder. Whatever fails, nothing stays.
@@ -27,7 +37,7 @@ export async function exportFile(
 ): Promise<void> {
   try {
     if (await exists(target)) throw new TargetExistsError(target)
-    const temp = join(dirname(target), tempName(target))
+    const temp = tempPath(target)
     const file = await open(temp, 'wx')
     try {
       try {
@@ -48,9 +58,10 @@ export async function exportFile(
   }
 }
 
-function tempName(target: string): string {
+/** Where to write a file before it gets its name: in the same folder. */
+export function tempPath(target: string): string {
   const name = Array.from(basename(target)).slice(0, KEPT_NAME_CHARS).join('')
-  return `.${name}.${randomBytes(6).toString('hex')}.part`
+  return join(dirname(target), `.${name}.${randomBytes(6).toString('hex')}.part`)
 }
 
 /** Writes 1 MiB at a time, while the next is being read and checked. */

@@ -136,11 +136,24 @@ export interface AddResult {
   readonly size: number
 }
 
+/**
+ * How a blob becomes a file:
+ *
+ * - `copy`: the file has bytes of its own;
+ * - `move`: a copy, or the store's own file where it can be renamed, and the blob is no longer in the store;
+ * - `link`: the file and the store's file are one (a hard link). It is made read-only (0444): who changes the one changes the
+ *   other, which then is damaged. The empty blob has no file to share, and is copied;
+ * - `reflink`: the file system copies when one of the two is written to. The file is independent, and takes no room until then.
+ */
+export type ExportMode = 'copy' | 'move' | 'link' | 'reflink'
+
 export interface ExportOptions extends WaitOptions {
   /**
-   * `copy` (the default) leaves the blob in the store; `move` takes it out, by renaming the file where that is possible.
+   * Every store can `copy` and `move`; the other two need a store of plain files, and a file system that has them.
+   *
+   * @default 'copy'
    */
-  readonly mode?: 'copy' | 'move' | undefined
+  readonly mode?: ExportMode | undefined
   /** Called with the number of bytes written so far, at most once per MiB. */
   readonly onProgress?: ((bytes: number) => void) | undefined
 }
@@ -243,7 +256,7 @@ export interface BlobStore extends AsyncDisposable {
    * Writes a complete blob to a file, checking every byte. The file appears under its name when it is whole and on disk.
    *
    * @throws BlobNotFoundError when the blob is not complete, TargetExistsError when there is something at `target`,
-   *   CorruptSourceError when the stored bytes are wrong
+   *   CorruptSourceError when the stored bytes are wrong, UnsupportedExportModeError when the mode is not possible here
    */
   exportPath(hash: Hash, target: string, options?: ExportOptions): Promise<void>
 

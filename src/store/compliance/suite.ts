@@ -13,6 +13,12 @@ export interface StoreCapabilities {
   readonly persistent: boolean
   /** Whether `addPath` and `exportPath` work. */
   readonly paths: boolean
+  /**
+   * Whether `exportPath` can link, which a temporary folder has to be able to. A store that cannot says so.
+   *
+   * @default false
+   */
+  readonly links?: boolean | undefined
 }
 
 export interface StoreUnderTest<S extends BlobStore = BlobStore> {

@@ -1,4 +1,5 @@
 /** Reads a blob's files. */
+import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { outboardBytes } from '../../bao/geometry.ts'
 import type { ChunkRanges } from '../../bao/ranges.ts'
@@ -31,9 +32,9 @@ export class FsReader implements BlobReader {
     this.#onClose = onClose
   }
 
-  /** Inode number of the data file; undefined for the empty blob. */
-  async inode(): Promise<bigint | undefined> {
-    return (await this.#data?.stat({ bigint: true }))?.ino
+  /** Of the data file; undefined for the empty blob. */
+  async stats(): Promise<BigIntStats | undefined> {
+    return await this.#data?.stat({ bigint: true })
   }
 
   /** Waits until the data is on disk. */

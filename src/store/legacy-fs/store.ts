@@ -3,7 +3,6 @@ import { resolve } from 'node:path'
 import { CorruptSourceError } from '../../bao/errors.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobNotFoundError } from '../errors.ts'
-import { exportFile } from '../export-file.ts'
 import { FolderSync } from '../folder-sync.ts'
 import { explained } from '../fs-errors.ts'
 import type {
@@ -36,7 +35,7 @@ import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
 import { BlockPool } from './block-pool.ts'
 import { blocksOf, slicesOf } from './blocks.ts'
 import type { FsContext } from './context.ts'
-import { linkOut } from './export.ts'
+import { exportBlob } from './export.ts'
 import { findRoot, foreignNotice } from './foreign.ts'
 import { Ingest } from './ingest.ts'
 import { Integrity } from './integrity.ts'
@@ -171,15 +170,13 @@ export class LegacyFsStore implements BlobStore {
       await using reader = await this.#open(hash)
       if (reader === undefined) throw new BlobNotFoundError(hash)
       if (reader.held !== undefined) throw new BlobNotFoundError(hash, 'is not complete')
-      const isMoved = options.mode === 'move'
       try {
-        const isLinked = isMoved && (await linkOut(this.#context, reader, target, { ...options, signal }))
-        if (!isLinked) await exportFile(reader, target, { ...options, signal })
+        await exportBlob(this.#context, reader, target, { ...options, signal })
       } catch (error) {
         if (error instanceof CorruptSourceError) await this.#reportDamage(hash)
         throw error
       }
-      if (isMoved) await this.#partials.remove(hash)
+      if (options.mode === 'move') await this.#partials.remove(hash)
     })
   }
 

@@ -121,10 +121,11 @@ export class MemoryStore implements BlobStore {
 
   async exportPath(hash: Hash, target: string, options: ExportOptions = {}): Promise<void> {
     await this.#lifetime.run(options.signal, async signal => {
-      const { exportFile } = await import('../export-file.ts')
+      const { exportFile, requireCopying } = await import('../export-file.ts')
       await using reader = await this.open(hash, { signal })
       if (reader === undefined) throw new BlobNotFoundError(hash)
       if (reader.held !== undefined) throw new BlobNotFoundError(hash, 'is not complete')
+      requireCopying(target, options)
       await exportFile(reader, target, { ...options, signal })
       if (options.mode === 'move') this.#remove(hash)
     })

@@ -4,7 +4,7 @@ import { CorruptSourceError } from '../../bao/errors.ts'
 import { isWhole } from '../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobDamagedError, BlobNotFoundError, GarbageUnknownError } from '../errors.ts'
-import { exportFile } from '../export-file.ts'
+import { exportFile, requireCopying } from '../export-file.ts'
 import type {
   AddOptions,
   AddResult,
@@ -265,6 +265,7 @@ export class ObjectStore implements BlobStore {
       await using reader = await this.#open(hash, { signal })
       if (reader === undefined) throw new BlobNotFoundError(hash)
       if (reader.held !== undefined) throw new BlobNotFoundError(hash, 'is not complete')
+      requireCopying(target, options)
       try {
         await exportFile(reader, target, { ...options, signal })
       } catch (error) {

@@ -31,7 +31,7 @@ for (const sync of ['full', 'none'] as const) {
     { describe, it },
     {
       name: `LegacyFsStore (sync: ${sync})`,
-      capabilities: { persistent: true, paths: true },
+      capabilities: { persistent: true, paths: true, links: true },
       setup: async () => await open(await mkdtemp(join(tmpdir(), 'legacy-fs-'))),
       damage,
       reopen: async store => await open(folders.get(store)!),

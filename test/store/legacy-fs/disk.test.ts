@@ -1,7 +1,7 @@
 /** Disks that are full, or read-only. Needs to mount a file system of its own: root, and Linux. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { readdir } from 'node:fs/promises'
+import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
@@ -26,6 +26,25 @@ function smallDisk(): string | undefined {
   return folder
 }
 
+/** @returns a folder on an XFS of its own; undefined when we cannot have that */
+function cloningDisk(): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), 'cloning-disk-'))
+  const image = `${folder}.img`
+  try {
+    writeFileSync(image, '')
+    truncateSync(image, 320 * MIB)
+    execFileSync('mkfs.xfs', ['-q', '-m', 'reflink=1', image], { stdio: 'pipe' })
+    execFileSync('mount', ['-o', 'loop', image, folder], { stdio: 'pipe' })
+  } catch {
+    rmSync(folder, { recursive: true })
+    return undefined
+  } finally {
+    rmSync(image)
+  }
+  mounted.push(folder)
+  return folder
+}
+
 afterAll(() => {
   for (const folder of mounted) {
     execFileSync('umount', [folder])
@@ -34,6 +53,24 @@ afterAll(() => {
 })
 
 const canMount = smallDisk() !== undefined
+
+const clonable = cloningDisk()
+
+describe.skipIf(clonable === undefined)('a disk that can clone (skipped where XFS cannot be made)', () => {
+  it('clones a blob, also one that is linked; the clone may be written to', async () => {
+    const folder = clonable!
+    const blob = sampleBlob(3 * MIB, 1)
+    await using store = await LegacyFsStore.open(join(folder, 'store'))
+    await store.addBytes(blob.data)
+    await store.exportPath(blob.hash, join(folder, 'linked'), { mode: 'link' })
+    await store.exportPath(blob.hash, join(folder, 'clone'), { mode: 'reflink' })
+    expect((await readdir(folder)).sort()).toEqual(['clone', 'linked', 'store'])
+    expect((await readFile(join(folder, 'clone'))).equals(blob.data)).toBe(true)
+    expect((await stat(join(folder, 'clone'))).mode & 0o200).toBe(0o200)
+    await writeFile(join(folder, 'clone'), 'changed')
+    await readClaimed(store, { hash: blob.hash, status: { state: 'complete', size: blob.size } })
+  })
+})
 
 describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)', () => {
   const first = sampleBlob(3 * MIB, 1)
@@ -96,6 +133,18 @@ describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)'
     await store.exportPath(first.hash, join(other, 'out'), { mode: 'move' })
     expect(await readdir(other)).toEqual(['out'])
     expect(await store.status(first.hash)).toEqual({ state: 'absent' })
+  })
+
+  it.each(['link', 'reflink'] as const)('on another file system is said to take no %s', async mode => {
+    const other = smallDisk()!
+    await using store = await LegacyFsStore.open(await testFolder())
+    await store.addBytes(first.data)
+    await expect(store.exportPath(first.hash, join(other, 'out'), { mode })).rejects.toMatchObject({
+      code: 'ERR_UNSUPPORTED_EXPORT_MODE',
+      message: expect.stringMatching(/another file system.*use mode "copy"/)
+    })
+    expect(await readdir(other)).toEqual([])
+    expect((await store.status(first.hash)).state).toBe('complete')
   })
 
   it('that has become read-only is said to be so, and what is there is served', async () => {

@@ -246,6 +246,23 @@ describe('a complete blob', () => {
     await store.addBytes(blob.data)
     await readClaimed(store, { hash: blob.hash, status: { state: 'complete', size: blob.size } })
   })
+
+  it.each(['copy', 'move', 'link', 'reflink'] as const)('is not exported, in mode %s either', async mode => {
+    const blob = sampleBlob(2_000_000)
+    const folder = await folderWith(async store => {
+      await store.addBytes(blob.data)
+    })
+    const wrong = Uint8Array.from(blob.data)
+    wrong[1_000_000]! ^= 1
+    await writeFile(file(folder, blob, '.data'), wrong)
+    const store = await testStore(folder)
+    const target = await testFolder()
+    await expect(store.exportPath(blob.hash, join(target, 'out'), { mode })).rejects.toMatchObject({
+      code: 'ERR_CORRUPT_SOURCE'
+    })
+    expect(await readdir(target)).toEqual([])
+    expect(await store.status(blob.hash)).toEqual({ state: 'absent' })
+  })
 })
 
 describe('the temp folder', () => {
