@@ -71,11 +71,7 @@ async function importLeased(
   )
   const add = async (index: number, stop?: AbortSignal): Promise<AddResult> => {
     const file = source.files[index]!
-    return await store.addPath(file.path, {
-      signal: stop,
-      lease,
-      onProgress: bytes => report(index, bytes)
-    })
+    return await store.addPath(file.path, { signal: stop, lease, onProgress: report() })
   }
   if (source.kind === 'file' && options.isCollection !== true) {
     const { hash, size } = await add(0, signal)
@@ -107,13 +103,15 @@ function sizeOf(blobs: readonly AddResult[]): number {
   return sizes.values().reduce((sum, size) => sum + size, 0)
 }
 
-/** Adds up what is told of files that are read side by side. */
-function reporter(total: number, { onProgress }: ImportOptions): (index: number, bytes: number) => void {
-  const taken = new Map<number, number>()
+/** Adds up what is told of files that are read side by side. @returns makes what a file is to tell; it is gone with the file */
+function reporter(total: number, { onProgress }: ImportOptions): () => (ofFile: number) => void {
   let bytes = 0
-  return (index, ofFile) => {
-    bytes += ofFile - (taken.get(index) ?? 0)
-    taken.set(index, ofFile)
-    onProgress?.({ bytes, total })
+  return () => {
+    let before = 0
+    return ofFile => {
+      bytes += ofFile - before
+      before = ofFile
+      onProgress?.({ bytes, total })
+    }
   }
 }
