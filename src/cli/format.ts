@@ -36,6 +36,11 @@ export function printable(text: string): string {
   return text.replace(/[^\P{Cc}\n\t]|[\u202a-\u202e\u2066-\u2069]/gu, '?')
 }
 
+/** The same for a name that has to stay on its line. */
+export function printableName(name: string): string {
+  return printable(name).replace(/[\n\t]/g, '?')
+}
+
 /** A path as a shell takes it. */
 export function quoted(path: string): string {
   return /^[\w@%+=:,./-]+$/.test(path) ? path : `'${path.replaceAll("'", `'\\''`)}'`

@@ -1,18 +1,21 @@
 /** `blobs status`: what is held of some blobs, here or at a peer. */
 import type { Multiaddr } from '@multiformats/multiaddr'
-import { bytesWithin } from '../bao/geometry.ts'
 import type { Hash } from '../hash.ts'
+import { listLinks } from '../node/collection-listing.ts'
+import { formatOf } from '../node/local.ts'
 import { parsePeer, parseWanted } from '../node/provider-list.ts'
 import { tagsOf } from '../node/tags.ts'
 import { NotAvailableError } from '../protocol/errors.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
-import type { BlobInfo } from '../store/index.ts'
+import type { BlobInfo, BlobStore } from '../store/index.ts'
 import { statusOf, wholeRange } from '../store/status.ts'
 import { startClient } from './client-node.ts'
 import { type Cli, type Context, examples, type OpenHome, openHome } from './context.ts'
 import { formatBytes, unwrapped } from './format.ts'
+import { describeStatus, formatRanges, formatState, type HeldFields, heldRanges } from './held.ts'
 
-const DESCRIPTION = `Tell what the home's store holds of a blob: its size, which chunks (of 1024 bytes) are there, and its tags.
+const DESCRIPTION = `Tell what the home's store holds of a blob: its size, which of its bytes are there, and its tags; of a collection
+also how many of its files are complete, partial and absent.
 
 With --peer: what that peer says it holds now. It is asked once, and nothing is fetched.`
 
@@ -23,31 +26,6 @@ export class NotToldError extends Error {
 
   constructor(peer: string) {
     super(`${peer} does not tell what it holds: it does not know the request for it (Observe)`)
-  }
-}
-
-/** A blob's status, for scripts. */
-export interface StatusFields {
-  readonly hash: string
-  readonly state: 'complete' | 'partial'
-  /** Bytes; of a partial blob as claimed, unless `isSizeProven`. */
-  readonly size: number
-  readonly isSizeProven: boolean
-  /** Bytes that are held. */
-  readonly held: number
-}
-
-type Described = Pick<BlobInfo, 'hash' | 'status'>
-
-export function describeStatus({ hash, status }: Pick<BlobInfo, 'hash' | 'status'>): StatusFields {
-  const { state, size } = status
-  const isComplete = state === 'complete'
-  return {
-    hash: hash.toString(),
-    state,
-    size,
-    isSizeProven: isComplete || status.isSizeProven,
-    held: isComplete ? size : bytesWithin(status.ranges, size)
   }
 }
 
@@ -65,7 +43,7 @@ export function statusCommand({ program, run }: Cli): void {
     .addHelpText(
       'after',
       examples(
-        ['blobs status 5abb6c4e…', 'size, ranges of chunks, tags'],
+        ['blobs status 5abb6c4e…', 'size, ranges of bytes that are held, tags'],
         ['blobs status 5abb6c4e… --peer /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo…', 'at another node'],
         ['blobs status --json 5abb6c4e…', 'events for scripts: status']
       )
@@ -93,9 +71,10 @@ async function tellHeldHere(
     if (found.state === 'absent') throw new BlobNotFoundError(hash)
     const tags = (await tagsOf(store, hash, { signal })).map(({ name }) => name)
     const { fields, lines } = described({ hash, status: found })
+    const children = await countChildren(store, hash, signal)
     output.result(
-      { event: 'status', ...fields, tags },
-      [...lines, `tags    ${tags.join(', ') || 'none'}`].join('\n')
+      { event: 'status', ...fields, children: children ?? null, tags },
+      [...lines, ...files(children), `tags    ${tags.join(', ') || 'none'}`].join('\n')
     )
   }
 }
@@ -121,17 +100,46 @@ async function tellHeldThere(
 }
 
 /** What is the same wherever the blob is. */
-function described(info: Described): { fields: StatusFields & { ranges: string }; lines: string[] } {
+function described(info: Pick<BlobInfo, 'hash' | 'status'>): {
+  fields: HeldFields & { ranges: ReturnType<typeof heldRanges> }
+  lines: string[]
+} {
   const fields = describeStatus(info)
   const { state, size } = fields
-  const ranges = info.status.state === 'complete' ? 'all' : info.status.ranges.toString()
+  const ranges = heldRanges(info.status)
   const proven = fields.isSizeProven ? '' : ', as somebody claims'
-  const held = state === 'complete' ? '' : `${formatBytes(fields.held)} in `
+  const held = state === 'complete' ? 'all' : `${formatBytes(fields.held)} in ${formatRanges(ranges, size)}`
   const lines = [
     `hash    ${info.hash}`,
-    `state   ${state}`,
+    `state   ${formatState(fields)}`,
     `size    ${size} (${formatBytes(size)}${proven})`,
-    `held    ${held}chunks ${ranges}`
+    `held    ${held}`
   ]
   return { fields: { ...fields, ranges }, lines }
+}
+
+/** Files of a collection by what is held of them, as often as they are in it. */
+interface Children {
+  complete: number
+  partial: number
+  absent: number
+}
+
+/** Undefined for what is no collection, as far as the store knows. */
+async function countChildren(
+  store: BlobStore,
+  hash: Hash,
+  signal: AbortSignal
+): Promise<Children | undefined> {
+  const { state } = await store.status(hash, { signal })
+  if (state !== 'complete' || (await formatOf(store, hash, { signal })) === 'raw') return undefined
+  const children = { complete: 0, partial: 0, absent: 0 }
+  for await (const { status } of listLinks(store, hash, { signal })) children[status.state]++
+  return children
+}
+
+function files(children: Children | undefined): string[] {
+  if (children === undefined) return []
+  const { complete, partial, absent } = children
+  return [`files   ${complete} complete, ${partial} partial, ${absent} absent`]
 }

@@ -1,9 +1,8 @@
 /** Where the blobs of a collection go when they become files: decided, and checked, before anything is written. */
 import type { Hash } from '../hash.ts'
-import { Links } from '../protocol/links.ts'
 import { checkNames } from '../protocol/safe-name.ts'
 import type { BlobFormat, BlobStore, WaitOptions } from '../store/index.ts'
-import { readCollection } from './collections.ts'
+import { collectionEntries, readCollection } from './collections.ts'
 
 /** Digits of the hash that name what has no name. */
 const HASH_NAME_CHARS = 16
@@ -63,11 +62,9 @@ export async function planExport(
 }
 
 async function planNumbered(store: BlobStore, hash: Hash, options: WaitOptions): Promise<ExportPlan> {
-  await using links = await Links.open(store, hash, options)
-  const digits = `${Math.max(0, links.count - 1)}`.length
   const files: PlannedFile[] = []
-  for await (const link of links) {
-    files.push({ hash: link, segments: [`${files.length}`.padStart(digits, '0').concat('.bin')] })
+  for await (const { name, hash: blob } of collectionEntries(store, hash, options)) {
+    files.push({ hash: blob, segments: [name] })
   }
   return { name: nameOfHash(hash), kind: 'folder', files }
 }

@@ -1,6 +1,7 @@
 /** What a store holds of a blob, with what it links to. */
 import { EMPTY_HASH, type Hash } from '../hash.ts'
 import type { BlobFormat, BlobStore, WaitOptions } from '../store/index.ts'
+import { isCollection } from './collections.ts'
 import { linksOf } from './tags.ts'
 
 export interface Local {
@@ -39,9 +40,9 @@ export async function localState(
   return { isComplete, size, blobs }
 }
 
-/** What a hash means that comes without a format: what a tag says, else one blob. */
+/** What a hash means that comes without a format: what a tag says, else a collection if it is held and is one, else one blob. */
 export async function formatOf(store: BlobStore, hash: Hash, options: WaitOptions = {}): Promise<BlobFormat> {
   if (hash.equals(EMPTY_HASH)) return 'raw'
   for await (const tag of store.tags.list(options)) if (tag.hash.equals(hash)) return tag.format
-  return 'raw'
+  return (await isCollection(store, hash, options)) ? 'hash_seq' : 'raw'
 }

@@ -68,8 +68,23 @@ export function encodeCollection(meta: Hash, entries: readonly CollectionEntry[]
  * @throws InvalidCollectionError when it is no metadata, or has another number of names than there are links
  */
 export function decodeCollection(sequence: HashSequence, meta: Uint8Array): CollectionEntry[] {
+  const names = decodeCollectionNames(meta, sequence.count - 1)
+  return Array.from(names, (name, i) => ({ name, hash: sequence.link(i + 1)! }))
+}
+
+/**
+ * The names alone, one after the other, so that nobody has to have all of them.
+ *
+ * @param meta content of the blob that link 0 names
+ * @param expected how many names there have to be: one for each further link
+ * @throws InvalidCollectionError at the name that is wrong; before the first one when there are fewer or more than expected
+ */
+export function* decodeCollectionNames(
+  meta: Uint8Array,
+  expected: number
+): Generator<string, void, undefined> {
   try {
-    return readNames(meta, sequence.count - 1).map((name, i) => ({ name, hash: sequence.link(i + 1)! }))
+    yield* readNames(meta, expected)
   } catch (cause) {
     if (cause instanceof MalformedError) {
       throw new InvalidCollectionError(`not a collection: ${cause.reason}`, cause.position, { cause })
@@ -78,7 +93,7 @@ export function decodeCollection(sequence: HashSequence, meta: Uint8Array): Coll
   }
 }
 
-function readNames(meta: Uint8Array, expected: number): string[] {
+function* readNames(meta: Uint8Array, expected: number): Generator<string, void, undefined> {
   if (meta.length > MAX_COLLECTION_META_BYTES) {
     throw new MalformedError(
       `metadata of ${meta.length} bytes, at most ${MAX_COLLECTION_META_BYTES} are read`,
@@ -93,5 +108,5 @@ function readNames(meta: Uint8Array, expected: number): string[] {
   if (count !== expected) {
     throw new MalformedError(`${count} names for ${expected} links`, MARK.length)
   }
-  return Array.from({ length: count }, (_, i) => reader.string(`name ${i}`))
+  for (let i = 0; i < count; i++) yield reader.string(`name ${i}`)
 }
