@@ -1,16 +1,21 @@
 /** `blobs get`: fetches into the home, and writes to files if wanted. */
+import { MissingChunksError } from '../bao/errors.ts'
 import type { Hash } from '../hash.ts'
 import type { FetchResult } from '../libp2p/index.ts'
+import { planPath } from '../node/collection-path.ts'
+import { addCollection } from '../node/collections.ts'
 import { checkFree, exportPath } from '../node/export-path.ts'
 import { type ExportPlan, planExport } from '../node/export-plan.ts'
+import { surveyPlan } from '../node/export-survey.ts'
 import { fetchNamed } from '../node/fetch-named.ts'
 import { formatOf, localState } from '../node/local.ts'
 import { type Place, pathOf, placeOf, requireFolder } from '../node/place.ts'
-import { parseWanted, requireProvider, type Wanted } from '../node/provider-list.ts'
+import { parseWantedPath, requireProvider, type WantedPath } from '../node/provider-list.ts'
 import { addTag, tagsOf } from '../node/tags.ts'
 import { InvalidCollectionError } from '../protocol/collection.ts'
 import { UnsafeNameError } from '../protocol/safe-name.ts'
-import type { BlobFormat, BlobStore } from '../store/index.ts'
+import { BlobNotFoundError } from '../store/errors.ts'
+import type { BlobFormat, BlobStore, HashAndFormat } from '../store/index.ts'
 import { type Cli, type Context, collect, examples, type OpenHome, openHome } from './context.ts'
 import { unwrapped } from './format.ts'
 import { TransferView } from './transfer.ts'
@@ -19,7 +24,10 @@ const DESCRIPTION = `Fetch a blob, or a collection with all its files, into the 
 
 What is in the store already is not fetched: when all of it is, nobody has to be asked. A hash alone does not say who has it:
 name a peer with --peer. -o NAME names the file or folder, -o FOLDER/ (a slash at the end) the folder it goes into under its own
-name; nothing is overwritten.`
+name; nothing is overwritten.
+
+With a path behind it, TICKET/photos/a.jpg, only this file or folder of the collection is fetched, and gets a tag of its own.
+What was interrupted goes on where it was when the same is run again.`
 
 /** A ticket leads to the node that is to fetch. */
 export class OwnTicketError extends Error {
@@ -45,7 +53,7 @@ export function getCommand({ program, run }: Cli): void {
     .summary('fetch into the home, and write to files if wanted')
     .description(unwrapped(DESCRIPTION))
     .argument(
-      '<hash|ticket>',
+      '<hash|ticket[/path]>',
       'a ticket, ours or one of iroh; or a hash: 64 hex digits, 52 base32 characters, or a CID'
     )
     .option('--peer <multiaddr>', 'ask this peer first; may be given more than once', collect)
@@ -61,46 +69,86 @@ export function getCommand({ program, run }: Cli): void {
         ['blobs get blobsaeafvo3m…', 'into the store'],
         ['blobs get blobsaeafvo3m… -o photos', 'and to a file or folder'],
         ['blobs get 5abb6c4e… --peer /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo…', 'by its hash'],
-        ['blobs get 5abb6c4e… -o a.iso', 'write what is in the store']
+        ['blobs get blobsaeafvo3m…/photos/a.jpg -o ./', 'one file of a collection'],
+        ['blobs get 5abb6c4e… -o a.iso', 'write what is in the store'],
+        ['blobs get blobsaeafvo3m… --json', 'events for scripts: resumed, progress, done, error']
       )
     )
     .action((what: string, flags: GetFlags, self) => run(self, context => get(context, what, flags)))
 }
 
+/** What was fetched, and what it becomes as files where that was looked at. */
+interface Fetched {
+  readonly result: FetchResult
+  readonly plan?: ExportPlan | undefined
+}
+
+type Target = WantedPath & { readonly format: BlobFormat }
+
 async function get(context: Context, what: string, flags: GetFlags): Promise<undefined> {
   const { signal } = context
-  const wanted = parseWanted(what, flags.peer)
+  const wanted = parseWantedPath(what, flags.peer)
   const place = flags.output === undefined ? undefined : placeOf(flags.output)
   if (place !== undefined) await requireFolder(place)
   if (place?.name !== undefined) await checkFree(pathOf(place, place.name))
   await using opened = await openHome(context)
   const { store } = opened
   const format = wanted.format ?? flags.format ?? (await formatOf(store, wanted.hash, { signal }))
+  const target = { ...wanted, format }
   const view = new TransferView(context.output, 'fetching')
   try {
-    const result = await fetchMissing(context, opened, { ...wanted, format }, place, view)
-    await tagOnce(store, wanted.hash, format)
-    view.done(result, place === undefined ? null : await write(context, store, result, place))
+    const { result, plan } =
+      (await held(store, target, signal)) ?? (await fetchMissing(context, opened, target, place, view))
+    const kept = plan === undefined || target.path === undefined ? result : await keepPart(store, plan)
+    await tagOnce(store, kept, target.path === undefined ? undefined : plan?.name)
+    const path = place === undefined ? null : await write(context, store, result, plan, place)
+    view.done({ ...result, hash: kept.hash }, path)
   } finally {
     view.end()
   }
 }
 
-/** Asks nobody when all is there. */
+/** Undefined unless all is there: then nobody has to be asked. */
+async function held(
+  store: BlobStore,
+  { hash, format, path }: Target,
+  signal: AbortSignal
+): Promise<Fetched | undefined> {
+  if (path === undefined) {
+    const { isComplete, size, blobs } = await localState(store, hash, format, { signal })
+    return isComplete ? { result: { hash, format, size, received: 0, had: size, blobs } } : undefined
+  }
+  const plan = await planIfHeld(store, hash, path, signal)
+  if (plan === undefined) return undefined
+  const { bytes: size, missing } = await surveyPlan(store, plan, { signal })
+  if (missing.length > 0) return undefined
+  return { result: { hash, format, size, received: 0, had: size, blobs: plan.files.length }, plan }
+}
+
+/** Undefined when the collection's names are not there yet. */
+async function planIfHeld(
+  store: BlobStore,
+  hash: Hash,
+  path: string,
+  signal: AbortSignal
+): Promise<ExportPlan | undefined> {
+  try {
+    return await planPath(store, hash, path, { signal })
+  } catch (error) {
+    if (error instanceof BlobNotFoundError || error instanceof MissingChunksError) return undefined
+    throw error
+  }
+}
+
 async function fetchMissing(
   context: Context,
   { config, store }: OpenHome,
-  wanted: Wanted & { readonly format: BlobFormat },
+  wanted: Target,
   place: Place | undefined,
   view: TransferView
-): Promise<FetchResult> {
+): Promise<Fetched> {
   const { home, options, output, signal } = context
-  const { hash, format, providers } = wanted
-  const local = await localState(store, hash, format, { signal })
-  if (local.isComplete) {
-    const { size, blobs } = local
-    return { hash, format, size, received: 0, had: size, blobs }
-  }
+  const { hash, format, path, providers } = wanted
   requireProvider(wanted)
   const listen = [...(options.listen ?? [])]
   // Loaded when it is needed: libp2p takes longer to load than most commands to run.
@@ -110,9 +158,14 @@ async function fetchMissing(
     if (wanted.peerId === node.peerId) throw new OwnTicketError(home)
     const common = { from: providers, format, signal, onProgress: view.update }
     // Names that cannot be files do no harm in a store.
-    if (place === undefined) return await node.blobs.fetch(hash, { ...common, askSizes: true })
-    const onPlan = ({ name }: ExportPlan): Promise<void> => checkFree(pathOf(place, name))
-    return await fetchNamed(node.blobs, store, hash, { ...common, onPlan })
+    if (place === undefined && path === undefined) {
+      return { result: await node.blobs.fetch(hash, { ...common, askSizes: true }) }
+    }
+    const onPlan = async ({ name }: ExportPlan): Promise<void> => {
+      if (place !== undefined) await checkFree(pathOf(place, name))
+    }
+    const result = await fetchNamed(node.blobs, store, hash, { ...common, path, onPlan })
+    return { result, plan: result.plan }
   } finally {
     await node.stop()
   }
@@ -122,18 +175,28 @@ async function write(
   { signal }: Context,
   store: BlobStore,
   { hash, format }: FetchResult,
+  known: ExportPlan | undefined,
   place: Place
 ): Promise<string> {
-  const plan = await planExport(store, hash, format, { signal })
+  const plan = known ?? (await planExport(store, hash, format, { signal }))
   const path = pathOf(place, plan.name)
   await exportPath(store, plan, path, { signal })
   return path
 }
 
+/** What is kept of a part of a collection: the file's own blob, or a folder's files as a collection of their own. */
+async function keepPart(store: BlobStore, { name, kind, files }: ExportPlan): Promise<HashAndFormat> {
+  if (kind === 'file') return { hash: files[0]!.hash, format: 'raw' }
+  const entries = files.map(({ hash, segments }) => ({ name: [name, ...segments].join('/'), hash }))
+  const { root } = await addCollection(store, entries)
+  return { hash: root.hash, format: 'hash_seq' }
+}
+
 /** What was fetched is meant to be kept: under its own name, if it has one that can be used. */
-async function tagOnce(store: BlobStore, hash: Hash, format: BlobFormat): Promise<void> {
+async function tagOnce(store: BlobStore, { hash, format }: HashAndFormat, name?: string): Promise<void> {
   if ((await tagsOf(store, hash)).length > 0) return
-  await addTag(store, format === 'raw' ? '' : await ownName(store, hash), { hash, format })
+  const own = name ?? (format === 'raw' ? '' : await ownName(store, hash))
+  await addTag(store, own, { hash, format })
 }
 
 async function ownName(store: BlobStore, hash: Hash): Promise<string> {

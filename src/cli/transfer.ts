@@ -54,15 +54,26 @@ export class TransferView {
     this.#output.result(event, path ?? hash.toString())
   }
 
-  #tellHad({ had, received, total, hash }: FetchProgress): void {
-    if (this.#hasToldHad || total === undefined) return
+  /** Says, once it is known, how much had been there already; by blobs where the bytes in all are not known. */
+  #tellHad({ had, received, total, hash, blobsDone, blobs }: FetchProgress): void {
+    if (this.#hasToldHad || (total === undefined && blobs === undefined)) return
     this.#hasToldHad = true
-    const percent = percentOf({ bytes: had, total }) ?? 0
-    if (percent > 0 && received + had < total) {
-      this.#output.note(
-        `had ${percent} % of ${hash.toShortString()} (${formatBytes(had)} of ${formatBytes(total)}), fetching the rest`
-      )
+    const percent = percentOf({ bytes: had, total, blobsDone, blobs }) ?? 0
+    const isAll = total === undefined ? blobsDone === blobs : received + had >= total
+    if (had === 0 || percent === 0 || isAll) return
+    const of =
+      total === undefined ? `${blobsDone} of ${blobs} blobs` : `${formatBytes(had)} of ${formatBytes(total)}`
+    this.#output.note(`had ${percent} % of ${hash.toShortString()} (${of}), fetching the rest`)
+    const event = {
+      event: 'resumed',
+      hash,
+      had,
+      total: total ?? null,
+      percent,
+      blobsDone,
+      blobs: blobs ?? null
     }
+    this.#output.result(event)
   }
 
   #tell(): void {
@@ -74,6 +85,7 @@ export class TransferView {
       received,
       had,
       total: total ?? null,
+      percent: percentOf({ bytes: received + had, total, blobsDone, blobs }) ?? null,
       blobsDone,
       blobs: blobs ?? null
     })

@@ -21,6 +21,7 @@ import type {
   BlobsComponents,
   BlobsEvents,
   BlobsInit,
+  FetchManyOptions,
   FetchOptions,
   PeerOptions,
   PushOptions,
@@ -149,13 +150,14 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     throw failures.length === 1 ? failures[0]!.error : new AllProvidersFailedError(hash, failures)
   }
 
-  async fetchMany(hashes: readonly Hash[], options: PeerOptions): Promise<FetchManyResult> {
+  async fetchMany(hashes: readonly Hash[], options: FetchManyOptions): Promise<FetchManyResult> {
     const { maxBlobBytes } = this.#limits
     const [provider] = providersOf(options.from)
     return fetchMany(this.#getter, this.#init.store, hashes, {
       provider: provider!,
       maxBlobBytes,
       signal: options.signal,
+      onProgress: options.onProgress,
       fetch: hash => this.fetch(hash, { from: options.from, signal: options.signal })
     })
   }

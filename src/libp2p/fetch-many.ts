@@ -20,10 +20,19 @@ export interface FetchManyResult {
   readonly received: number
 }
 
+/** How far it has come. */
+export interface FetchManyProgress {
+  /** Bytes that have arrived and are proven. */
+  readonly received: number
+  /** Blobs that are whole in the store now. */
+  readonly blobsDone: number
+}
+
 export interface FetchManyJob {
   readonly provider: ProviderAddress
   readonly maxBlobBytes: number
   readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: FetchManyProgress) => void) | undefined
   /** Fetches one blob by itself. */
   readonly fetch: (hash: Hash) => Promise<{ received: number }>
 }
@@ -59,7 +68,14 @@ export async function fetchMany(
     let most = wanted.length
     while (wanted.length > 0) {
       const asked = wanted.slice(0, most)
-      const { done, bytes } = await getMany(getter, store, asked, job)
+      const { done, bytes } = await getMany(getter, store, asked, {
+        ...job,
+        onProgress: more =>
+          job.onProgress?.({
+            received: received + more.received,
+            blobsDone: fetched.length + more.blobsDone
+          })
+      })
       received += bytes
       fetched.push(...wanted.slice(0, done).map(({ hash }) => hash))
       const stopped = asked[done]
@@ -69,6 +85,7 @@ export async function fetchMany(
       try {
         received += (await job.fetch(stopped.hash)).received
         fetched.push(stopped.hash)
+        job.onProgress?.({ received, blobsDone: fetched.length })
       } catch (error) {
         if (!(error instanceof NotAvailableError)) throw error
         notAvailable.push(stopped.hash)
@@ -83,7 +100,7 @@ async function getMany(
   getter: Getter,
   store: BlobStore,
   wanted: readonly Wanted[],
-  { provider, maxBlobBytes, signal }: FetchManyJob
+  { provider, maxBlobBytes, signal, onProgress }: FetchManyJob
 ): Promise<{ done: number; bytes: number }> {
   let done = 0
   let bytes = 0
@@ -99,9 +116,11 @@ async function getMany(
       async ({ response, hasStatus }) => {
         const sink = storeSink(store, { signal })
         for await (const blob of receive(request, response, sink, { hasStatus, maxBlobBytes })) {
-          if (!blob.isDone) continue
-          done = blob.index + 1
-          bytes += blob.received
+          if (blob.isDone) {
+            done = blob.index + 1
+            bytes += blob.received
+          }
+          onProgress?.({ received: blob.isDone ? bytes : bytes + blob.received, blobsDone: done })
         }
       },
       { signal }

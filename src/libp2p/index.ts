@@ -39,7 +39,7 @@ import type { Request } from '../protocol/request.ts'
 import type { BlobFormat, BlobStore } from '../store/index.ts'
 import { BlobsService } from './blobs.ts'
 import type { FetchProgress, FetchResult } from './fetch.ts'
-import type { FetchManyResult } from './fetch-many.ts'
+import type { FetchManyProgress, FetchManyResult } from './fetch-many.ts'
 import type { BlobsLimits } from './limits.ts'
 import type { PushedBlobs, ServedRequest } from './provider.ts'
 import type { ProviderList } from './provider-address.ts'
@@ -168,6 +168,10 @@ export interface BlobsEvents {
   failed: CustomEvent<{ readonly hash: Hash; readonly errors: readonly unknown[] }>
 }
 
+export interface FetchManyOptions extends PeerOptions {
+  readonly onProgress?: ((progress: FetchManyProgress) => void) | undefined
+}
+
 export interface Blobs extends TypedEventTarget<BlobsEvents> {
   /**
    * Fetches a blob into the store: asks for what the store lacks, checks it while it arrives. Of several providers the next
@@ -180,7 +184,7 @@ export interface Blobs extends TypedEventTarget<BlobsEvents> {
   fetch(hash: Hash, options: FetchOptions): Promise<FetchResult>
 
   /** Fetches a list of blobs, in one request where the provider can. */
-  fetchMany(hashes: readonly Hash[], options: PeerOptions): Promise<FetchManyResult>
+  fetchMany(hashes: readonly Hash[], options: FetchManyOptions): Promise<FetchManyResult>
 
   /**
    * Sends a blob to a peer: asks what the peer has of it, sends the rest, and waits until the peer says that it is stored. What
@@ -221,7 +225,7 @@ export function blobs(init: BlobsInit): (components: BlobsComponents) => Blobs {
 
 export { AllProvidersFailedError } from './blobs.ts'
 export type { FetchProgress, FetchResult } from './fetch.ts'
-export type { FetchManyResult } from './fetch-many.ts'
+export type { FetchManyProgress, FetchManyResult } from './fetch-many.ts'
 export { ProviderUnreachableError } from './getter.ts'
 export { type BlobsLimits, DEFAULT_LIMITS, InvalidLimitError } from './limits.ts'
 export { type PushedBlobs, RequestTimeoutError, type ServedRequest } from './provider.ts'

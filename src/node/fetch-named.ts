@@ -6,11 +6,19 @@ import type { Blobs, FetchProgress, FetchResult } from '../libp2p/index.ts'
 import { MAX_COLLECTION_META_BYTES } from '../protocol/constants.ts'
 import { Links } from '../protocol/links.ts'
 import type { BlobFormat, BlobStore, WaitOptions } from '../store/index.ts'
+import { planPath } from './collection-path.ts'
 import { type ExportPlan, planExport } from './export-plan.ts'
+import { fetchFiles } from './fetch-files.ts'
 
 export interface FetchNamedOptions extends WaitOptions {
   readonly from: readonly Multiaddr[]
   readonly format: BlobFormat
+  /**
+   * A file or folder of the collection, which alone is to be fetched.
+   *
+   * @default all of it
+   */
+  readonly path?: string | undefined
   /** Called as soon as the names are there and found safe; what it throws ends the fetch. */
   readonly onPlan?: ((plan: ExportPlan) => Promise<void>) | undefined
   readonly onProgress?: ((progress: FetchProgress) => void) | undefined
@@ -22,9 +30,12 @@ export interface FetchedNamed extends FetchResult {
 }
 
 /**
- * Fetches a blob, or a hash sequence with its children, into a store.
+ * Fetches a blob, or a hash sequence with its children, into a store. With a path it is one blob of a collection, or those of one
+ * folder.
  *
- * @throws UnsafeNameError before anything but the names has been fetched; what `Blobs.fetch` and `planExport` throw
+ * @returns of a file in a collection its own blob; of a folder in it the collection's, with what the folder has been
+ * @throws UnsafeNameError, NoSuchPathError before anything but the names has been fetched; what `Blobs.fetch` and `planExport`
+ *   throw
  */
 export async function fetchNamed(
   blobs: Blobs,
@@ -32,25 +43,39 @@ export async function fetchNamed(
   hash: Hash,
   options: FetchNamedOptions
 ): Promise<FetchedNamed> {
-  const { format, from, signal, onProgress } = options
-  const early = format === 'raw' ? 0 : await fetchNames(blobs, store, hash, options)
-  const plan = await planExport(store, hash, format, { signal })
+  const { format, path, signal, onProgress } = options
+  const ofNames = format === 'raw' ? 0 : await fetchNames(blobs, store, hash, options)
+  const plan =
+    path === undefined
+      ? await planExport(store, hash, format, { signal })
+      : await planPath(store, hash, path, { signal })
   await options.onPlan?.(plan)
-  // The names have come in by this fetch too, though they are there already when it asks for the rest.
+  // The names have come in by this fetch too, though they are there already when it asks for the rest. Who asks for a path wants
+  // nothing but what is behind it: they are not counted at all.
+  const early = path === undefined ? ofNames : 0
   const withNames = <T extends { readonly received: number; readonly had: number }>(counted: T): T => ({
     ...counted,
     received: counted.received + early,
     // The first report comes before the names are counted as held.
     had: Math.max(0, counted.had - early)
   })
-  const result = await blobs.fetch(hash, {
-    from,
-    format,
-    askSizes: true,
-    signal,
-    onProgress: progress => onProgress?.(withNames(progress))
-  })
+  const ofRest = { ...options, onProgress: (progress: FetchProgress) => onProgress?.(withNames(progress)) }
+  const result = await fetchRest(blobs, store, hash, plan, ofRest)
   return { ...withNames(result), plan }
+}
+
+async function fetchRest(
+  blobs: Blobs,
+  store: BlobStore,
+  hash: Hash,
+  plan: ExportPlan,
+  { from, format, path, signal, onProgress }: FetchNamedOptions
+): Promise<FetchResult> {
+  const common = { from, signal, onProgress }
+  if (path === undefined) return await blobs.fetch(hash, { ...common, format, askSizes: true })
+  const [file] = plan.files
+  if (plan.kind === 'file') return await blobs.fetch(file!.hash, common)
+  return await fetchFiles(blobs, store, hash, plan, common)
 }
 
 /** @returns the number of bytes that came in */

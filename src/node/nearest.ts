@@ -8,6 +8,8 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   let best: string | undefined
   let fewest = Math.ceil(word.length * MAX_DIFFERENCE) + 1
   for (const candidate of known) {
+    // As many letters as one is longer than the other have to change at least.
+    if (Math.abs(candidate.length - word.length) >= fewest) continue
     const changes = countChanges(word.toLowerCase(), candidate.toLowerCase())
     if (changes < fewest) {
       fewest = changes

@@ -1,6 +1,6 @@
 /**
- * The folder in which a transfer is kept until it is whole: `.blobs-<16 digits of the hash>.part` beside the target. It
- * survives when the transfer ends early, so that the next one goes on.
+ * The folder in which a transfer is kept until it is whole: `.blobs-<16 digits of the hash>.part` beside the target (of a
+ * path in a collection, 16 digits that stand for both). It survives when the transfer ends early, so that the next one goes on.
  */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'

@@ -17,6 +17,16 @@ export class InvalidPeerError extends Error {
   readonly code = 'ERR_INVALID_PEER'
 }
 
+/** A path was named in what is a single blob. */
+export class NotACollectionError extends Error {
+  override readonly name = 'NotACollectionError'
+  readonly code = 'ERR_NOT_A_COLLECTION'
+
+  constructor(hash: Hash, path: string) {
+    super(`blob ${hash} is a single blob: there is no ${JSON.stringify(path)} in it`)
+  }
+}
+
 /** What a user names: a blob, and maybe who has it. */
 export interface Wanted {
   readonly hash: Hash
@@ -53,6 +63,29 @@ export function parseWanted(text: string, peers: readonly string[] = []): Wanted
       return { hash, format, providers: named, peerId: undefined, note: whyNotDialled(parsed.ticket) }
     }
   }
+}
+
+/** What a user names, and maybe what of it. */
+export interface WantedPath extends Wanted {
+  /** A file or folder in the collection; undefined for all of it. */
+  readonly path: string | undefined
+}
+
+/**
+ * Reads a hash or a ticket that a path in the collection may follow: `blobsaeafvo3m…/photos/a.jpg`. None of their forms has a
+ * slash in it.
+ *
+ * @throws NotACollectionError when there is a path, and the ticket is for a single blob; what {@link parseWanted} throws
+ */
+export function parseWantedPath(text: string, peers: readonly string[] = []): WantedPath {
+  const slash = text.indexOf('/')
+  if (slash < 0) return { ...parseWanted(text, peers), path: undefined }
+  const wanted = parseWanted(text.slice(0, slash), peers)
+  const path = text.slice(slash).replace(/^\/+|\/+$/g, '')
+  if (path === '') return { ...wanted, path: undefined }
+  if (wanted.format === 'raw') throw new NotACollectionError(wanted.hash, path)
+  // Only what has files in it has paths.
+  return { ...wanted, format: 'hash_seq', path }
 }
 
 /** @throws NoProviderError when there is nobody to ask */

@@ -1,5 +1,6 @@
 /** Receiving: fetching what a ticket names, straight into a file or a folder, without a home. */
-
+import { hashBytes } from '../bao/outboard.ts'
+import type { Hash } from '../hash.ts'
 import type { FetchProgress } from '../libp2p/index.ts'
 import type { WaitOptions } from '../store/index.ts'
 import type { ConfigInput } from './config.ts'
@@ -8,7 +9,7 @@ import { checkFree, exportPath } from './export-path.ts'
 import { type FetchedNamed, fetchNamed } from './fetch-named.ts'
 import { PartFolder } from './part-folder.ts'
 import { type Place, pathOf, placeOf, requireFolder } from './place.ts'
-import { requireProvider, type Wanted } from './provider-list.ts'
+import { requireProvider, type WantedPath } from './provider-list.ts'
 import { ReceiveInterruptedError } from './receive-interrupted.ts'
 
 export interface ReceiveOptions extends WaitOptions {
@@ -25,6 +26,9 @@ export interface ReceiveOptions extends WaitOptions {
   readonly onFetched?: ((fetched: FetchedNamed) => void) | undefined
 }
 
+/** What is wanted; with a path only that file or folder of the collection. */
+export type ReceiveWanted = Omit<WantedPath, 'path'> & Partial<Pick<WantedPath, 'path'>>
+
 export interface Received extends FetchedNamed {
   /** The file or folder, as an absolute path. */
   readonly path: string
@@ -38,12 +42,12 @@ export interface Received extends FetchedNamed {
  * @throws ReceiveInterruptedError when something has arrived that the next try can go on with; what `fetchNamed` and `exportPath`
  *   throw
  */
-export async function receiveTo(wanted: Wanted, options: ReceiveOptions = {}): Promise<Received> {
+export async function receiveTo(wanted: ReceiveWanted, options: ReceiveOptions = {}): Promise<Received> {
   requireProvider(wanted)
   const place = placeOf(options.output)
   if (place.name !== undefined) await checkFree(pathOf(place, place.name))
   await requireFolder(place)
-  const part = await PartFolder.open(place.folder, wanted.hash, options)
+  const part = await PartFolder.open(place.folder, partHash(wanted), options)
   let isWorthKeeping = part.isResumed
   const onProgress = (progress: FetchProgress): void => {
     isWorthKeeping ||= progress.received > 0
@@ -70,9 +74,14 @@ export async function receiveTo(wanted: Wanted, options: ReceiveOptions = {}): P
   }
 }
 
+/** After what the part folder is called: one for each path, since the first to end removes all that is in it. */
+function partHash({ hash, path }: ReceiveWanted): Hash {
+  return path === undefined ? hash : hashBytes(new TextEncoder().encode(`${hash}/${path}`)).hash
+}
+
 async function fetchInto(
   part: PartFolder,
-  wanted: Wanted,
+  wanted: ReceiveWanted,
   place: Place,
   { limits, signal, onProgress }: ReceiveOptions
 ): Promise<FetchedNamed> {
@@ -85,6 +94,7 @@ async function fetchInto(
     return await fetchNamed(node.blobs, part.store, wanted.hash, {
       from: wanted.providers,
       format: wanted.format ?? 'raw',
+      path: wanted.path,
       signal,
       onProgress,
       onPlan: plan => checkFree(pathOf(place, plan.name))
