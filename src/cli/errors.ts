@@ -69,6 +69,7 @@ export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_NEWER_DATABASE: failed,
   ERR_NOTHING_TO_SHARE: failed,
   ERR_NOT_AVAILABLE: notFound,
+  ERR_NOT_A_COLLECTION: usage,
   ERR_NOT_A_HASH_SEQUENCE: badData,
   ERR_NOT_CONFIRMED: usage,
   ERR_NOT_SERVING: failed,
@@ -77,12 +78,14 @@ export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_NO_HOME: usage,
   ERR_NO_OBJECT_STORE: usage,
   ERR_NO_PROVIDER: usage,
+  ERR_NO_SUCH_PATH: notFound,
   ERR_NO_SUCH_TAG: notFound,
   ERR_OBJECT_NOT_FOUND: failed,
   ERR_OBJECT_TOO_SHORT: badData,
   ERR_OTHER_STORE: usage,
   ERR_OUTPUT_CLOSED: EXIT.outputClosed,
   ERR_OWN_TICKET: usage,
+  ERR_PARTIAL_MOVE: usage,
   ERR_PERMISSION_DENIED: failed,
   ERR_PROVIDER_UNREACHABLE: unreachable,
   ERR_PUSH_NOT_KEPT: refused,
@@ -106,6 +109,7 @@ export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_TRUNCATED: unreachable,
   ERR_UNKNOWN_STATUS: badData,
   ERR_UNSAFE_NAME: badData,
+  ERR_UNSUPPORTED_EXPORT_MODE: failed,
   ERR_USAGE: usage
 }
 

@@ -10,6 +10,7 @@ import { copyCommand } from './copy.ts'
 import { dbCommand } from './db.ts'
 import { explain } from './errors.ts'
 import { EXIT, EXIT_HELP } from './exit-codes.ts'
+import { exportCommand } from './export.ts'
 import { unwrapped } from './format.ts'
 import { gcCommand } from './gc.ts'
 import { getCommand } from './get.ts'
@@ -47,6 +48,7 @@ const COMMANDS = [
   serveCommand,
   addCommand,
   getCommand,
+  exportCommand,
   pushCommand,
   lsCommand,
   statusCommand,

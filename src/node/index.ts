@@ -16,6 +16,7 @@
  * ```
  */
 export { collectGarbageEarly } from './collect-garbage-early.ts'
+export { NoSuchPathError, planPath } from './collection-path.ts'
 export { type Config, type ConfigInput, InvalidConfigError, parseConfig } from './config.ts'
 export {
   type CopyOptions,
@@ -25,7 +26,7 @@ export {
   copyStore
 } from './copy-store.ts'
 export { type BlobsNode, createNode, type NodeOptions, STOP_TIMEOUT_MS } from './create-node.ts'
-export { type ExportPathOptions, exportPath } from './export-path.ts'
+export { type ExportPathOptions, type ExportProgress, exportPath } from './export-path.ts'
 export { type ExportPlan, type PlannedFile, planExport } from './export-plan.ts'
 export { type FetchedNamed, type FetchNamedOptions, fetchNamed } from './fetch-named.ts'
 export {
@@ -48,9 +49,19 @@ export { IdentityError, loadOrCreateIdentity } from './identity.ts'
 export { type Imported, type ImportOptions, type ImportProgress, importPath } from './import-path.ts'
 export { createHomeWith, HomeExistsError } from './init-store.ts'
 export { loadConfig } from './load-config.ts'
+export { type MoveOptions, moveOut } from './move-out.ts'
 export { NoObjectStoreError, openObjectStore, openStore } from './open-store.ts'
-export { InvalidPeerError, NoProviderError, parsePeer, parseWanted, type Wanted } from './provider-list.ts'
-export { type Received, type ReceiveOptions, receiveTo } from './receive.ts'
+export {
+  InvalidPeerError,
+  NoProviderError,
+  NotACollectionError,
+  parsePeer,
+  parseWanted,
+  parseWantedPath,
+  type Wanted,
+  type WantedPath
+} from './provider-list.ts'
+export { type Received, type ReceiveOptions, type ReceiveWanted, receiveTo } from './receive.ts'
 export { ReceiveInterruptedError } from './receive-interrupted.ts'
 export { DEFAULT_MAX_BLOB_SIZE, type StoreConfig, type StoreInput } from './store-config.ts'
 export { OtherStoreError } from './store-folder.ts'

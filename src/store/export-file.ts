@@ -52,7 +52,7 @@ export async function exportFile(
       await rm(temp, { force: true })
       throw error
     }
-    await syncFolder(dirname(target))
+    if (options.isNameSynced !== false) await syncFolder(dirname(target))
   } catch (error) {
     throw toStoreError(error, `cannot write ${target}`)
   }

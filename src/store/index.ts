@@ -154,6 +154,12 @@ export interface ExportOptions extends WaitOptions {
    * @default 'copy'
    */
   readonly mode?: ExportMode | undefined
+  /**
+   * Whether to wait until the file's name is on disk, as its bytes are. Who writes many files into a folder does that once.
+   *
+   * @default true
+   */
+  readonly isNameSynced?: boolean | undefined
   /** Called with the number of bytes written so far, at most once per MiB. */
   readonly onProgress?: ((bytes: number) => void) | undefined
 }

@@ -33,23 +33,38 @@ export async function exportBlob(
   options: ExportOptions
 ): Promise<void> {
   const { mode = 'copy' } = options
-  const stats = mode === 'copy' ? undefined : await reader.stats()
+  if (mode === 'copy') return await exportFile(reader, target, options)
+  const stats = await reader.stats()
   // The empty blob has no file. One that has another name outside already stays what that name leads to: it cannot be moved.
-  if (stats === undefined || (mode === 'move' && stats.nlink > 1n))
+  if (stats === undefined || (mode === 'move' && stats.nlink > 1n)) {
     return await exportFile(reader, target, options)
+  }
   await explained(`cannot write ${target}`, async () => {
     if (await exists(target)) throw new TargetExistsError(target)
     await checkBlob(reader, options)
     options.signal?.throwIfAborted()
-    if (mode === 'reflink') return await clone(context, reader, stats.ino, target)
-    const problem = await linkTo(context, reader, stats.ino, target)
-    if (problem !== undefined && mode === 'link') {
-      throw new UnsupportedExportModeError(mode, target, problem.reason, { cause: problem.cause })
+    if (mode === 'reflink') await clone(context, reader, stats.ino, target)
+    else if (!(await isLinked(context, reader, stats.ino, target, mode))) {
+      return await exportFile(reader, target, { ...options, onProgress: undefined })
     }
-    if (problem !== undefined) return await exportFile(reader, target, { signal: options.signal })
-    if (mode === 'link') await orRemove(target, () => chmod(target, READ_ONLY))
-    await syncFolder(dirname(target))
+    if (options.isNameSynced !== false) await syncFolder(dirname(target))
   })
+}
+
+/** @returns false when the blob is to be moved, and has to be copied for that */
+async function isLinked(
+  context: FsContext,
+  reader: FsReader,
+  inode: bigint,
+  target: string,
+  mode: 'link' | 'move'
+): Promise<boolean> {
+  const problem = await linkTo(context, reader, inode, target)
+  if (problem !== undefined && mode === 'link') {
+    throw new UnsupportedExportModeError(mode, target, problem.reason, { cause: problem.cause })
+  }
+  if (mode === 'link') await orRemove(target, () => chmod(target, READ_ONLY))
+  return problem === undefined
 }
 
 /**
@@ -101,7 +116,6 @@ async function clone({ layout }: FsContext, reader: FsReader, inode: bigint, tar
     }
     await renameToNew(temp, target)
   })
-  await syncFolder(dirname(target))
 }
 
 async function cloneFile(from: string, to: string, target: string): Promise<void> {
