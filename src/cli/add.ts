@@ -10,7 +10,7 @@ import { printTicket } from './serving.ts'
 const DESCRIPTION = `Put files and folders into the home's store.
 
 A file becomes one blob, which does not know the file's name; with --collection it becomes a collection of one, as "send" makes
-it. A folder becomes a collection. In a folder hidden files count, symbolic links and empty folders do not. Each gets a tag, called
+it. A folder becomes a collection. In a folder hidden files count, symbolic links and empty folders do not, and permissions and times are not kept. Each gets a tag, called
 as the file or folder, so that it is meant to be kept. When the home is being served, a ticket is printed too.`
 
 interface AddFlags {

@@ -53,8 +53,8 @@ export function getCommand({ program, run }: Cli): void {
     .summary('fetch into the home, and write to files if wanted')
     .description(unwrapped(DESCRIPTION))
     .argument(
-      '<hash|ticket[/path]>',
-      'a ticket, ours or one of iroh; or a hash: 64 hex digits, 52 base32 characters, or a CID'
+      '<hash|ticket>',
+      'a ticket, ours or one of iroh; or a hash: 64 hex digits, 52 base32 characters, or a CID; /path may follow'
     )
     .option('--peer <multiaddr>', 'ask this peer first; may be given more than once', collect)
     .option('-o, --output <path>', 'the file or folder to write to')

@@ -25,7 +25,7 @@ export function receiveCommand({ program, run }: Cli): void {
     .command('receive')
     .summary('fetch what a ticket names, into a file or folder')
     .description(unwrapped(DESCRIPTION))
-    .argument('<ticket[/path]>', 'a ticket; or a hash, together with --peer')
+    .argument('<ticket>', 'a ticket; or a hash, together with --peer; /path may follow')
     .option('-o, --output <path>', 'what to call it, or with a slash at the end where to put it')
     .option('--peer <multiaddr>', 'ask this peer first; may be given more than once', collect)
     .addHelpText(

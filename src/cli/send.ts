@@ -11,7 +11,7 @@ import { printTicket, type Shared, startServing, untilStopped } from './serving.
 const DESCRIPTION = `Share files and folders: prints a ticket for each, and serves until Ctrl-C.
 
 Each PATH becomes a collection, so that names go with the content; a folder's own name too. In a folder hidden files count,
-symbolic links and empty folders do not. The content is copied into the home's store, which is made when there is none, and
+symbolic links and empty folders do not, and permissions and times are not kept. The content is copied into the home's store, which is made when there is none, and
 stays there: see "blobs ls" and "blobs rm". Without PATH a small sample is shared.`
 
 export function sendCommand({ program, run }: Cli): void {

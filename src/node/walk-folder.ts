@@ -3,7 +3,7 @@
  *
  * A file stands for itself; so does a symbolic link that was named by the user. In a folder every regular file counts, hidden
  * ones too. Symbolic links in it are skipped, since they may lead anywhere, and so are devices, sockets and pipes. Folders have
- * no place in a collection: an empty one leaves no trace.
+ * no place in a collection: an empty one leaves no trace. Nor have permissions and times: what comes out is as if it were new.
  */
 import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'

@@ -376,7 +376,12 @@ describe('a home', () => {
     expect(listing.events).toHaveLength(1 + 2 + Object.keys(TREE).length - 1)
     const hash = String(file?.hash)
     const { stdout } = await run(['status', hash, '--json'], home('a'))
-    expect(JSON.parse(stdout)).toMatchObject({ event: 'status', hash, ranges: 'all', tags: ['file.bin'] })
+    expect(JSON.parse(stdout)).toMatchObject({
+      event: 'status',
+      hash,
+      ranges: [[0, 2_000_000]],
+      tags: ['file.bin']
+    })
     expectFailure(await run(['rm', hash], home('a')), EXIT.failed, /held by the tag "file\.bin"/)
     expect((await run(['rm', 'file.bin'], home('a'))).stdout).toBe('removed 1 blob and the tag file.bin\n')
     expectFailure(await run(['status', hash], home('a')), EXIT.notFound, /is not in the store/)
@@ -446,6 +451,7 @@ describe('the program', () => {
     'daemon',
     'add',
     'get',
+    'export',
     'send',
     'receive',
     'ls',
