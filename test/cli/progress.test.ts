@@ -170,6 +170,37 @@ describe('a fetch', () => {
     expect(stderr()).toMatch(/^had 73 % of af1349b9f5 \(73 B of 100 B\), fetching the rest\n/)
   })
 
+  it('that goes on says so by blobs, where nobody knows all bytes, and says it once', () => {
+    const { output, stdout, stderr } = screen({ isJson: true })
+    const view = new TransferView(output, 'receiving')
+    const unknown = { hash: EMPTY_HASH, had: 900, total: undefined, blobsDone: 1 }
+    view.update({ ...unknown, received: 0, blobs: undefined })
+    view.update({ ...unknown, received: 0, blobsDone: 15_000, blobs: 20_000 })
+    view.update({ ...unknown, received: 10, blobsDone: 15_001, blobs: 20_000 })
+    expect(stderr()).toBe('had 75 % of af1349b9f5 (15000 of 20000 blobs), fetching the rest\n')
+    const events = Array.from(stdout().trim().split('\n'), line => JSON.parse(line))
+    expect(events.filter(({ event }) => event === 'resumed')).toEqual([
+      {
+        event: 'resumed',
+        hash: EMPTY_HASH.toString(),
+        had: 900,
+        total: null,
+        percent: 75,
+        blobsDone: 15_000,
+        blobs: 20_000
+      }
+    ])
+  })
+
+  it.each([
+    ['nothing was there', { had: 0, received: 0 }],
+    ['all was there', { had: 100, received: 0 }]
+  ])('says nothing of that when %s', (_, counted) => {
+    const { output, stdout, stderr } = screen({ isJson: true })
+    new TransferView(output, 'receiving').update({ ...at(0), ...counted })
+    expect(stdout() + stderr()).not.toMatch(/had \d|resumed/)
+  })
+
   it('tells scripts of the first and the last progress, and not of each', () => {
     const { output, stdout, stderr } = screen({ isJson: true })
     const view = new TransferView(output, 'receiving')
@@ -179,7 +210,8 @@ describe('a fetch', () => {
       .trim()
       .split('\n')
       .map(line => JSON.parse(line))
-    expect(events[0]).toMatchObject({ event: 'progress', received: 0, had: 73, total: 100 })
+    expect(events[0]).toMatchObject({ event: 'resumed', had: 73, total: 100, percent: 73 })
+    expect(events[1]).toMatchObject({ event: 'progress', received: 0, had: 73, total: 100, percent: 73 })
     expect(events.at(-2)).toMatchObject({ event: 'progress', received: 27 })
     expect(events.at(-1)).toMatchObject({ event: 'done', size: 100, received: 27, had: 73, path: '/a' })
     expect(events.length).toBeLessThan(20)
