@@ -92,6 +92,9 @@ async function exportTo(context: Context, what: string, flags: ExportFlags): Pro
   const found = await findTagOrHash(store, what)
   const { hash } = found
   const format = found.format ?? flags.format ?? (await formatOf(store, hash, { signal }))
+  // Until it is written.
+  await using lease = await store.lease({ signal })
+  await lease.protect({ hash, format })
   const plan = await planExport(store, hash, format, { signal })
   const path = pathOf(place, plan.name)
   await checkFree(path)

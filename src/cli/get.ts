@@ -1,13 +1,13 @@
 /** `blobs get`: fetches into the home, and writes to files if wanted. */
 import { MissingChunksError } from '../bao/errors.ts'
 import type { Hash } from '../hash.ts'
-import type { FetchResult } from '../libp2p/index.ts'
+import type { Blobs, FetchOptions, FetchProgress, FetchResult } from '../libp2p/index.ts'
 import { planPath } from '../node/collection-path.ts'
 import { addCollection } from '../node/collections.ts'
 import { checkFree, exportPath } from '../node/export-path.ts'
-import { type ExportPlan, planExport } from '../node/export-plan.ts'
+import { type ExportPlan, type PlannedFile, planExport } from '../node/export-plan.ts'
 import { surveyPlan } from '../node/export-survey.ts'
-import { fetchNamed } from '../node/fetch-named.ts'
+import { fetchNamed, withEarlier } from '../node/fetch-named.ts'
 import { formatOf, localState } from '../node/local.ts'
 import { type Place, pathOf, placeOf, requireFolder } from '../node/place.ts'
 import { parseWantedPath, requireProvider, type WantedPath } from '../node/provider-list.ts'
@@ -15,7 +15,8 @@ import { addTag, tagsOf } from '../node/tags.ts'
 import { InvalidCollectionError } from '../protocol/collection.ts'
 import { UnsafeNameError } from '../protocol/safe-name.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
-import type { BlobFormat, BlobStore, HashAndFormat } from '../store/index.ts'
+import type { BlobFormat, BlobStore, HashAndFormat, Lease } from '../store/index.ts'
+import { startClient } from './client-node.ts'
 import { type Cli, type Context, collect, examples, type OpenHome, openHome } from './context.ts'
 import { unwrapped } from './format.ts'
 import { TransferView } from './transfer.ts'
@@ -28,6 +29,9 @@ name; nothing is overwritten.
 
 With a path behind it, TICKET/photos/a.jpg, only this file or folder of the collection is fetched, and gets a tag of its own.
 What was interrupted goes on where it was when the same is run again.`
+
+/** Blobs that are protected by one call, which takes them as arguments. */
+const PROTECTED_AT_ONCE = 1_000
 
 /** A ticket leads to the node that is to fetch. */
 export class OwnTicketError extends Error {
@@ -95,11 +99,15 @@ async function get(context: Context, what: string, flags: GetFlags): Promise<und
   const { store } = opened
   const format = wanted.format ?? flags.format ?? (await formatOf(store, wanted.hash, { signal }))
   const target = { ...wanted, format }
+  // Until it has a tag, or is written.
+  await using lease = await store.lease({ signal })
+  await lease.protect({ hash: wanted.hash, format })
   const view = new TransferView(context.output, 'fetching')
   try {
     const { result, plan } =
-      (await held(store, target, signal)) ?? (await fetchMissing(context, opened, target, place, view))
-    const kept = plan === undefined || target.path === undefined ? result : await keepPart(store, plan)
+      (await held(store, target, signal)) ??
+      (await fetchMissing(context, opened, target, { place, view, lease }))
+    const kept = plan === undefined || target.path === undefined ? result : await keepPart(store, plan, lease)
     await tagOnce(store, kept, target.path === undefined ? undefined : plan?.name)
     const path = place === undefined ? null : await write(context, store, result, plan, place)
     view.done({ ...result, hash: kept.hash }, path)
@@ -140,34 +148,57 @@ async function planIfHeld(
   }
 }
 
+interface Fetching {
+  readonly place: Place | undefined
+  readonly view: TransferView
+  readonly lease: Lease
+}
+
 async function fetchMissing(
   context: Context,
-  { config, store }: OpenHome,
+  opened: OpenHome,
   wanted: Target,
-  place: Place | undefined,
-  view: TransferView
+  { place, view, lease }: Fetching
 ): Promise<Fetched> {
-  const { home, options, output, signal } = context
+  const { home, signal } = context
   const { hash, format, path, providers } = wanted
   requireProvider(wanted)
-  const listen = [...(options.listen ?? [])]
-  // Loaded when it is needed: libp2p takes longer to load than most commands to run.
-  const { createNode } = await import('../node/create-node.ts')
-  const node = await createNode({ ...config, listen, home, store, onWarning: text => output.warn(text) })
-  try {
-    if (wanted.peerId === node.peerId) throw new OwnTicketError(home)
-    const common = { from: providers, format, signal, onProgress: view.update }
-    // Names that cannot be files do no harm in a store.
-    if (place === undefined && path === undefined) {
-      return { result: await node.blobs.fetch(hash, { ...common, askSizes: true }) }
-    }
-    const onPlan = async ({ name }: ExportPlan): Promise<void> => {
-      if (place !== undefined) await checkFree(pathOf(place, name))
-    }
-    const result = await fetchNamed(node.blobs, store, hash, { ...common, path, onPlan })
-    return { result, plan: result.plan }
-  } finally {
-    await node.stop()
+  await using client = await startClient(context, opened)
+  const { node } = client
+  if (wanted.peerId === node.peerId) throw new OwnTicketError(home)
+  const common = { from: providers, format, signal, onProgress: view.update }
+  // Names that cannot be files do no harm in a store.
+  if (place === undefined && path === undefined) {
+    return { result: await fetchUnnamed(node.blobs, { hash, format }, lease, common) }
+  }
+  const onPlan = async ({ name, files }: ExportPlan): Promise<void> => {
+    if (place !== undefined) await checkFree(pathOf(place, name))
+    if (path === undefined) await lease.protect({ hash, format })
+    else await protectFiles(lease, files)
+  }
+  const result = await fetchNamed(node.blobs, opened.store, hash, { ...common, path, onPlan })
+  return { result, plan: result.plan }
+}
+
+/** The list comes first, so that what it names can be protected before it comes. */
+async function fetchUnnamed(
+  blobs: Blobs,
+  { hash, format }: HashAndFormat,
+  lease: Lease,
+  options: FetchOptions
+): Promise<FetchResult> {
+  const all = { ...options, format, askSizes: true }
+  if (format === 'raw') return await blobs.fetch(hash, all)
+  const { received } = await blobs.fetch(hash, { from: options.from, signal: options.signal })
+  await lease.protect({ hash, format })
+  const onProgress = (progress: FetchProgress): void => options.onProgress?.(withEarlier(progress, received))
+  return withEarlier(await blobs.fetch(hash, { ...all, onProgress }), received)
+}
+
+async function protectFiles(lease: Lease, files: readonly PlannedFile[]): Promise<void> {
+  for (let i = 0; i < files.length; i += PROTECTED_AT_ONCE) {
+    const some = files.slice(i, i + PROTECTED_AT_ONCE)
+    await lease.protect(...some.map(({ hash }) => ({ hash, format: 'raw' as const })))
   }
 }
 
@@ -185,10 +216,14 @@ async function write(
 }
 
 /** What is kept of a part of a collection: the file's own blob, or a folder's files as a collection of their own. */
-async function keepPart(store: BlobStore, { name, kind, files }: ExportPlan): Promise<HashAndFormat> {
+async function keepPart(
+  store: BlobStore,
+  { name, kind, files }: ExportPlan,
+  lease: Lease
+): Promise<HashAndFormat> {
   if (kind === 'file') return { hash: files[0]!.hash, format: 'raw' }
   const entries = files.map(({ hash, segments }) => ({ name: [name, ...segments].join('/'), hash }))
-  const { root } = await addCollection(store, entries)
+  const { root } = await addCollection(store, entries, { lease })
   return { hash: root.hash, format: 'hash_seq' }
 }
 

@@ -53,15 +53,22 @@ export async function fetchNamed(
   // The names have come in by this fetch too, though they are there already when it asks for the rest. Who asks for a path wants
   // nothing but what is behind it: they are not counted at all.
   const early = path === undefined ? ofNames : 0
-  const withNames = <T extends { readonly received: number; readonly had: number }>(counted: T): T => ({
-    ...counted,
-    received: counted.received + early,
-    // The first report comes before the names are counted as held.
-    had: Math.max(0, counted.had - early)
-  })
+  const withNames = <T extends Counted>(counted: T): T => withEarlier(counted, early)
   const ofRest = { ...options, onProgress: (progress: FetchProgress) => onProgress?.(withNames(progress)) }
   const result = await fetchRest(blobs, store, hash, plan, ofRest)
   return { ...withNames(result), plan }
+}
+
+/** What is counted of bytes. */
+interface Counted {
+  readonly received: number
+  readonly had: number
+}
+
+/** Counts bytes as received, though they are there already when the rest is asked for: an earlier step has brought them. */
+export function withEarlier<T extends Counted>(counted: T, bytes: number): T {
+  // The first report comes before they are counted as held.
+  return { ...counted, received: counted.received + bytes, had: Math.max(0, counted.had - bytes) }
 }
 
 async function fetchRest(

@@ -12,6 +12,7 @@ import { decodeTicket } from '../../src/protocol/ticket.ts'
 import type { BlobStore } from '../../src/store/index.ts'
 import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
+import { randomData } from '../helpers/data.ts'
 import { differences, type Scratch, scratch, type Tree, writeTree } from '../node/support.ts'
 import { groups, receive, sampleBlob } from '../store/legacy-fs/support.ts'
 import { ensureBuilt, Program, type ProgramEvent, type ProgramOptions, type Result } from './program.ts'
@@ -340,6 +341,25 @@ describe('the same command again', () => {
     await part.leave()
     const { stderr } = await run('x', 'receive', ticket, '-o', 'here/')
     expect(stderr).toMatch(/^had 50 % of /m)
+  })
+})
+
+describe('garbage collection', () => {
+  it.each([[''], ['/tree']])('takes nothing of what is on its way (ticket%s)', async path => {
+    await writeFile(folder.in('tree', 'z.bin'), randomData(60_000_000, 3))
+    await homeWithTree()
+    const serving = start(['serve', ...LISTEN, '--json', '--home', folder.in('a')])
+    const ticket = String((await serving.untilEvent('ticket')).ticket)
+    await run('b', 'init')
+    const getting = start(['get', `${ticket}${path}`, '--json', '--home', folder.in('b')])
+    await getting.until(({ events }) => events.find(({ received }) => Number(received) > LARGE.size))
+    serving.child.kill('SIGSTOP')
+    await events('b', 'gc')
+    serving.child.kill('SIGCONT')
+    expect((await getting.ended).code).toBe(EXIT.ok)
+    const listed = await events('b', 'ls', 'tree')
+    expect(listed).toHaveLength(FILES + 1)
+    expect(listed.filter(({ state }) => state !== 'complete')).toEqual([])
   })
 })
 
