@@ -24,8 +24,8 @@ when there was any to write, with 3 when there was none.
 
 --mode says how. copy: the files have bytes of their own. link: hard links to the store's own files, which take no room; only
 with --store legacy, and on its file system. Such a file and the store share their bytes: it is read-only, and whoever changes
-it all the same damages the blob. reflink: clones, which take no room until they are changed; where the file system has them
-(Btrfs, XFS, APFS). move: out of the store, with the tag; what other tags hold is not moved, unless with --force. Where a mode
+it all the same damages the blob. reflink: clones, which take no room until they are changed; only with --store legacy,
+where its file system has them (Btrfs, XFS, APFS). move: out of the store, with the tag; what other tags hold is not moved, unless with --force. Where a mode
 is not possible nothing is written, and the message says why.`
 
 /** Missing files that people are told of by name; scripts get all. */
@@ -54,7 +54,7 @@ export function exportCommand({ program, run }: Cli): void {
   command
     .summary('write what is in the home to files')
     .description(unwrapped(DESCRIPTION))
-    .argument('<tag|hash|ticket>', 'the name of a tag, a hash, or a ticket of which only the hash counts')
+    .argument('<tag|hash|ticket>', 'the name of a tag, a hash, or a ticket, whose node is not asked')
     .option('-o, --output <path>', 'the file or folder to write to (default: its own name, in this folder)')
     .option('--partial', 'write the files that are complete, and leave out the others')
     .addOption(
