@@ -7,13 +7,15 @@
  * the copy and the claim are about a `.data.part` that is not there, so they say nothing, and are replaced or removed with the
  * blob. Killed after it, the blob is partial; the outboard that is left under its old name is not looked at.
  */
-import { copyFile, open, rename, rm } from 'node:fs/promises'
+import { chmod, copyFile, open, rename, rm } from 'node:fs/promises'
 import type { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { fileStats } from '../stats.ts'
 import { type Claim, writeClaim } from './claim.ts'
 import type { FsContext } from './context.ts'
 import { PartialFiles } from './partial-files.ts'
+
+const WRITABLE = 0o644
 
 /**
  * @param size bytes of the data file
@@ -30,6 +32,8 @@ export async function makePartial(
   const { layout, isSynced, dataSync } = context
   const links = (await fileStats(layout.data(hash)))?.nlink
   if (links !== 1n || (await fileStats(layout.partialData(hash))) !== undefined) return false
+  // An export by hard link, which is gone by now, may have made it read-only.
+  await chmod(layout.data(hash), WRITABLE)
   const claim: Claim = { ...(await copyOutboard(context, hash)), size, ranges }
   await writeClaim(context, hash, claim, isSynced)
   await rename(layout.data(hash), layout.partialData(hash))
