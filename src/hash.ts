@@ -8,6 +8,7 @@
 /** Length of a hash in bytes. */
 export const HASH_BYTES = 32
 
+const HEX_DIGITS = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'))
 const HEX = /^[0-9a-f]{64}$/
 const NOT_BASE32 = /[^a-zA-Z2-7]/
 const BASE32_ALPHABET = 'abcdefghijklmnopqrstuvwxyz234567'
@@ -105,9 +106,7 @@ function hexToBytes(hex: string): Uint8Array {
 
 function bytesToHex(bytes: Uint8Array): string {
   let hex = ''
-  for (const byte of bytes) {
-    hex += byte.toString(16).padStart(2, '0')
-  }
+  for (const byte of bytes) hex += HEX_DIGITS[byte]
   return hex
 }
 

@@ -5,10 +5,10 @@
  * leaves here verifies, whatever happened to the stored bytes.
  */
 import type { Hash } from '../hash.ts'
-import { CHUNK_BYTES, CV_BYTES, PAIR_BYTES } from './constants.ts'
+import { CHUNK_BYTES, CV_BYTES, GROUP_BYTES, PAIR_BYTES } from './constants.ts'
 import { Decoder, type Piece, type Verified } from './decoder.ts'
-import { CorruptSourceError, MissingChunksError } from './errors.ts'
-import { leftLeaves } from './geometry.ts'
+import { CorruptSourceError, HashMismatchError, MissingChunksError } from './errors.ts'
+import { isWhole, leftLeaves } from './geometry.ts'
 import { kernel as defaultKernel, type Kernel } from './kernel/index.ts'
 import type { ChunkRanges } from './ranges.ts'
 import { type Batch, type EncodeSource, Planner, StoredBatch } from './stored-batches.ts'
@@ -102,6 +102,10 @@ async function* encodeBatches(
   options: EncodeOptions
 ): AsyncGenerator<{ bytes: Uint8Array; verified: Verified }, void, undefined> {
   const kernel = options.kernel ?? defaultKernel
+  if (source.held === undefined && source.size <= GROUP_BYTES && isWhole(ranges, source.size)) {
+    yield await readGroup(hash, source, kernel, options.signal)
+    return
+  }
   const planner = new Planner(source, ranges, options.batchBytes ?? ENCODE_BATCH_BYTES)
   const check = new Decoder(hash, source.size, ranges, kernel)
   // The piece that is being assembled and the one that is being read.
@@ -142,6 +146,23 @@ async function* encodeBatches(
     await reading?.catch(() => undefined)
   }
   if (planner.missing !== undefined) throw new MissingChunksError(planner.missing)
+}
+
+/** All of a blob that has one chunk group: its encoding is its data. What is done for larger ones costs more than hashing it. */
+async function readGroup(
+  hash: Hash,
+  source: EncodeSource,
+  kernel: Kernel,
+  signal: AbortSignal | undefined
+): Promise<{ bytes: Uint8Array; verified: Verified }> {
+  signal?.throwIfAborted()
+  const bytes = new Uint8Array(source.size)
+  await source.readData(0, bytes, signal)
+  const root = new Uint8Array(CV_BYTES)
+  kernel.subtree(bytes, 0, true, root)
+  if (!hash.bytes.every((byte, i) => byte === root[i]))
+    throw new CorruptSourceError(new HashMismatchError('leaf', 0))
+  return { bytes, verified: { consumed: bytes.length, leaves: [{ offset: 0, bytes }], parents: [] } }
 }
 
 /** Puts parents and leaves in their order. */

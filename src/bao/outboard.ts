@@ -142,6 +142,11 @@ export function hashBytes(
   data: Uint8Array,
   kernel: Kernel = defaultKernel
 ): { hash: Hash; outboard: Uint8Array } {
+  if (data.length <= GROUP_BYTES) {
+    const root = new Uint8Array(CV_BYTES)
+    kernel.subtree(data, 0, true, root)
+    return { hash: Hash.fromBytes(root), outboard: new Uint8Array(0) }
+  }
   const outboard = new Uint8Array(outboardBytes(data.length))
   const groups = groupCount(data.length)
   const builder = new OutboardBuilder(({ run, pairs }) => {

@@ -22,9 +22,16 @@ export class Lifetime {
    * @param action gets a signal that aborts with the caller's reason, or with a StoreClosedError at the end
    */
   async run<T>(signal: AbortSignal | undefined, action: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    this.check(signal)
     const ending = this.#controller.signal
-    const running = action(signal === undefined ? ending : AbortSignal.any([ending, signal]))
+    return await this.runShort(signal, () =>
+      action(signal === undefined ? ending : AbortSignal.any([ending, signal]))
+    )
+  }
+
+  /** Runs something so short that nobody asks it to stop; the end waits for it all the same. */
+  async runShort<T>(signal: AbortSignal | undefined, action: () => Promise<T>): Promise<T> {
+    this.check(signal)
+    const running = action()
     this.#running.add(running)
     try {
       return await running

@@ -16,16 +16,22 @@ import { findPartialFiles } from './found.ts'
 import type { IngestedFiles } from './ingest.ts'
 import { removePartial } from './partial-files.ts'
 
-/** Puts the temporary files of a whole blob in place. What was held of it in part is removed. */
+/**
+ * Puts the temporary files of a whole blob in place. What was held of it in part is removed.
+ *
+ * @param mayBePartial whether there may be such a part: to look for it takes a while in a large folder
+ */
 export async function placeIngested(
   { layout, dataSync }: FsContext,
   hash: Hash,
-  files: IngestedFiles
+  files: IngestedFiles,
+  mayBePartial: boolean
 ): Promise<void> {
   await removeForeignPartial(layout, hash)
   if (files.outboard !== undefined) await rename(files.outboard, layout.outboard(hash))
   await rename(files.data, layout.data(hash))
-  if ((await fileStats(layout.partialData(hash))) !== undefined) await removePartial(layout, hash)
+  if (mayBePartial && (await fileStats(layout.partialData(hash))) !== undefined)
+    await removePartial(layout, hash)
   await dataSync.sync()
 }
 

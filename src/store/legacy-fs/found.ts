@@ -1,4 +1,5 @@
 /** What the files of a blob say. Asked anew every time: another process may have changed them. */
+import type { BigIntStats } from 'node:fs'
 import { outboardBytes } from '../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { fileStats, statIfThere } from '../stats.ts'
@@ -11,7 +12,7 @@ export interface FoundComplete {
   readonly size: number
   /** Whether the outboard is there and has the length it must have. If not, it has to be computed from the data. */
   readonly hasOutboard: boolean
-  /** Differs when the data file has been replaced or written to. */
+  /** That of the data file, see {@link versionOf}. */
   readonly version: string
 }
 
@@ -41,21 +42,27 @@ export async function find(layout: Layout, hash: Hash): Promise<Found> {
 
 /** The complete blob, if there is a `.data` that nobody calls partial. */
 export async function findComplete(layout: Layout, hash: Hash): Promise<FoundComplete | undefined> {
-  const [stats, ...markers] = await Promise.all([
-    fileStats(layout.data(hash)),
-    ...layout.foreignMarkers(hash).map(statIfThere)
-  ])
-  if (stats === undefined || markers.some(marker => marker !== undefined)) return undefined
+  const stats = await fileStats(layout.data(hash))
+  if (stats === undefined) return undefined
+  const markers = await Promise.all(layout.foreignMarkers(hash).map(statIfThere))
+  if (markers.some(marker => marker !== undefined)) return undefined
   const size = Number(stats.size)
   // A file of nothing is not a blob of this hash, whoever put it there.
   if (size === 0 && !hash.equals(EMPTY_HASH)) return undefined
   const wanted = outboardBytes(size)
   const hasOutboard = wanted === 0 || Number((await fileStats(layout.outboard(hash)))?.size) === wanted
-  return { state: 'complete', size, hasOutboard, version: `${stats.ino}-${stats.size}-${stats.mtimeNs}` }
+  return { state: 'complete', size, hasOutboard, version: versionOf(stats) }
+}
+
+/** Differs when a file has been replaced or written to. */
+export function versionOf({ ino, size, mtimeNs }: BigIntStats): string {
+  return `${ino}-${size}-${mtimeNs}`
 }
 
 /** The partial blob, if it has a claim that is about the files that are there. */
 export async function findPartial(layout: Layout, hash: Hash): Promise<FoundPartial | undefined> {
+  // Of most blobs that are asked for nothing is there.
+  if ((await fileStats(layout.partialData(hash))) === undefined) return undefined
   const [claim, files] = await Promise.all([readClaim(layout, hash), findPartialFiles(layout, hash)])
   if (claim === undefined || files === undefined || !isAbout(claim, files.identity, files.lengths))
     return undefined

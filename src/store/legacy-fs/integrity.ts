@@ -9,18 +9,20 @@
  * iroh-blobs keep small ones inside their database, and files get lost.
  */
 import { rename, rm } from 'node:fs/promises'
+import { GROUP_BYTES } from '../../bao/constants.ts'
 import { encode } from '../../bao/encoder.ts'
 import { CorruptSourceError } from '../../bao/errors.ts'
 import { groupCount } from '../../bao/geometry.ts'
-import { type HashedBlob, OutboardBuilder } from '../../bao/outboard.ts'
+import { type HashedBlob, hashBytes, OutboardBuilder } from '../../bao/outboard.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { BlobDamagedError } from '../errors.ts'
 import { explained, isNotFound } from '../fs-errors.ts'
 import { readInputFile, takingTurns } from '../input-file.ts'
 import { OutboardSpool } from '../outboard-spool.ts'
+import { readSmallFile, type SmallFile } from '../small-file.ts'
 import type { FsContext } from './context.ts'
-import { type FoundComplete, findComplete } from './found.ts'
+import { type FoundComplete, findComplete, versionOf } from './found.ts'
 import { openComplete } from './opening.ts'
 import { FsReader } from './reader.ts'
 
@@ -65,6 +67,30 @@ export class Integrity {
     return await running
   }
 
+  /** To be told when the bytes of a data file have just been hashed. */
+  markGood(hash: Hash, version: string): void {
+    this.#checked.set(hash.toString(), version)
+    this.#damaged.delete(hash.toString())
+    for (const oldest of this.#checked.keys()) {
+      if (this.#checked.size <= MOST_CHECKED) break
+      this.#checked.delete(oldest)
+    }
+  }
+
+  /**
+   * Reads and checks a complete blob of one chunk group.
+   *
+   * @returns undefined when the data is not what the hash says, or not what was found any more
+   */
+  async readSmall(hash: Hash, { version }: FoundComplete): Promise<Uint8Array | undefined> {
+    const file = await readIfThere(this.#context.layout.data(hash))
+    if (typeof file !== 'object' || versionOf(file.stats) !== version) return undefined
+    if (this.#checked.get(hash.toString()) === version) return file.bytes
+    if (!hashBytes(file.bytes).hash.equals(hash)) return undefined
+    this.markGood(hash, version)
+    return file.bytes
+  }
+
   /**
    * Computes the outboard of a blob anew of which something was wrong when it was read.
    *
@@ -95,16 +121,8 @@ export class Integrity {
     this.#checked.delete(hash.toString())
   }
 
-  #markChecked(hash: Hash, { version }: FoundComplete): void {
-    this.#checked.set(hash.toString(), version)
-    this.#damaged.delete(hash.toString())
-    for (const oldest of this.#checked.keys()) {
-      if (this.#checked.size <= MOST_CHECKED) break
-      this.#checked.delete(oldest)
-    }
-  }
-
   async #checkEnd(hash: Hash, found: FoundComplete): Promise<boolean> {
+    if (groupCount(found.size) === 1 && (await this.readSmall(hash, found)) !== undefined) return true
     const files = await openComplete(this.#context, hash, found)
     // Replaced or deleted since: whoever opens it looks again.
     if (files === undefined) return true
@@ -118,7 +136,7 @@ export class Integrity {
     } finally {
       await reader.close()
     }
-    this.#markChecked(hash, found)
+    this.markGood(hash, found.version)
     return true
   }
 
@@ -141,7 +159,7 @@ export class Integrity {
         return false
       }
       await explained(`cannot write ${layout.outboard(hash)}`, () => this.#writeOutboard(spool, blob))
-      this.#markChecked(hash, found)
+      this.markGood(hash, found.version)
       return true
     } catch (error) {
       // Deleted meanwhile: whoever opens it looks again.
@@ -167,5 +185,14 @@ export class Integrity {
     // It may have been deleted meanwhile.
     if ((await findComplete(layout, blob.hash)) === undefined)
       await rm(layout.outboard(blob.hash), { force: true })
+  }
+}
+
+async function readIfThere(path: string): Promise<SmallFile | 'other' | 'changed' | undefined> {
+  try {
+    return await readSmallFile(path, GROUP_BYTES)
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
   }
 }

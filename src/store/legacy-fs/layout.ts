@@ -14,7 +14,7 @@
  *
  * Hashes are written as 64 hex digits, so that letter case does not matter.
  */
-import { join } from 'node:path'
+import { join, sep } from 'node:path'
 import type { Hash } from '../../hash.ts'
 
 /** Ends of names by which iroh-blobs marks partial blobs. */
@@ -29,16 +29,25 @@ export class Layout {
   readonly leaseFolder: string
   readonly tempFolder: string
 
-  constructor(root: string) {
+  readonly #isForeign: boolean
+
+  /** @param isForeign whether iroh-blobs has written the folder */
+  constructor(root: string, isForeign = false) {
     this.root = root
+    this.#isForeign = isForeign
     this.dataFolder = join(root, 'data')
     this.tagFolder = join(root, 'tags')
     this.leaseFolder = join(root, 'leases')
     this.tempFolder = join(root, 'temp')
   }
 
+  /** `join` puts a path into its shortest form, every time. */
+  #inData(name: string): string {
+    return this.dataFolder + sep + name
+  }
+
   data(hash: Hash): string {
-    return join(this.dataFolder, `${hash}.data`)
+    return this.#inData(`${hash}.data`)
   }
 
   /** Data of which nothing could be proven, until somebody looks at it. Nothing reads it again. */
@@ -47,23 +56,25 @@ export class Layout {
   }
 
   outboard(hash: Hash): string {
-    return join(this.dataFolder, `${hash}.obao4`)
+    return this.#inData(`${hash}.obao4`)
   }
 
   partialData(hash: Hash): string {
-    return join(this.dataFolder, `${hash}.data.part`)
+    return this.#inData(`${hash}.data.part`)
   }
 
   partialOutboard(hash: Hash): string {
-    return join(this.dataFolder, `${hash}.obao4.part`)
+    return this.#inData(`${hash}.obao4.part`)
   }
 
   ranges(hash: Hash): string {
-    return join(this.dataFolder, `${hash}.ranges`)
+    return this.#inData(`${hash}.ranges`)
   }
 
+  /** None in a folder of our own: to look for them takes as long as all else that has to be looked for. */
   foreignMarkers(hash: Hash): string[] {
-    return FOREIGN_MARKERS.map(end => join(this.dataFolder, `${hash}${end}`))
+    if (!this.#isForeign) return []
+    return FOREIGN_MARKERS.map(end => this.#inData(`${hash}${end}`))
   }
 }
 

@@ -192,6 +192,10 @@ class FsLease implements Lease {
   readonly #id: string
   #file: Promise<FileHandle> | undefined
   #isReleased = false
+  /** What is to be noted next, and the promise that it is. */
+  #pending: HashAndFormat[] = []
+  #next: Promise<void> | undefined
+  #running: Promise<void> = Promise.resolve()
 
   constructor(leases: FsLeases, lifetime: Lifetime, id: string) {
     this.#leases = leases
@@ -202,18 +206,34 @@ class FsLease implements Lease {
   async protect(...blobs: readonly HashAndFormat[]): Promise<void> {
     await this.#lifetime.run(undefined, async () => {
       if (this.#isReleased) throw new LeaseLostError('this lease has been released')
-      await explained('cannot note that blobs are in use', async () => {
-        this.#file ??= this.#leases.make(this.#id, 'lease')
-        const file = await this.#file
-        await file.write(encode(blobs))
-        if ((await file.stat()).nlink === 0) {
-          throw new LeaseLostError(
-            'a lease has ended because this process stood still for too long; what it protected may be gone, add or fetch it again'
-          )
-        }
-        await this.#leases.whenGatesAreGone()
-      })
+      await explained('cannot note that blobs are in use', () => this.#join(blobs))
     })
+  }
+
+  /** What comes while others are being noted is noted next, all at once: many small blobs are added at the same time. */
+  async #join(blobs: readonly HashAndFormat[]): Promise<void> {
+    this.#pending.push(...blobs)
+    this.#next ??= this.#running.then(() => {
+      const taken = this.#pending
+      this.#pending = []
+      this.#next = undefined
+      const noting = this.#note(taken)
+      this.#running = noting.catch(() => undefined)
+      return noting
+    })
+    await this.#next
+  }
+
+  async #note(blobs: readonly HashAndFormat[]): Promise<void> {
+    this.#file ??= this.#leases.make(this.#id, 'lease')
+    const file = await this.#file
+    await file.write(encode(blobs))
+    if ((await file.stat()).nlink === 0) {
+      throw new LeaseLostError(
+        'a lease has ended because this process stood still for too long; what it protected may be gone, add or fetch it again'
+      )
+    }
+    await this.#leases.whenGatesAreGone()
   }
 
   async release(): Promise<void> {

@@ -13,7 +13,7 @@ import { completePartial, placeIngested } from './complete.ts'
 import type { FsContext } from './context.ts'
 import { type Found, type FoundComplete, find, findComplete, findPartial, findPartialFiles } from './found.ts'
 import { type Held, heldOf } from './held.ts'
-import type { Ingest } from './ingest.ts'
+import type { IngestedFiles } from './ingest.ts'
 import type { Integrity } from './integrity.ts'
 import { PartialBlob } from './partial.ts'
 import { openOrMake, removePartial } from './partial-files.ts'
@@ -110,19 +110,26 @@ export class Partials {
     return held
   }
 
-  /** Puts an added blob in place, unless it is there already. */
-  async place(hash: Hash, ingest: Ingest): Promise<void> {
+  /**
+   * Puts an added blob in place, unless it is there already.
+   *
+   * @param write makes the files, if they are needed
+   */
+  async place(hash: Hash, size: number, write: () => Promise<IngestedFiles>): Promise<void> {
     await this.#exclusively(hash, async () => {
       const found = await findComplete(this.#context.layout, hash)
       if (found !== undefined && (await this.#integrity.ensure(hash, found))) return
-      const files = await ingest.files()
+      const files = await write()
       const live = this.find(hash)
-      if (live?.size === ingest.finish().size) live.markComplete()
+      if (live?.size === size) live.markComplete()
       else live?.fail(new BlobDeletedError(hash))
       await live?.settle()
-      await placeIngested(this.#context, hash, files)
+      // Of a blob of one group there is something in part only while somebody sends it with a wrong size.
+      const mayBePartial = live !== undefined || groupCount(size) > 1
+      await placeIngested(this.#context, hash, files, mayBePartial)
       // What an interrupted attempt to make a damaged one partial has left.
       if (found !== undefined) await removePartial(this.#context.layout, hash)
+      if (files.version !== undefined) this.#integrity.markGood(hash, files.version)
       this.#onChange(hash)
     })
   }

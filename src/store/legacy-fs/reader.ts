@@ -16,6 +16,8 @@ export class FsReader implements BlobReader {
   readonly hash: Hash
   readonly size: number
   readonly held: ChunkRanges | undefined
+  /** All of the data, of a blob of one chunk group. */
+  readonly #bytes: Uint8Array | undefined
   readonly #data: FileHandle | undefined
   readonly #outboard: FileHandle | undefined
   readonly #onClose: ((reader: FsReader) => void) | undefined
@@ -27,12 +29,13 @@ export class FsReader implements BlobReader {
     this.hash = files.hash
     this.size = files.size
     this.held = files.held
+    this.#bytes = files.bytes
     this.#data = files.data
     this.#outboard = files.outboard
     this.#onClose = onClose
   }
 
-  /** Of the data file; undefined for the empty blob. */
+  /** Of the data file; undefined when none is open. */
   async stats(): Promise<BigIntStats | undefined> {
     return await this.#data?.stat({ bigint: true })
   }
@@ -44,6 +47,7 @@ export class FsReader implements BlobReader {
 
   async readData(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
     await this.#read('data', this.#data, this.size, offset, target, signal)
+    if (this.#bytes !== undefined) target.set(this.#bytes.subarray(offset, offset + target.length))
   }
 
   /** Reads ahead: who reads data in order asks for the outboard in order, a little at a time. */
@@ -108,6 +112,8 @@ export interface BlobFiles {
   /** Bytes. */
   readonly size: number
   readonly held?: ChunkRanges | undefined
+  /** All of the data, which has been read: then no file is open. */
+  readonly bytes?: Uint8Array | undefined
   /** None for the empty blob. */
   readonly data?: FileHandle | undefined
   /** None for a blob of one chunk group. */

@@ -1,8 +1,12 @@
 /** The folder as a BlobStore. */
+import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { GROUP_BYTES } from '../../bao/constants.ts'
 import { CorruptSourceError } from '../../bao/errors.ts'
+import { groupCount } from '../../bao/geometry.ts'
+import { hashBytes } from '../../bao/outboard.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
-import { BlobNotFoundError } from '../errors.ts'
+import { BlobNotFoundError, FileChangedError } from '../errors.ts'
 import { FolderSync } from '../folder-sync.ts'
 import { explained } from '../fs-errors.ts'
 import type {
@@ -28,6 +32,7 @@ import { Limiter } from '../limiter.ts'
 import { makeFolder } from '../make-folder.ts'
 import { KeyedMutex } from '../mutex.ts'
 import { Progress } from '../progress.ts'
+import { readSmallFile, writeSmallFile } from '../small-file.ts'
 import { ABSENT, EMPTY_BLOB, partialStatus } from '../status.ts'
 import { TempFolder } from '../temp.ts'
 import { abortableItems } from '../waiting.ts'
@@ -37,6 +42,7 @@ import { blocksOf, slicesOf } from './blocks.ts'
 import type { FsContext } from './context.ts'
 import { exportBlob } from './export.ts'
 import { findRoot, foreignNotice } from './foreign.ts'
+import { findComplete, versionOf } from './found.ts'
 import { Ingest } from './ingest.ts'
 import { Integrity } from './integrity.ts'
 import { Layout } from './layout.ts'
@@ -56,12 +62,19 @@ import { FsWriter } from './writer.ts'
 /** Adds, and writes of tags, that have files open at the same time. */
 const MOST_AT_ONCE = 16
 
+/**
+ * The same for blobs of one chunk group, which have at most one file open each: nearly all they do is wait for the disk, and
+ * it writes those of several threads in one go.
+ */
+const MOST_SMALL_AT_ONCE = 128
+
 export class LegacyFsStore implements BlobStore {
   readonly tags: TagStore
   readonly #context: FsContext
   readonly #notices: Notices
   readonly #lifetime = new Lifetime()
   readonly #limiter = new Limiter(MOST_AT_ONCE)
+  readonly #smallLimiter = new Limiter(MOST_SMALL_AT_ONCE)
   readonly #blocks = new BlockPool()
   readonly #watchers = new StatusWatchers()
   readonly #integrity: Integrity
@@ -92,7 +105,7 @@ export class LegacyFsStore implements BlobStore {
   static async open(folder: string, options: LegacyFsStoreOptions = {}): Promise<LegacyFsStore> {
     return await explained(`cannot open a store in ${folder}`, async () => {
       const { root, isForeign } = await findRoot(folder)
-      const layout = new Layout(root)
+      const layout = new Layout(root, isForeign)
       for (const path of [layout.dataFolder, layout.tagFolder, layout.leaseFolder, layout.tempFolder]) {
         makeFolder(resolve(path))
       }
@@ -113,20 +126,20 @@ export class LegacyFsStore implements BlobStore {
   }
 
   async status(hash: Hash, options: WaitOptions = {}): Promise<BlobStatus> {
-    return await this.#lifetime.run(options.signal, () => this.#status(hash))
+    return await this.#lifetime.runShort(options.signal, () => this.#status(hash))
   }
 
   async open(hash: Hash, options: OpenOptions = {}): Promise<BlobReader | undefined> {
-    return await this.#lifetime.run(options.signal, () => this.#open(hash))
+    return await this.#lifetime.runShort(options.signal, () => this.#open(hash))
   }
 
   async writer(hash: Hash, size: number, options: WaitOptions = {}): Promise<BlobWriter> {
-    return await this.#lifetime.run(options.signal, async () => {
+    return await this.#lifetime.runShort(options.signal, async () => {
       await this.#partials.checkSize(hash, size)
       const writer = new FsWriter(hash, size, {
         lifetime: this.#lifetime,
         partials: this.#partials,
-        place: async bytes => await this.#placeSmall(hash, bytes),
+        place: async bytes => await this.#smallLimiter.run(() => this.#placeSmall(hash, bytes)),
         status: hash => this.#status(hash),
         onClose: writer => this.#writers.delete(writer)
       })
@@ -136,12 +149,16 @@ export class LegacyFsStore implements BlobStore {
   }
 
   async addBytes(bytes: Uint8Array, options: AddOptions = {}): Promise<AddResult> {
+    if (bytes.length <= GROUP_BYTES)
+      return await this.#addShort(options, () => this.#addSmall(bytes, options))
     return await this.#lifetime.run(options.signal, signal =>
       this.#limiter.run(() => this.#add(slicesOf(bytes), { ...options, signal }), signal)
     )
   }
 
   async addPath(path: string, options: AddOptions = {}): Promise<AddResult> {
+    const small = await this.#addShort(options, () => this.#addSmallFile(path, options))
+    if (small !== undefined) return small
     return await this.#lifetime.run(options.signal, signal =>
       this.#limiter.run(async () => {
         const blocks = readInputFile(path, signal, this.#blocks.take)
@@ -167,7 +184,8 @@ export class LegacyFsStore implements BlobStore {
 
   async exportPath(hash: Hash, target: string, options: ExportOptions = {}): Promise<void> {
     await this.#lifetime.run(options.signal, async signal => {
-      await using reader = await this.#open(hash)
+      const isFileWanted = options.mode !== undefined && options.mode !== 'copy'
+      await using reader = await this.#open(hash, isFileWanted)
       if (reader === undefined) throw new BlobNotFoundError(hash)
       if (reader.held !== undefined) throw new BlobNotFoundError(hash, 'is not complete')
       try {
@@ -262,7 +280,8 @@ export class LegacyFsStore implements BlobStore {
       signal?.throwIfAborted()
       const { hash, size } = ingest.finish()
       await lease?.protect({ hash, format: 'raw' })
-      if (size > 0) await explained(what, () => inTurn(() => this.#partials.place(hash, ingest)))
+      if (size > 0)
+        await explained(what, () => inTurn(() => this.#partials.place(hash, size, () => ingest.files())))
       progress.end()
       return { hash, size }
     } finally {
@@ -270,18 +289,49 @@ export class LegacyFsStore implements BlobStore {
     }
   }
 
-  /** Keeps a blob of one chunk group, which has been verified. */
+  async #addShort<T>({ signal }: AddOptions, add: () => Promise<T>): Promise<T> {
+    return await this.#lifetime.runShort(signal, () =>
+      this.#smallLimiter.run(async () => {
+        this.#lifetime.check(signal)
+        return await add()
+      }, signal)
+    )
+  }
+
+  /** @returns undefined when the file has more than one chunk group, or is none */
+  async #addSmallFile(path: string, options: AddOptions): Promise<AddResult | undefined> {
+    const file = await explained(`cannot read ${path}`, () => readSmallFile(path, GROUP_BYTES))
+    if (file === 'changed') throw new FileChangedError(path)
+    return file === 'other' ? undefined : await this.#addSmall(file.bytes, options)
+  }
+
+  async #addSmall(bytes: Uint8Array, { signal, onProgress, lease }: AddOptions): Promise<AddResult> {
+    this.#lifetime.check(signal)
+    const { hash } = hashBytes(bytes)
+    await lease?.protect({ hash, format: 'raw' })
+    if (bytes.length > 0) await this.#placeSmall(hash, bytes)
+    const progress = new Progress(onProgress)
+    progress.add(bytes.length)
+    progress.end()
+    return { hash, size: bytes.length }
+  }
+
+  /** Keeps a blob of one chunk group, whose hash has been verified. */
   async #placeSmall(hash: Hash, bytes: Uint8Array): Promise<void> {
     await explained(`cannot add to ${this.#context.layout.root}`, async () => {
-      await this.#limiter.run(async () => {
-        const ingest = new Ingest(this.#context)
-        try {
-          await ingest.push(bytes)
-          await this.#partials.place(hash, ingest)
-        } finally {
-          await ingest.close()
-        }
-      })
+      const { temp, isSynced } = this.#context
+      let data: string | undefined
+      try {
+        await this.#partials.place(hash, bytes.length, async () => {
+          const path = temp.newPath()
+          const stats = await writeSmallFile(path, bytes, isSynced)
+          data = path
+          return { data, outboard: undefined, version: versionOf(stats) }
+        })
+      } catch (error) {
+        if (data !== undefined) await rm(data, { force: true })
+        throw error
+      }
     })
   }
 
@@ -296,14 +346,28 @@ export class LegacyFsStore implements BlobStore {
       : partialStatus(found.size, found.ranges)
   }
 
-  async #open(hash: Hash): Promise<FsReader | undefined> {
+  /** @param isFileWanted whether the reader is to have a file also when the blob is small */
+  async #open(hash: Hash, isFileWanted = false): Promise<FsReader | undefined> {
     const files = hash.equals(EMPTY_HASH)
       ? EMPTY_FILES
-      : await explained(`cannot open blob ${hash}`, () => untilStill(hash, () => this.#openFiles(hash)))
+      : await explained(`cannot open blob ${hash}`, () =>
+          untilStill(hash, async () => {
+            const small = isFileWanted ? undefined : await this.#readSmall(hash)
+            return small ?? (await this.#openFiles(hash))
+          })
+        )
     if (files === undefined) return undefined
     const reader = new FsReader(files, reader => this.#readers.delete(reader))
     this.#readers.add(reader)
     return reader
+  }
+
+  /** A complete blob of one chunk group, in memory. */
+  async #readSmall(hash: Hash): Promise<BlobFiles | undefined> {
+    const found = await findComplete(this.#context.layout, hash)
+    if (found === undefined || groupCount(found.size) > 1) return undefined
+    const bytes = await this.#integrity.readSmall(hash, found)
+    return bytes && { hash, size: found.size, bytes }
   }
 
   async #openFiles(hash: Hash): Promise<BlobFiles | undefined | 'again'> {

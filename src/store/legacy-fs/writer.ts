@@ -27,6 +27,8 @@ export class FsWriter implements BlobWriter {
   /** Undefined until there is something to write: a claimed size alone makes and discards nothing. */
   #blob: PartialBlob | undefined
   #isComplete = false
+  /** Whether this writer has put the whole blob in place. */
+  #isPlaced = false
   /** The writes so far: groups count when the parents above them, which came before, are written. */
   #tail: Promise<void> = Promise.resolve()
   #failure: unknown
@@ -75,11 +77,13 @@ export class FsWriter implements BlobWriter {
     if (run === undefined) return
     await this.#home.place(run.pieces[0]!)
     this.#isComplete = true
+    this.#isPlaced = true
   }
 
   async #close(): Promise<BlobStatus> {
     await this.#tail
     try {
+      if (this.#isPlaced) return { state: 'complete', size: this.size }
       if (this.#blob !== undefined) await this.#home.partials.release(this.#blob)
       return await this.#home.status(this.hash)
     } finally {

@@ -1,0 +1,93 @@
+/**
+ * Small files, each read or written at once.
+ *
+ * Every call that may wait for a disk takes a turn through the threads that do such things, and for small files these turns
+ * are most of the work. So there are as few as can be: what an open file is, and closing it when nothing is left to be
+ * written, is asked of the system directly, as it never waits for a disk.
+ */
+import {
+  type BigIntStats,
+  close,
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  open,
+  read,
+  write
+} from 'node:fs'
+import { rm } from 'node:fs/promises'
+import { promisify } from 'node:util'
+
+const openFile = promisify(open)
+const readFrom = promisify(read)
+const writeTo = promisify(write)
+const sync = promisify(fdatasync)
+const closeFile = promisify(close)
+
+const { O_CREAT, O_DSYNC, O_EXCL, O_WRONLY } = constants
+
+/** Whether a write can wait for the disk by itself. macOS has the flag, but leaves the bytes in the disk's cache. */
+const WRITES_CAN_SYNC = process.platform === 'linux'
+
+const NEW = O_WRONLY | O_CREAT | O_EXCL
+const NEW_SYNCED = WRITES_CAN_SYNC ? NEW | O_DSYNC : NEW
+
+export interface SmallFile {
+  readonly bytes: Uint8Array<ArrayBuffer>
+  readonly stats: BigIntStats
+}
+
+/**
+ * Reads all of a file.
+ *
+ * @param most bytes; of a longer file nothing is read
+ * @returns `other` for a longer file, and for what is not a regular one; `changed` when it was written to meanwhile
+ */
+export async function readSmallFile(path: string, most: number): Promise<SmallFile | 'other' | 'changed'> {
+  const file = await openFile(path, 'r')
+  try {
+    const stats = fstatSync(file, { bigint: true })
+    if (!stats.isFile() || stats.size > most) return 'other'
+    const bytes = new Uint8Array(Number(stats.size))
+    for (let filled = 0; filled < bytes.length; ) {
+      const { bytesRead } = await readFrom(file, bytes, filled, bytes.length - filled, filled)
+      if (bytesRead === 0) return 'changed'
+      filled += bytesRead
+    }
+    const { size, mtimeNs } = fstatSync(file, { bigint: true })
+    return size === stats.size && mtimeNs === stats.mtimeNs ? { bytes, stats } : 'changed'
+  } finally {
+    closeSync(file)
+  }
+}
+
+/**
+ * Makes a file. When it fails, there is none.
+ *
+ * @param isSynced whether to wait until the bytes are on disk
+ */
+export async function writeSmallFile(
+  path: string,
+  bytes: Uint8Array,
+  isSynced: boolean
+): Promise<BigIntStats> {
+  const file = await openFile(path, isSynced ? NEW_SYNCED : NEW)
+  let isClosed = false
+  try {
+    for (let written = 0; written < bytes.length; ) {
+      written += (await writeTo(file, bytes, written, bytes.length - written, written)).bytesWritten
+    }
+    const stats = fstatSync(file, { bigint: true })
+    if (isSynced && !WRITES_CAN_SYNC) await sync(file)
+    isClosed = true
+    // What has not been synced may be written now, on a file system of another machine.
+    if (isSynced) closeSync(file)
+    else await closeFile(file)
+    return stats
+  } catch (error) {
+    if (!isClosed) closeSync(file)
+    await rm(path, { force: true })
+    throw error
+  }
+}
