@@ -76,8 +76,11 @@ const HAND_ON_MS = 250
 /** Bytes to gather before the kernel is called, if as many are to come: below, its calls cost more than its work. */
 const GATHER_BYTES = 64 * 1024
 
-/** Blobs whose closing may be under way at the same time: for many small blobs, closing is most of the work. */
-const MAX_CLOSING = 32
+/**
+ * Blobs whose closing may be under way at the same time: for many small blobs, closing is most of the work, and nearly all of
+ * it is waiting for a disk or a server.
+ */
+const MAX_CLOSING = 128
 
 /**
  * Reads the response to `request`. Yields how far it has come, whenever bytes have been proven and at the end of each blob.

@@ -20,6 +20,7 @@ import {
 } from './errors.ts'
 import { Links } from './links.ts'
 import { observeItems } from './observe.ts'
+import { openAhead, type WantedBlob } from './open-ahead.ts'
 import { type ReceiveSink, receive } from './receive.ts'
 import {
   type GetManyRequest,
@@ -240,15 +241,19 @@ async function* answerGet(
   }
   // What is no hash sequence is not answered at all, not even its root: so does the original.
   const links = Links.of(root, options)
-  for (const [from, to, ranges] of request.ranges) {
+  const { value: first } = request.ranges[Symbol.iterator]().next()
+  if (first?.[0] === 0) yield* encodeBlob(store, root, 0, first[2], options)
+  yield* encodeBlobs(store, childrenOf(request, links), options)
+}
+
+async function* childrenOf(
+  { ranges }: Pick<GetRequest, 'ranges'>,
+  links: Links
+): AsyncGenerator<WantedBlob, void, undefined> {
+  for (const [from, to, chunks] of ranges) {
     const end = Math.min(to ?? Number.POSITIVE_INFINITY, links.count + 1)
-    for (let i = from; i < end; i++) {
-      if (i === 0) {
-        yield* encodeBlob(store, root, 0, ranges, options)
-      } else {
-        await using child = await openBlob(store, await links.link(i - 1), i, options, ranges)
-        yield* encodeBlob(store, child, i, ranges, options)
-      }
+    for (let i = Math.max(1, from); i < end; i++) {
+      yield { index: i, hash: await links.link(i - 1), ranges: chunks }
     }
   }
 }
@@ -258,12 +263,24 @@ async function* answerGetMany(
   store: BlobStore,
   options: RespondOptions
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  for (const [from, to, ranges] of request.ranges) {
-    const end = Math.min(to ?? request.hashes.length, request.hashes.length)
-    for (let i = from; i < end; i++) {
-      await using blob = await openBlob(store, request.hashes[i]!, i, options, ranges)
-      yield* encodeBlob(store, blob, i, ranges, options)
-    }
+  yield* encodeBlobs(store, blobsOf(request), options)
+}
+
+async function* blobsOf({ ranges, hashes }: GetManyRequest): AsyncGenerator<WantedBlob, void, undefined> {
+  for (const [from, to, chunks] of ranges) {
+    const end = Math.min(to ?? hashes.length, hashes.length)
+    for (let i = from; i < end; i++) yield { index: i, hash: hashes[i]!, ranges: chunks }
+  }
+}
+
+async function* encodeBlobs(
+  store: BlobStore,
+  wanted: AsyncIterable<WantedBlob>,
+  options: RespondOptions
+): AsyncGenerator<Uint8Array, void, undefined> {
+  for await (const { index, hash, ranges, reader } of openAhead(store, wanted, options)) {
+    if (reader === undefined) throw new NotAvailableError(hash, index)
+    yield* encodeBlob(store, reader, index, ranges, options)
   }
 }
 
