@@ -3,12 +3,19 @@ import type { Hash } from '../hash.ts'
 import type { CollectionEntry } from '../protocol/collection.ts'
 import { checkNames } from '../protocol/safe-name.ts'
 import type { AddResult, BlobFormat, BlobStore, Lease } from '../store/index.ts'
+import { Limiter } from '../store/limiter.ts'
 import { forEachBounded } from './bounded.ts'
 import { addCollection } from './collections.ts'
 import { type WalkOptions, walkSource } from './walk-folder.ts'
 
-/** Files that are read at the same time. Raising it keeps more files open; lowering it makes many small files slower. */
-export const IMPORT_CONCURRENCY = 4
+/**
+ * Files that are added at the same time. Small ones are worth many: a store waits for the disk, or for a server, once for
+ * each, but for all at the same time. Of those above `SMALL_BYTES` a few keep the disk and the processor busy; more of them
+ * only take memory.
+ */
+const MOST_AT_ONCE = 128
+const MOST_LARGE_AT_ONCE = 4
+const SMALL_BYTES = 64 * 1024
 
 export interface ImportOptions extends WalkOptions {
   /**
@@ -79,11 +86,13 @@ async function importLeased(
   }
   checkNames(source.files.map(({ name }) => name))
   const added = new Array<AddResult>(source.files.length)
+  const large = new Limiter(MOST_LARGE_AT_ONCE)
   await forEachBounded(
     source.files.keys(),
-    IMPORT_CONCURRENCY,
+    MOST_AT_ONCE,
     async (index, stop) => {
-      added[index] = await add(index, stop)
+      const isSmall = source.files[index]!.size <= SMALL_BYTES
+      added[index] = await (isSmall ? add(index, stop) : large.run(() => add(index, stop), stop))
     },
     signal
   )
