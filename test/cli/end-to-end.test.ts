@@ -517,6 +517,19 @@ describe('the program', () => {
     expect(stderr).not.toMatch(/EPIPE|^\s+at /m)
   })
 
+  it.skipIf(process.platform !== 'linux').each([
+    ['16', {}],
+    ['5', { UV_THREADPOOL_SIZE: '5' }]
+  ])('has %s threads for files (environment: %o)', async (threads, env) => {
+    const program = start(['send', ...LISTEN, '--json', 'tree'], { env })
+    await program.until(({ events }) => events.find(({ event }) => event === 'ticket'))
+    const tasks = `/proc/${program.child.pid}/task`
+    const names = await Promise.all(
+      (await readdir(tasks)).map(task => readFile(`${tasks}/${task}/comm`, 'utf8'))
+    )
+    expect(names.filter(name => name.startsWith('libuv-worker'))).toHaveLength(Number(threads))
+  })
+
   it('serves until Ctrl-C, and ends cleanly with peers connected', async () => {
     const { program, ticket } = await send('file.bin')
     await run(['receive', ticket], { cwd: folder.in('here') })
