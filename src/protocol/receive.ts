@@ -168,6 +168,8 @@ class Receiver {
   /** How the stream failed, once it has. */
   #streamError: { readonly error: unknown } | undefined
   readonly #closing = new Set<Promise<void>>()
+  /** Told when one of them has ended. */
+  #onClosed: (() => void) | undefined
   #closeError: { readonly error: unknown } | undefined
 
   constructor(reader: ByteReader, sink: ReceiveSink, maxBlobBytes: number) {
@@ -230,7 +232,12 @@ class Receiver {
     } finally {
       this.#close(target, writes)
     }
-    if (this.#closing.size >= MAX_CLOSING) await Promise.race(this.#closing)
+    if (this.#closing.size >= MAX_CLOSING) {
+      // Not a race of all of them: it would be run anew for each blob.
+      const { promise, resolve } = Promise.withResolvers<void>()
+      this.#onClosed = resolve
+      await promise
+    }
     this.#throwIfFailed()
   }
 
@@ -299,7 +306,10 @@ class Receiver {
           this.#closeError ??= { error }
         }
       )
-      .finally(() => this.#closing.delete(closing))
+      .finally(() => {
+        this.#closing.delete(closing)
+        this.#onClosed?.()
+      })
     this.#closing.add(closing)
   }
 
