@@ -6,14 +6,16 @@ import { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../protocol/constants.ts'
 import { NotAvailableError } from '../protocol/errors.ts'
-import { receiveObserved } from '../protocol/observe.ts'
 import type { ObserveItem } from '../protocol/observe-item.ts'
 import { RangesSeq } from '../protocol/ranges-seq.ts'
-import { type BlobSink, type ReceivedBlob, type ReceiveSink, receive } from '../protocol/receive.ts'
+import { type BlobSink, type ReceiveSink, receive } from '../protocol/receive.ts'
 import type { GetRequest } from '../protocol/request.ts'
 import type { BlobFormat } from '../store/index.ts'
 import { Channel } from './channel.ts'
-import { Fetch, type FetchResult } from './fetch.ts'
+import { observeAt, proveSize } from './fetch/ask-about.ts'
+import { AllProvidersFailedError } from './fetch/errors.ts'
+import type { FetchResult } from './fetch/progress.ts'
+import { Transfers } from './fetch/transfers.ts'
 import { type FetchManyResult, fetchMany } from './fetch-many.ts'
 import { Getter } from './getter.ts'
 import type {
@@ -29,24 +31,11 @@ import type {
   StreamOptions
 } from './index.ts'
 import { type BlobsLimits, withDefaults } from './limits.ts'
+import { Misbehaviour } from './misbehaviour.ts'
 import { Provider } from './provider.ts'
-import { nameOf, type ProviderAddress, type ProviderList, providersOf } from './provider-address.ts'
+import { type ProviderList, providersOf } from './provider-address.ts'
 import { Push, type PushResult } from './push.ts'
 import { pushPolicy } from './push-policy.ts'
-
-/** No provider could give the blob. `errors` has the reason of each, in the order they were asked. */
-export class AllProvidersFailedError extends AggregateError {
-  override readonly name = 'AllProvidersFailedError'
-  readonly code = 'ERR_ALL_PROVIDERS_FAILED'
-
-  constructor(hash: Hash, failures: readonly { provider: ProviderAddress; error: unknown }[]) {
-    const reasons = failures.map(({ provider, error }) => `${nameOf(provider)}: ${messageOf(error)}`)
-    super(
-      failures.map(({ error }) => error),
-      `no provider could give blob ${hash}: ${reasons.join('; ')}`
-    )
-  }
-}
 
 const PROTOCOLS = [BLOBS_PROTOCOL, IROH_PROTOCOL]
 
@@ -58,6 +47,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
   readonly #log: Logger
   readonly #getter: Getter
   readonly #acceptPush: ReturnType<typeof pushPolicy>
+  readonly #transfers: Transfers
   #provider: Provider | undefined
 
   constructor(components: BlobsComponents, init: BlobsInit) {
@@ -68,6 +58,23 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     this.#acceptPush = pushPolicy(init.acceptPush ?? false)
     this.#log = components.logger.forComponent('libp2p:blobs')
     this.#getter = new Getter(components.connectionManager, this.#limits, this.#log)
+    this.#transfers = new Transfers({
+      getter: this.#getter,
+      store: init.store,
+      limits: this.#limits,
+      log: this.#log,
+      misbehaviour: new Misbehaviour(),
+      onMisbehaved: (peer, hash, error) => {
+        this.#log.error('%p has sent wrong bytes of %s: %e', peer, hash, error)
+        this.safeDispatchEvent('misbehaved', { detail: { peer, hash, error } })
+      },
+      onFetched: (result, ms) => this.safeDispatchEvent('fetched', { detail: { ...result, ms } }),
+      onFailed: (hash, error) => {
+        this.#log('fetching %s failed: %e', hash, error)
+        const errors = error instanceof AllProvidersFailedError ? error.errors : [error]
+        this.safeDispatchEvent('failed', { detail: { hash, errors } })
+      }
+    })
   }
 
   isStarted(): boolean {
@@ -107,47 +114,20 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     if (provider === undefined) return
     this.#provider = undefined
     for (const protocol of PROTOCOLS) await this.#components.registrar.unhandle(protocol)
-    await provider.stop()
+    await Promise.all([provider.stop(), this.#transfers.stop(new Error('the node is stopping'))])
   }
 
   async fetch(hash: Hash, options: FetchOptions): Promise<FetchResult> {
     checkFormat('fetch', options.format)
-    const failures: { provider: ProviderAddress; error: unknown }[] = []
-    let receivedBefore = 0
-    for (const provider of providersOf(options.from)) {
-      let received = 0
-      const fetch = new Fetch(this.#getter, this.#init.store, {
-        hash,
-        provider,
-        format: options.format ?? 'raw',
-        ranges: options.ranges ?? ChunkRanges.all,
-        askSizes: options.askSizes ?? false,
-        maxBlobBytes: this.#limits.maxBlobBytes,
-        signal: options.signal,
-        onProgress: progress => {
-          received = progress.received
-          options.onProgress?.({
-            ...progress,
-            received: receivedBefore + received,
-            had: progress.had - receivedBefore
-          })
-        }
-      })
-      const startedAt = performance.now()
-      try {
-        const last = await fetch.run()
-        const result = { ...last, received: receivedBefore + last.received, had: last.had - receivedBefore }
-        this.safeDispatchEvent('fetched', { detail: { ...result, ms: performance.now() - startedAt } })
-        return result
-      } catch (error) {
-        options.signal?.throwIfAborted()
-        this.#log('fetching %s from %s failed: %e', hash, nameOf(provider), error)
-        failures.push({ provider, error })
-        receivedBefore += received
-      }
-    }
-    this.safeDispatchEvent('failed', { detail: { hash, errors: failures.map(({ error }) => error) } })
-    throw failures.length === 1 ? failures[0]!.error : new AllProvidersFailedError(hash, failures)
+    return await this.#transfers.fetch({
+      hash,
+      format: options.format ?? 'raw',
+      ranges: options.ranges ?? ChunkRanges.all,
+      askSizes: options.askSizes ?? false,
+      providers: providersOf(options.from),
+      signal: options.signal,
+      onProgress: options.onProgress
+    })
   }
 
   async fetchMany(hashes: readonly Hash[], options: FetchManyOptions): Promise<FetchManyResult> {
@@ -237,19 +217,14 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     const leaving = new AbortController()
     const signal = AbortSignal.any([leaving.signal, ...(options.signal ? [options.signal] : [])])
     const channel = new Channel<ObserveItem>()
-    const pump = this.#getter
-      .ask(
-        providersOf(options.from)[0]!,
-        { type: 'observe', hash, ranges: ChunkRanges.all },
-        async ({ response, hasStatus }) => {
-          for await (const item of receiveObserved(hash, response, { hasStatus })) await channel.push(item)
-        },
-        { signal, isQuiet }
-      )
-      .then(
-        () => channel.end(),
-        error => channel.fail(error, signal.aborted)
-      )
+    const [provider] = providersOf(options.from)
+    const pump = observeAt(this.#getter, provider!, hash, item => channel.push(item), {
+      signal,
+      isQuiet
+    }).then(
+      () => channel.end(),
+      error => channel.fail(error, signal.aborted)
+    )
     try {
       yield* channel
     } finally {
@@ -260,24 +235,23 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
 
   async status(hash: Hash, options: PeerOptions): Promise<RemoteStatus> {
     let claimed = 0
-    const open = async ({ size }: ReceivedBlob): Promise<BlobSink> => {
-      claimed = size
-      return { write: async () => undefined, close: async () => undefined }
-    }
     try {
-      await this.#receive(
-        options.from,
-        { type: 'get', hash, ranges: RangesSeq.verifiedSize },
-        open,
-        options.signal
-      )
+      const { maxBlobBytes } = this.#limits
+      const [provider] = providersOf(options.from)
+      const size = await proveSize(this.#getter, provider!, hash, {
+        maxBlobBytes,
+        signal: options.signal,
+        onClaim: size => {
+          claimed = size
+        }
+      })
+      return { state: 'available', size, isSizeProven: true }
     } catch (error) {
       if (error instanceof NotAvailableError) return { state: 'absent' }
       if (error instanceof TruncatedEncodingError)
         return { state: 'available', size: claimed, isSizeProven: false }
       throw error
     }
-    return { state: 'available', size: claimed, isSizeProven: true }
   }
 
   /** From the first provider: what is not kept in the store cannot be gone on with elsewhere. */
@@ -308,8 +282,4 @@ function checkFormat(method: string, format: BlobFormat | undefined): void {
   if (format !== undefined && !['raw', 'hash_seq'].includes(format)) {
     throw new TypeError(`${method}: format is "${format}", it must be "raw" or "hash_seq"`)
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error)
 }

@@ -44,6 +44,54 @@ export const STREAM_TIMEOUT_MS = 24 * 60 * 60 * 1000
 /** How long a getter waits for a connection and a stream. */
 export const DIAL_TIMEOUT_MS = 15_000
 
+/**
+ * Longest time without a byte from a provider while there are others to ask. Lowering it gives up on peers that only pause;
+ * raising it makes the last pieces wait for those that are gone.
+ */
+export const STALL_TIMEOUT_MS = 10_000
+
+/** Fetches at a time; more of them share the same link, and each takes memory. Further ones wait in line. */
+export const MAX_FETCHES = 16
+
+/** Providers that one fetch asks at a time. Each costs two streams with up to 6 MiB; further ones are asked when some fail. */
+export const MAX_PROVIDERS_PER_FETCH = 8
+
+/** What is split among providers is a multiple of this, in bytes: a run, which all stores read and write in one go. */
+export const PIECE_BYTES = 1024 * 1024
+
+/**
+ * How long one of several providers is to be busy with one request. Longer makes fewer requests; shorter leaves less to be
+ * given to another one when it becomes slow.
+ */
+export const REQUEST_MS = 1_000
+
+/** Longest time before the end of a response at which the next request is sent. */
+export const LONGEST_LEAD_MS = 1_000
+
+/** How often something is looked for that an idle provider could take over from a slow one. */
+export const STEAL_INTERVAL_MS = 250
+
+/** What does not win this time, in ms, is not worth to be taken over. */
+export const WORTH_STEALING_MS = 500
+
+/** Times, one after the other, that a provider may fail for a reason that may pass, such as a connection that was cut. */
+export const PROVIDER_ATTEMPTS = 3
+
+/** The pause after such a failure; twice as long after the second. */
+export const PROVIDER_PAUSE_MS = 500
+
+/** A peer that has sent wrong bytes this often, in whatever fetches, is asked only when nobody else can be. */
+export const MISTRUSTED_AFTER = 3
+
+/** Peers whose wrong bytes are remembered. */
+export const MAX_MISBEHAVED_PEERS = 1_024
+
+/** Blobs of which a provider is asked to tell what it has, at a time: fewer than `MAX_OBSERVERS_PER_PEER`. */
+export const MAX_WATCHED_BLOBS = 4
+
+/** Children that are looked up in the store at the same time. */
+export const LOOKUPS_AT_ONCE = 32
+
 /** How long a finished stream may stay half open until it is reset. */
 export const CLOSE_GRACE_MS = 2_000
 

@@ -1,13 +1,13 @@
 /** Fetches a list of blobs, as many as possible in one request. */
-import { ChunkRanges } from '../bao/ranges.ts'
+import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { NotAvailableError } from '../protocol/errors.ts'
-import { missingRanges } from '../protocol/missing.ts'
 import { RangesSeq } from '../protocol/ranges-seq.ts'
 import { receive } from '../protocol/receive.ts'
 import { storeSink } from '../protocol/store-sink.ts'
 import type { BlobStore } from '../store/index.ts'
 import { CHILDREN_PER_REQUEST } from './constants.ts'
+import { lookUp } from './fetch/look-up.ts'
 import type { Getter } from './getter.ts'
 import type { ProviderAddress } from './provider-address.ts'
 
@@ -58,8 +58,9 @@ export async function fetchMany(
   const each = [...new Map(hashes.map(hash => [hash.toString(), hash])).values()]
   for (let first = 0; first < each.length; first += CHILDREN_PER_REQUEST) {
     let wanted: Wanted[] = []
-    for (const hash of each.slice(first, first + CHILDREN_PER_REQUEST)) {
-      const { ranges } = missingRanges(await store.status(hash, job), ChunkRanges.all)
+    const page = each.slice(first, first + CHILDREN_PER_REQUEST)
+    for (const [i, { ranges }] of (await lookUp(store, page, { signal: job.signal })).entries()) {
+      const hash = page[i]!
       if (ranges.isEmpty) fetched.push(hash)
       else wanted.push({ hash, ranges })
     }

@@ -1,5 +1,5 @@
 /** Sends requests to providers, and carries their responses. */
-import type { Connection, Logger, Stream } from '@libp2p/interface'
+import type { Connection, Logger, PeerId, Stream } from '@libp2p/interface'
 import type { ConnectionManager } from '@libp2p/interface-internal'
 import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../protocol/constants.ts'
 import { RefusedError } from '../protocol/errors.ts'
@@ -31,6 +31,8 @@ function reasonOf(cause: unknown): string {
 
 /** A response, on its way. */
 export interface Exchange {
+  /** Who answers. */
+  readonly peer: PeerId
   readonly response: AsyncIterable<Uint8Array>
   /** Whether the response begins with a status. */
   readonly hasStatus: boolean
@@ -42,6 +44,18 @@ export interface AskOptions {
   readonly signal?: AbortSignal | undefined
   /** Whether the response may rest for any time, as that to an Observe does. */
   readonly isQuiet?: boolean | undefined
+  /**
+   * Longest time without a byte, in ms.
+   *
+   * @default that of the limits
+   */
+  readonly idleTimeoutMs?: number | undefined
+}
+
+interface ReachOptions {
+  readonly signal: AbortSignal
+  readonly maxOutboundStreams: number
+  readonly runOnLimitedConnection: boolean
 }
 
 export class Getter {
@@ -89,18 +103,17 @@ export class Getter {
     provider: ProviderAddress,
     request: Request,
     use: (exchange: Exchange) => Promise<T>,
-    { signal, isQuiet }: AskOptions
+    { signal, isQuiet, idleTimeoutMs = this.#limits.idleTimeoutMs }: AskOptions
   ): Promise<T> {
     const bytes = encodeRequest(request)
-    const stream = await this.#open(provider, signal)
-    const { idleTimeoutMs } = this.#limits
+    const { stream, peer } = await this.#open(provider, signal)
     const abort = signal && { signal }
     const response = streamReader(stream, isQuiet ? { ...abort } : { ...abort, idleTimeoutMs })
     const writer = streamWriter(stream, { ...abort, idleTimeoutMs })
     try {
       await writer.write(bytes)
       if (request.type !== 'push') await writer.end()
-      const result = await use({ response, hasStatus: stream.protocol === BLOBS_PROTOCOL, writer })
+      const result = await use({ peer, response, hasStatus: stream.protocol === BLOBS_PROTOCOL, writer })
       await writer.end()
       // The result does not wait for the peer's farewell.
       closeStream(stream).catch(error => this.#log('closing a stream failed: %e', error))
@@ -111,14 +124,24 @@ export class Getter {
     }
   }
 
-  async #open(provider: ProviderAddress, signal: AbortSignal | undefined): Promise<Stream> {
-    const timeout = AbortSignal.timeout(this.#limits.dialTimeoutMs)
-    const options = {
-      signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
-      maxOutboundStreams: this.#limits.maxStreams,
-      runOnLimitedConnection: true
-    }
-    try {
+  /**
+   * Makes sure that there is a connection to the provider.
+   *
+   * @returns who it is
+   * @throws ProviderUnreachableError
+   */
+  async connect(provider: ProviderAddress, signal: AbortSignal | undefined): Promise<PeerId> {
+    return await this.#reach(provider, signal, async options => {
+      const { remotePeer } = await this.#connectionManager.openConnection(provider, options)
+      return remotePeer
+    })
+  }
+
+  async #open(
+    provider: ProviderAddress,
+    signal: AbortSignal | undefined
+  ): Promise<{ stream: Stream; peer: PeerId }> {
+    return await this.#reach(provider, signal, async options => {
       const connection = await this.#connectionManager.openConnection(provider, options)
       const first = this.#firstStreams.get(connection)
       if (first !== undefined) await first
@@ -130,7 +153,23 @@ export class Getter {
         )
         this.#firstStreams.set(connection, isOpen)
       }
-      return await opening
+      return { stream: await opening, peer: connection.remotePeer }
+    })
+  }
+
+  /** @throws ProviderUnreachableError when `action` fails, or takes too long */
+  async #reach<T>(
+    provider: ProviderAddress,
+    signal: AbortSignal | undefined,
+    action: (options: ReachOptions) => Promise<T>
+  ): Promise<T> {
+    const timeout = AbortSignal.timeout(this.#limits.dialTimeoutMs)
+    try {
+      return await action({
+        signal: signal === undefined ? timeout : AbortSignal.any([signal, timeout]),
+        maxOutboundStreams: this.#limits.maxStreams,
+        runOnLimitedConnection: true
+      })
     } catch (error) {
       signal?.throwIfAborted()
       if (timeout.aborted) {

@@ -38,7 +38,7 @@ import type { ObserveItem } from '../protocol/observe-item.ts'
 import type { Request } from '../protocol/request.ts'
 import type { BlobFormat, BlobStore } from '../store/index.ts'
 import { BlobsService } from './blobs.ts'
-import type { FetchProgress, FetchResult } from './fetch.ts'
+import type { FetchProgress, FetchResult } from './fetch/progress.ts'
 import type { FetchManyProgress, FetchManyResult } from './fetch-many.ts'
 import type { BlobsLimits } from './limits.ts'
 import type { PushedBlobs, ServedRequest } from './provider.ts'
@@ -84,7 +84,10 @@ export interface BlobsComponents {
 }
 
 export interface PeerOptions {
-  /** Whom to ask. Of several peers {@link Blobs.fetch} asks one after the other; the other methods ask the first. */
+  /**
+   * Whom to ask. Among several peers {@link Blobs.fetch} shares out what is missing, by their speed; the other methods ask the
+   * first.
+   */
   readonly from: ProviderList
   readonly signal?: AbortSignal | undefined
 }
@@ -164,6 +167,8 @@ export interface BlobsEvents {
   pushed: CustomEvent<PushedBlobs>
   /** A fetch has been completed. */
   fetched: CustomEvent<FetchResult & { readonly ms: number }>
+  /** A peer has sent bytes that are not the blob's. None of them was kept, and the fetch asks that peer for nothing more. */
+  misbehaved: CustomEvent<{ readonly peer: PeerId; readonly hash: Hash; readonly error: Error }>
   /** A fetch has failed, with the reason of each provider that was asked. One that was aborted is not told of. */
   failed: CustomEvent<{ readonly hash: Hash; readonly errors: readonly unknown[] }>
 }
@@ -174,12 +179,19 @@ export interface FetchManyOptions extends PeerOptions {
 
 export interface Blobs extends TypedEventTarget<BlobsEvents> {
   /**
-   * Fetches a blob into the store: asks for what the store lacks, checks it while it arrives. Of several providers the next
-   * is asked for the rest when one fails.
+   * Fetches a blob into the store: asks for what the store lacks, checks it while it arrives.
+   *
+   * Of several providers at most `maxProvidersPerFetch` are asked at a time, each for pieces of at least 1 MiB. What one does
+   * not bring, because it fails, stalls (`stallTimeoutMs`), lacks data or sends wrong bytes, the others are asked for; one that
+   * holds a part is asked for that part, and for more when it has more. One that cannot be reached, or is cut off, is tried
+   * three times in all.
+   *
+   * What is wanted twice at the same time is fetched once, from the providers of both callers; a caller's signal ends its own
+   * wait, and the transfer when nobody else waits. At most `maxFetches` run at a time, in the order in which they were begun.
    *
    * @throws NotAvailableError, ProviderUnreachableError, HashMismatchError, TruncatedEncodingError, RefusedError,
-   *   StreamResetError, StreamIdleTimeoutError, StoreError; AllProvidersFailedError when several were asked. What had been
-   *   proven by then stays in the store as a partial blob.
+   *   StreamResetError, StreamIdleTimeoutError, StoreError; AllProvidersFailedError when several were asked, with the reason
+   *   of each. What had been proven by then stays in the store as a partial blob.
    */
   fetch(hash: Hash, options: FetchOptions): Promise<FetchResult>
 
@@ -223,8 +235,8 @@ export function blobs(init: BlobsInit): (components: BlobsComponents) => Blobs {
   return components => new BlobsService(components, init)
 }
 
-export { AllProvidersFailedError } from './blobs.ts'
-export type { FetchProgress, FetchResult } from './fetch.ts'
+export { AllProvidersFailedError } from './fetch/errors.ts'
+export type { FetchProgress, FetchResult } from './fetch/progress.ts'
 export type { FetchManyProgress, FetchManyResult } from './fetch-many.ts'
 export { ProviderUnreachableError } from './getter.ts'
 export { type BlobsLimits, DEFAULT_LIMITS, InvalidLimitError } from './limits.ts'

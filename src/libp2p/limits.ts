@@ -53,6 +53,12 @@ export interface BlobsLimits {
    */
   readonly idleTimeoutMs: number
   /**
+   * Longest time without a byte from a provider while there are others to ask.
+   *
+   * @default 10_000
+   */
+  readonly stallTimeoutMs: number
+  /**
    * Longest time that one stream may take in all.
    *
    * @default 86_400_000
@@ -64,6 +70,18 @@ export interface BlobsLimits {
    * @default 15_000
    */
   readonly dialTimeoutMs: number
+  /**
+   * Fetches at a time. Further ones wait in line.
+   *
+   * @default 16
+   */
+  readonly maxFetches: number
+  /**
+   * Providers that one fetch asks at a time. Further ones are asked when some fail.
+   *
+   * @default 8
+   */
+  readonly maxProvidersPerFetch: number
   /**
    * Most bytes that a blob may claim to have, fetched or pushed.
    *
@@ -81,8 +99,11 @@ export const DEFAULT_LIMITS: BlobsLimits = {
   retryAfterMs: defaults.RETRY_AFTER_MS,
   requestTimeoutMs: defaults.REQUEST_TIMEOUT_MS,
   idleTimeoutMs: defaults.IDLE_TIMEOUT_MS,
+  stallTimeoutMs: defaults.STALL_TIMEOUT_MS,
   streamTimeoutMs: defaults.STREAM_TIMEOUT_MS,
   dialTimeoutMs: defaults.DIAL_TIMEOUT_MS,
+  maxFetches: defaults.MAX_FETCHES,
+  maxProvidersPerFetch: defaults.MAX_PROVIDERS_PER_FETCH,
   maxBlobBytes: MAX_BLOB_BYTES
 }
 

@@ -36,6 +36,13 @@ export function nameOf(provider: ProviderAddress): string {
   return Array.isArray(provider) ? provider.join(', ') : provider.toString()
 }
 
+/** The provider's peer id, as far as the address tells. */
+export function idOf(provider: ProviderAddress): string | undefined {
+  if (!Array.isArray(provider)) return provider.toString()
+  const [addr] = provider
+  return addr && peerIdOf(addr)
+}
+
 function isList(from: ProviderList): from is readonly (PeerId | Multiaddr)[] {
   return Array.isArray(from)
 }

@@ -34,8 +34,11 @@ const LIMIT_DESCRIPTIONS: Readonly<Record<keyof BlobsLimits, string>> = {
   retryAfterMs: 'How long a peer that is turned away is told to wait, in ms.',
   requestTimeoutMs: 'Within this time a request must have come in full, in ms.',
   idleTimeoutMs: 'Longest time during which the peer takes, or sends, no byte, in ms.',
+  stallTimeoutMs: 'Longest time without a byte from a provider while there are others to ask, in ms.',
   streamTimeoutMs: 'Longest time that one request may take in all, in ms.',
   dialTimeoutMs: 'How long to wait for a connection to a provider, in ms.',
+  maxFetches: 'Fetches at a time; further ones wait.',
+  maxProvidersPerFetch: 'Providers that one fetch asks at a time.',
   maxBlobBytes: 'Most bytes that a blob may claim to have, when it is fetched or pushed.'
 }
 
@@ -65,8 +68,11 @@ const limits = z.strictObject({
   retryAfterMs: limit('retryAfterMs'),
   requestTimeoutMs: limit('requestTimeoutMs'),
   idleTimeoutMs: limit('idleTimeoutMs'),
+  stallTimeoutMs: limit('stallTimeoutMs'),
   streamTimeoutMs: limit('streamTimeoutMs'),
   dialTimeoutMs: limit('dialTimeoutMs'),
+  maxFetches: limit('maxFetches'),
+  maxProvidersPerFetch: limit('maxProvidersPerFetch'),
   maxBlobBytes: limit('maxBlobBytes')
 } satisfies Record<keyof BlobsLimits, z.ZodType>)
 

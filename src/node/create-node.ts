@@ -76,6 +76,9 @@ export async function createNode(options: NodeOptions = {}): Promise<BlobsNode> 
   }
   try {
     const libp2p = await startLibp2p(config, privateKey, store)
+    libp2p.services.blobs.addEventListener('misbehaved', ({ detail: { peer, hash, error } }) =>
+      onWarning?.(`${peer} sent wrong bytes, which were not kept, of blob ${hash}: ${error.message}`)
+    )
     const stopCollecting = collecting(store, config, { onWarning, onGarbage })
     return new RunningNode(libp2p, store, async () => {
       await stopCollecting()

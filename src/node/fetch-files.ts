@@ -37,7 +37,7 @@ export async function fetchFiles(
   }
   let received = 0
   const report = (blobsDone: number): void =>
-    onProgress?.({ hash, received, had, total: undefined, blobsDone, blobs: each.size })
+    onProgress?.({ hash, received, had, total: undefined, blobsDone, blobs: each.size, providers: 1 })
   report(each.size - missing.length)
   const failures: { provider: ProviderAddress; error: unknown }[] = []
   for (const provider of providersOf(from)) {

@@ -161,7 +161,8 @@ describe('a fetch', () => {
     had: 73,
     total: 100,
     blobsDone: 0,
-    blobs: 1
+    blobs: 1,
+    providers: 1
   })
 
   it('that goes on says what was there', () => {
@@ -173,7 +174,7 @@ describe('a fetch', () => {
   it('that goes on says so by blobs, where nobody knows all bytes, and says it once', () => {
     const { output, stdout, stderr } = screen({ isJson: true })
     const view = new TransferView(output, 'receiving')
-    const unknown = { hash: EMPTY_HASH, had: 900, total: undefined, blobsDone: 1 }
+    const unknown = { hash: EMPTY_HASH, had: 900, total: undefined, blobsDone: 1, providers: 1 }
     view.update({ ...unknown, received: 0, blobs: undefined })
     view.update({ ...unknown, received: 0, blobsDone: 15_000, blobs: 20_000 })
     view.update({ ...unknown, received: 10, blobsDone: 15_001, blobs: 20_000 })

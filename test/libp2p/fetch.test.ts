@@ -3,9 +3,11 @@ import type { Libp2p } from '@libp2p/interface'
 import { afterEach, expect, it } from 'vitest'
 import { ChunkRanges, Decoder, encode, GROUP_BYTES } from '../../src/bao/index.ts'
 import type { Hash } from '../../src/hash.ts'
-import { Fetch, type FetchJob, type FetchProgress } from '../../src/libp2p/fetch.ts'
+import type { FetchProgress } from '../../src/libp2p/fetch/progress.ts'
+import { type FetchContext, Transfer } from '../../src/libp2p/fetch/transfer.ts'
 import { Getter } from '../../src/libp2p/getter.ts'
 import { type BlobsComponents, blobs, DEFAULT_LIMITS } from '../../src/libp2p/index.ts'
+import { Misbehaviour } from '../../src/libp2p/misbehaviour.ts'
 import { HashSequence } from '../../src/protocol/hash-sequence.ts'
 import type { BlobStore } from '../../src/store/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
@@ -52,19 +54,25 @@ it('asks again until everything is there, and counts each byte and each blob onc
   })
   running.push(provider, node)
   let progress: FetchProgress | undefined
-  const job: FetchJob = {
+  const context: FetchContext = {
+    getter: node.services.getter,
+    store: to,
+    limits: DEFAULT_LIMITS,
+    log: node.logger.forComponent('test'),
+    misbehaviour: new Misbehaviour(),
+    onMisbehaved: () => undefined
+  }
+  const transfer = new Transfer(context, {
     hash,
     format: 'hash_seq',
     ranges: ChunkRanges.all,
-    askSizes: false,
-    provider: provider.getMultiaddrs(),
-    maxBlobBytes: Number.MAX_SAFE_INTEGER,
     rangesPerRequest: 4,
     onProgress: now => {
       progress = now
     }
-  }
-  const result = await new Fetch(node.services.getter, to, job).run()
+  })
+  transfer.addProviders([provider.getMultiaddrs()])
+  const result = await transfer.run()
 
   expect(result).toMatchObject({ size: sizes, blobs: 1 + 5 })
   expect(result.received + result.had).toBe(sizes)

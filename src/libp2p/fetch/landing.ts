@@ -1,0 +1,93 @@
+/** Where what the providers send goes. */
+import type { BlobSink, ReceivedBlob } from '../../protocol/receive.ts'
+import { SizeMismatchError } from '../../store/errors.ts'
+import type { BlobStore } from '../../store/index.ts'
+import { PIECE_BYTES } from '../constants.ts'
+import { SizeDisputedError } from './errors.ts'
+import type { Item } from './item.ts'
+import type { Pool } from './pool.ts'
+import type { Part, Task } from './task.ts'
+
+const NOWHERE: BlobSink = { write: async () => undefined, close: async () => undefined }
+
+export interface Landing {
+  /** A blob begins to arrive. */
+  open(task: Task, part: Part, blob: ReceivedBlob): Promise<BlobSink>
+}
+
+export interface StoreLandingInit {
+  readonly store: BlobStore
+  readonly pool: Pool
+  /** A size is known, or claimed, for the first time. */
+  readonly onSize: (size: number) => void
+  /** A blob begins that is much larger than it was thought to be. */
+  readonly onLarge: (task: Task) => void
+  /** Bytes are in the store that were not there. */
+  readonly onBytes: (bytes: number) => void
+  /** The store has failed: no other provider can help. */
+  readonly onStoreError: (error: unknown) => void
+}
+
+/** Keeps what arrives, and counts each byte once. */
+export function storeLanding({
+  store,
+  pool,
+  onSize,
+  onLarge,
+  onBytes,
+  onStoreError
+}: StoreLandingInit): Landing {
+  /** What a task meets that is to end, and what is the provider's fault, does not concern the others. */
+  const guarded = async <T>(task: Task, action: Promise<T>): Promise<T> => {
+    try {
+      return await action
+    } catch (error) {
+      if (!task.signal.aborted && !(error instanceof SizeMismatchError)) onStoreError(error)
+      throw error
+    }
+  }
+  const claim = ({ provider }: Task, { item }: Part, size: number): void => {
+    if (item.size === size) return
+    if (item.isSizeProven) throw new SizeMismatchError(item.hash, size, item.size!)
+    if (item.size !== undefined) throw new SizeDisputedError(item, size)
+    item.size = size
+    item.claimant = provider
+    pool.sized(item)
+    onSize(size)
+  }
+  return {
+    async open(task, part, { hash, size }) {
+      // Given to another provider since it was asked for.
+      if (part.isDone) return NOWHERE
+      claim(task, part, size)
+      const guess = part.left
+      task.begin(part)
+      if (part.left > guess + 2 * PIECE_BYTES) onLarge(task)
+      const writer = await guarded(task, store.writer(hash, size, { signal: task.signal }))
+      return {
+        async write(verified) {
+          await guarded(task, writer.write(verified))
+          const bytes = part.item.size === size ? task.landed(part, verified.leaves) : 0
+          task.provider.received += bytes
+          if (bytes > 0) onBytes(bytes)
+        },
+        async close() {
+          await guarded(task, writer.close())
+          if (!part.isDone) return
+          part.letGo()
+          pool.settle(part.item)
+        }
+      }
+    }
+  }
+}
+
+/** Looks at sizes only, and keeps nothing. */
+export function sizesLanding(onSize: (item: Item, size: number) => void): Landing {
+  return {
+    async open(_task, { item }, { size }) {
+      onSize(item, size)
+      return NOWHERE
+    }
+  }
+}

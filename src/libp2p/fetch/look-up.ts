@@ -1,0 +1,25 @@
+/** Finds out what a store lacks of many blobs, many of them at a time: in a store far away one takes as long as thirty. */
+import { ChunkRanges } from '../../bao/ranges.ts'
+import type { Hash } from '../../hash.ts'
+import { type Missing, missingRanges } from '../../protocol/missing.ts'
+import type { BlobStore, WaitOptions } from '../../store/index.ts'
+import { LOOKUPS_AT_ONCE } from '../constants.ts'
+
+/** @returns what is missing of each, in their order */
+export async function lookUp(
+  store: BlobStore,
+  hashes: readonly Hash[],
+  options: WaitOptions
+): Promise<Missing[]> {
+  const found = new Array<Missing>(hashes.length)
+  let next = 0
+  const work = async (): Promise<void> => {
+    while (next < hashes.length) {
+      const place = next++
+      options.signal?.throwIfAborted()
+      found[place] = missingRanges(await store.status(hashes[place]!, options), ChunkRanges.all)
+    }
+  }
+  await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, work))
+  return found
+}
