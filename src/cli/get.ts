@@ -60,7 +60,7 @@ export function getCommand({ program, run }: Cli): void {
       '<hash|ticket>',
       'a ticket, ours or one of iroh; or a hash: 64 hex digits, 52 base32 characters, or a CID; /path may follow'
     )
-    .option('--peer <multiaddr>', 'ask this peer first; may be given more than once', collect)
+    .option('--peer <multiaddr>', 'ask this peer too, at the same time; may be given more than once', collect)
     .option('-o, --output <path>', 'the file or folder to write to')
     .addOption(
       command

@@ -27,7 +27,7 @@ export function receiveCommand({ program, run }: Cli): void {
     .description(unwrapped(DESCRIPTION))
     .argument('<ticket>', 'a ticket; or a hash, together with --peer; /path may follow')
     .option('-o, --output <path>', 'what to call it, or with a slash at the end where to put it')
-    .option('--peer <multiaddr>', 'ask this peer first; may be given more than once', collect)
+    .option('--peer <multiaddr>', 'ask this peer too, at the same time; may be given more than once', collect)
     .addHelpText(
       'after',
       examples(

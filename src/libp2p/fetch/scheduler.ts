@@ -237,7 +237,9 @@ export class Scheduler {
 
   /** Whether it is worth to look, as it would not be at each progress of each provider. */
   #mayHaveWork(phase: Phase, provider: FetchProvider): boolean {
-    return provider.seenVersion !== phase.pool.version || (this.#isTick && provider.tasks.size === 0)
+    if (provider.seenVersion !== phase.pool.version) return true
+    // By the time that has passed there may be something to steal; and nobody gives up without having looked.
+    return provider.tasks.size === 0 && (this.#isTick || !this.#providers.some(isAsked))
   }
 
   #othersAsked(provider: FetchProvider): FetchProvider[] {
@@ -410,6 +412,7 @@ export class Scheduler {
       hasAnswered = true
       provider.questions--
       holding.lacks = lacks
+      phase.pool.version++
     }
     this.#track(phase, async () => {
       try {
