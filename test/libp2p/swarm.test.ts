@@ -127,6 +127,21 @@ describe('a blob from several providers', () => {
     expect(has.served.bytes / data.length).toBeLessThan(1.1)
   })
 
+  it('is taken over from one that has become silent long before that one counts as stalled', async () => {
+    const data = randomData(8 * MIB)
+    const [silent, has] = [
+      await startNode({ wrap: stallingAfter(1.5 * MIB) }),
+      await startNode({ wrap: limitedTo(4 * MIB) })
+    ]
+    for (const { store } of [silent, has]) await store.addBytes(data)
+    // Longer than the test may take.
+    const getter = await startNode({ limits: { stallTimeoutMs: 300_000, idleTimeoutMs: 300_000 } })
+    const { hash } = hashBytes(data)
+    await getter.services.blobs.fetch(hash, { from: addrsOf(silent, has) })
+    await expectSame(getter.store, hash, data)
+    await untilQuiet(getter, silent, has)
+  })
+
   it('comes though one sends wrong bytes: it is named, and asked no more', async () => {
     const data = randomData(12 * MIB)
     const [lies, has, getter] = [
