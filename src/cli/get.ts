@@ -1,13 +1,13 @@
 /** `blobs get`: fetches into the home, and writes to files if wanted. */
 import { MissingChunksError } from '../bao/errors.ts'
 import type { Hash } from '../hash.ts'
-import type { Blobs, FetchOptions, FetchProgress, FetchResult } from '../libp2p/index.ts'
+import type { FetchResult } from '../libp2p/index.ts'
 import { planPath } from '../node/collection-path.ts'
 import { addCollection } from '../node/collections.ts'
 import { checkFree, exportPath } from '../node/export-path.ts'
 import { type ExportPlan, type PlannedFile, planExport } from '../node/export-plan.ts'
 import { surveyPlan } from '../node/export-survey.ts'
-import { fetchNamed, withEarlier } from '../node/fetch-named.ts'
+import { fetchNamed } from '../node/fetch-named.ts'
 import { formatOf, localState } from '../node/local.ts'
 import { type Place, pathOf, placeOf, requireFolder } from '../node/place.ts'
 import { parseWantedPath, requireProvider, type WantedPath } from '../node/provider-list.ts'
@@ -169,7 +169,7 @@ async function fetchMissing(
   const common = { from: providers, format, signal, onProgress: view.update }
   // Names that cannot be files do no harm in a store.
   if (place === undefined && path === undefined) {
-    return { result: await fetchUnnamed(node.blobs, { hash, format }, lease, common) }
+    return { result: await node.blobs.fetch(hash, { ...common, askSizes: true }) }
   }
   const onPlan = async ({ name, files }: ExportPlan): Promise<void> => {
     if (place !== undefined) await checkFree(pathOf(place, name))
@@ -178,21 +178,6 @@ async function fetchMissing(
   }
   const result = await fetchNamed(node.blobs, opened.store, hash, { ...common, path, onPlan })
   return { result, plan: result.plan }
-}
-
-/** The list comes first, so that what it names can be protected before it comes. */
-async function fetchUnnamed(
-  blobs: Blobs,
-  { hash, format }: HashAndFormat,
-  lease: Lease,
-  options: FetchOptions
-): Promise<FetchResult> {
-  const all = { ...options, format, askSizes: true }
-  if (format === 'raw') return await blobs.fetch(hash, all)
-  const { received } = await blobs.fetch(hash, { from: options.from, signal: options.signal })
-  await lease.protect({ hash, format })
-  const onProgress = (progress: FetchProgress): void => options.onProgress?.(withEarlier(progress, received))
-  return withEarlier(await blobs.fetch(hash, { ...all, onProgress }), received)
 }
 
 async function protectFiles(lease: Lease, files: readonly PlannedFile[]): Promise<void> {

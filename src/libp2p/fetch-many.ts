@@ -56,9 +56,11 @@ export async function fetchMany(
   const notAvailable: Hash[] = []
   let received = 0
   const each = [...new Map(hashes.map(hash => [hash.toString(), hash])).values()]
+  await using lease = await store.lease(job)
   for (let first = 0; first < each.length; first += CHILDREN_PER_REQUEST) {
     let wanted: Wanted[] = []
     const page = each.slice(first, first + CHILDREN_PER_REQUEST)
+    await lease.protect(...page.map(hash => ({ hash, format: 'raw' as const })))
     for (const [i, { ranges }] of (await lookUp(store, page, { signal: job.signal })).entries()) {
       const hash = page[i]!
       if (ranges.isEmpty) fetched.push(hash)

@@ -66,7 +66,7 @@ interface Counted {
 }
 
 /** Counts bytes as received, though they are there already when the rest is asked for: an earlier step has brought them. */
-export function withEarlier<T extends Counted>(counted: T, bytes: number): T {
+function withEarlier<T extends Counted>(counted: T, bytes: number): T {
   // The first report comes before they are counted as held.
   return { ...counted, received: counted.received + bytes, had: Math.max(0, counted.had - bytes) }
 }

@@ -388,8 +388,8 @@ describe('damage at the provider', () => {
       await file.write(Uint8Array.of(1, 2, 3, 4), 0, 4, 2_000_000)
       await file.close()
       await expect(other.services.blobs.fetch(hash, { from })).rejects.toThrow()
-      await until(() => store.notices.some(notice => notice.includes('add or fetch the blob again')))
-      await expect(other.services.blobs.fetch(hash, { from })).rejects.toThrow(NotAvailableError)
+      await until(() => store.notices.some(notice => notice.includes('no longer counted as held')))
+      await expect(other.services.blobs.fetch(hash, { from })).rejects.toThrow(TruncatedEncodingError)
     } finally {
       await store.close()
       await rm(folder, { recursive: true })

@@ -75,8 +75,14 @@ export class Transfer {
   /** To be called once. When it is settled, nothing is under way any more. */
   async run(): Promise<FetchResult> {
     const { hash, format, ranges } = this.#job
+    await using lease = await this.#context.store.lease(this)
+    await lease.protect({ hash, format })
     await this.#fetchRoot(format === 'raw' ? ranges : ChunkRanges.all)
-    if (format === 'hash_seq') await this.#fetchChildren()
+    if (format === 'hash_seq') {
+      // What it links to is known only now.
+      await lease.protect({ hash, format })
+      await this.#fetchChildren()
+    }
     return this.#tally.result(hash, format)
   }
 
@@ -105,13 +111,14 @@ export class Transfer {
     const { store } = this.#context
     await using links = await Links.open(store, this.#job.hash, this)
     const tally = this.#tally
-    tally.blobs = 1 + links.count
     const children = new Children(store, links, tally)
     const pool = this.#pool(() => {
       tally.blobsDone++
     })
     const first = await children.next(pool, this.signal)
     if (children.isAtEnd && this.askSizes) await this.#learnTotal(first)
+    // Not before: who shows the progress by bytes where he can need not change his mind.
+    tally.blobs = 1 + links.count
     pool.add(first)
     this.#report()
     const leaving = new AbortController()
