@@ -208,7 +208,9 @@ describe('receiving', () => {
     const error = await receiveTo(parseWanted(ticket), {
       output: `${folder.in('here')}/`,
       onProgress: ({ received }) => {
-        if (received > 500_000) stopping ??= provider.stop()
+        if (received <= 500_000 || stopping !== undefined) return
+        stopping = provider.stop()
+        for (const connection of provider.libp2p.getConnections()) connection.abort(new Error('gone'))
       }
     }).catch((reason: unknown) => reason)
     await stopping
