@@ -203,9 +203,12 @@ describe('receiving', () => {
 
   it('keeps what has come when the provider goes', async () => {
     await using it = await setup()
-    const { folder, ticket, provider } = it
+    const { folder, provider } = it
+    // More than can be on its way when the provider goes.
+    await writeFile(folder.in('tree', 'larger.bin'), randomData(60_000_000))
+    const { hash } = await importPath(provider.store, folder.in('tree'))
     let stopping: Promise<void> | undefined
-    const error = await receiveTo(parseWanted(ticket), {
+    const error = await receiveTo(parseWanted(provider.ticket(hash, 'hash_seq')), {
       output: `${folder.in('here')}/`,
       onProgress: ({ received }) => {
         if (received <= 500_000 || stopping !== undefined) return
