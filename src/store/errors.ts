@@ -23,13 +23,14 @@ export class StoreClosedError extends StoreError {
   }
 }
 
-/** A reader or a writer is used after it was closed. */
+/** A reader, a writer or a collection of garbage is used after it was closed. */
 export class HandleClosedError extends StoreError {
   override readonly name = 'HandleClosedError'
   override readonly code = 'ERR_HANDLE_CLOSED'
 
-  constructor(kind: 'reader' | 'writer', hash: Hash) {
-    super(`this ${kind} of blob ${hash} has been closed`)
+  /** @param hash the blob that it was for, if it was for one */
+  constructor(kind: 'reader' | 'writer' | 'collection of garbage', hash?: Hash) {
+    super(`this ${kind}${hash === undefined ? '' : ` of blob ${hash}`} has been closed`)
   }
 }
 

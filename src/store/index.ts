@@ -63,8 +63,9 @@ export interface OpenOptions extends WaitOptions {
 }
 
 /**
- * Keeps blobs from being taken by garbage collection, in this process and in others, until it is released or its process has
- * ended. A process that was stopped for more than two minutes may have lost its leases.
+ * Keeps blobs from being taken by garbage collection, in this process and in others, until it is released, its store is closed
+ * or its process has ended. Who collects in another machine or container cannot see whether the process still runs: there it
+ * loses its leases when it stands still for more than two minutes. `delete` heeds no leases.
  */
 export interface Lease extends AsyncDisposable {
   /**
@@ -93,10 +94,11 @@ export interface Sweep extends AsyncDisposable {
   /** All roots, each at least once: what protects a blob from now on is told here or to `delete`. To be called once, first. */
   roots(options?: WaitOptions): AsyncIterable<Root>
   /**
-   * Deletes blobs that nothing protects. What is being read goes on being readable; what is being written in this process stays.
+   * Deletes blobs that nothing protects. One such call at a time. What is being read goes on being readable; what is being written in this process stays.
    *
    * @param hold is told roots that have come since the last call, and returns which of `hashes` they keep, in hex
    * @returns those that are gone now
+   * @throws HandleClosedError when it was closed; StoreError; what `hold` throws
    */
   delete(
     hashes: readonly Hash[],

@@ -15,14 +15,27 @@ export function isRunning(pid: number): boolean {
   }
 }
 
+/**
+ * When a process was started, in ticks of the system's clock since it came up: with its number, that names it for good, whatever
+ * becomes of the time of day. Undefined when it is not there, or nobody tells (Linux does).
+ */
+export function startOf(pid: number): string | undefined {
+  return statOf(pid)?.[19]
+}
+
 /** Whether a process has ended and only waits for its parent to notice, which may take any time. Linux tells. */
 function isZombie(pid: number): boolean {
+  return /^[ZX]/.test(statOf(pid)?.[0] ?? '')
+}
+
+/** What Linux tells of a process, from its state on: what comes before may contain blanks. */
+function statOf(pid: number): string[] | undefined {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
-    return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+    return stat.slice(stat.lastIndexOf(')') + 2).split(' ')
   } catch (error) {
     if (errorCode(error) === undefined) throw error
-    return false
+    return undefined
   }
 }
 

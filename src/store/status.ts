@@ -2,7 +2,7 @@
 import { CHUNK_BYTES } from '../bao/constants.ts'
 import { bytesWithin, chunkCount, isWhole } from '../bao/geometry.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
-import type { AbsentStatus, BlobStatus, CompleteStatus, PartialStatus } from './index.ts'
+import type { AbsentStatus, BlobInfo, BlobStatus, CompleteStatus, PartialStatus, Usage } from './index.ts'
 
 export const ABSENT: AbsentStatus = Object.freeze({ state: 'absent' })
 
@@ -30,6 +30,18 @@ export function partialStatus(size: number, ranges: ChunkRanges): PartialStatus 
 export function heldBytes(status: BlobStatus): number {
   if (status.state === 'absent') return 0
   return status.state === 'complete' ? status.size : bytesWithin(status.ranges, status.size)
+}
+
+/** What blobs take together. */
+export async function usageOf(blobs: AsyncIterable<Pick<BlobInfo, 'status'>>): Promise<Usage> {
+  let bytes = 0
+  let partialBytes = 0
+  for await (const { status } of blobs) {
+    const held = heldBytes(status)
+    bytes += held
+    if (status.state === 'partial') partialBytes += held
+  }
+  return { bytes, partialBytes }
 }
 
 /** Whether the last chunk of a blob of `size` bytes is among `ranges`: nothing else proves the size. */

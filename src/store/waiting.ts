@@ -57,7 +57,9 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted) return
   const { promise, resolve } = Promise.withResolvers<void>()
   const timer = setTimeout(resolve, ms)
-  signal?.addEventListener('abort', () => resolve(), { once: true })
+  const onAbort = () => resolve()
+  signal?.addEventListener('abort', onAbort)
   await promise
   clearTimeout(timer)
+  signal?.removeEventListener('abort', onAbort)
 }

@@ -10,6 +10,7 @@
  * | `data/<hash>.sizes4`, `data/<hash>.bitfield` | not ours: iroh-blobs says that `.data` and `.obao4` are partial |
  * | `tags/<hash of the name>.tag` | a tag |
  * | `leases/…` | what is in use, see `leases.ts` |
+ * | `sweeps/…` | that garbage is being collected, see there as well |
  * | `temp/…` | what is being written |
  *
  * Hashes are written as 64 hex digits, so that letter case does not matter.
@@ -27,6 +28,7 @@ export class Layout {
   readonly dataFolder: string
   readonly tagFolder: string
   readonly leaseFolder: string
+  readonly sweepFolder: string
   readonly tempFolder: string
 
   readonly #isForeign: boolean
@@ -38,6 +40,7 @@ export class Layout {
     this.dataFolder = join(root, 'data')
     this.tagFolder = join(root, 'tags')
     this.leaseFolder = join(root, 'leases')
+    this.sweepFolder = join(root, 'sweeps')
     this.tempFolder = join(root, 'temp')
   }
 

@@ -1,16 +1,18 @@
 /**
  * Leases, as files that all processes can see, and how they and garbage collection keep out of each other's way.
  *
- * | file in `leases/` | |
+ * | file | |
  * |---|---|
- * | `<owner>-<n>.lease` | a lease: 33 bytes for each blob it protects, the hash and the format |
- * | `<owner>-<n>.released` | one that was released while garbage was being collected; that collection still heeds it |
- * | `<owner>-<n>.gc` | garbage is being collected |
- * | `<owner>-<n>.gate` | right now, blobs are being deleted |
+ * | `leases/<owner>-<n>.lease` | a lease: 33 bytes for each blob it protects, the hash and the format |
+ * | `leases/<owner>-<n>.released` | one that was released while garbage was being collected; that collection still heeds it |
+ * | `sweeps/<owner>-<n>.gc` | garbage is being collected |
+ * | `sweeps/<owner>-<n>.gate` | right now, blobs are being deleted |
  *
  * The owner is an open store of some process (`owners.ts`), which touches its files now and then. Who protects a blob notes it
  * first and looks for gates then; who collects puts up a gate first, and looks for notes then. So either the collector sees
  * the note, or the other one waits until the gate is gone and sees what is left.
+ *
+ * Gates have a folder of their own: there may be thousands of leases, and each protecting looks for gates.
  */
 import { type FileHandle, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -19,8 +21,17 @@ import { LeaseLostError, StoreError } from '../errors.ts'
 import { explained, isNotFound } from '../fs-errors.ts'
 import type { HashAndFormat, Lease, Root } from '../index.ts'
 import type { Lifetime } from '../lifetime.ts'
-import { endOwner, LEASE_PATIENCE_MS, LEASE_RENEW_MS, mayBeOpen, newOwner } from '../owners.ts'
+import {
+  endOwner,
+  type Fate,
+  fateOf,
+  isOwner,
+  LEASE_PATIENCE_MS,
+  LEASE_RENEW_MS,
+  newOwner
+} from '../owners.ts'
 import { pause } from '../waiting.ts'
+import type { FsContext } from './context.ts'
 
 const RECORD_BYTES = HASH_BYTES + 1
 
@@ -30,12 +41,18 @@ const GATE_POLL_MS = 5
 /** Milliseconds after which a gate that does not go is an error: blobs are deleted in small batches. */
 const GATE_PATIENCE_MS = 60_000
 
-const NAME = /^((?:[0-9a-f]{8})-\d+-(?:[0-9a-f]{16}))-(\d+)\.(lease|released|gc|gate)$/
+/**
+ * Who has not touched a file of his for this many milliseconds does not rely on it any more: others may take him for dead. That
+ * is well before they do.
+ */
+const AWAKE_MS = LEASE_PATIENCE_MS / 2
+
+const NAME = /^(.+)-(\d+)\.(lease|released|gc|gate)$/
 
 type Kind = 'lease' | 'released' | 'gc' | 'gate'
 
 interface Note {
-  readonly file: string
+  readonly path: string
   /** Without its end: what a lease and the same lease when it is released have in common. */
   readonly id: string
   readonly kind: Kind
@@ -43,20 +60,27 @@ interface Note {
 }
 
 export class FsLeases {
-  readonly #folder: string
+  readonly #leaseFolder: string
+  readonly #sweepFolder: string
+  readonly #notice: (message: string) => void
   readonly #lifetime: Lifetime
   readonly #owner = newOwner()
-  readonly #mine = new Set<string>()
+  /** Our files, and when each was touched last, by the clock of `performance`. */
+  readonly #mine = new Map<string, number>()
+  /** Leases that have a file. */
+  readonly #held = new Set<FsLease>()
   #count = 0
   #renewing: NodeJS.Timeout | undefined
 
-  constructor(folder: string, lifetime: Lifetime) {
-    this.#folder = folder
+  constructor({ layout, notice }: Pick<FsContext, 'layout' | 'notice'>, lifetime: Lifetime) {
+    this.#leaseFolder = layout.leaseFolder
+    this.#sweepFolder = layout.sweepFolder
+    this.#notice = notice
     this.#lifetime = lifetime
   }
 
   lease(): Lease {
-    return new FsLease(this, this.#lifetime, this.newId())
+    return new FsLease(this, this.#lifetime, this.newId(), this.#held)
   }
 
   /** Protects blobs while `action` runs. */
@@ -70,32 +94,29 @@ export class FsLeases {
     return `${this.#owner}-${this.#count++}`
   }
 
-  path(id: string, kind: Kind): string {
-    return join(this.#folder, `${id}.${kind}`)
-  }
-
   /** Makes a file of ours, and keeps it alive. */
   async make(id: string, kind: Kind): Promise<FileHandle> {
-    const path = this.path(id, kind)
+    const path = this.#path(id, kind)
+    const now = performance.now()
     const file = await open(path, 'ax')
-    this.#mine.add(path)
+    this.#mine.set(path, now)
     this.#renewing ??= setInterval(() => this.#renew(), LEASE_RENEW_MS).unref()
     return file
   }
 
   async remove(id: string, kind: Kind): Promise<void> {
-    const path = this.path(id, kind)
+    const path = this.#path(id, kind)
     this.#mine.delete(path)
     await rm(path, { force: true })
   }
 
   /** Ends a lease. A collection that is going on keeps what it protected: something else may have come to protect it since. */
   async release(id: string): Promise<void> {
-    const path = this.path(id, 'lease')
+    const path = this.#path(id, 'lease')
+    const isCollecting = await this.#isCollecting()
     this.#mine.delete(path)
-    const isCollecting = (await this.notes()).some(({ kind }) => kind === 'gc')
     try {
-      if (isCollecting) await rename(path, this.path(id, 'released'))
+      if (isCollecting) await rename(path, this.#path(id, 'released'))
       else await rm(path, { force: true })
     } catch (error) {
       // It was taken for one of a dead process.
@@ -103,25 +124,36 @@ export class FsLeases {
     }
   }
 
-  async notes(): Promise<Note[]> {
-    const notes: Note[] = []
-    for (const file of await readdir(this.#folder)) {
-      const [, owner, count, kind] = NAME.exec(file) ?? []
-      if (owner !== undefined) notes.push({ file, id: `${owner}-${count}`, kind: kind as Kind, owner })
+  /**
+   * All leases, those that are released too. The folder is read twice: a file that is renamed while it is read may be missed, but
+   * each is renamed only once.
+   */
+  async leases(): Promise<Note[]> {
+    const found = new Map<string, Note>()
+    for (let look = 0; look < 2; look++) {
+      for (const note of await notesIn(this.#leaseFolder)) found.set(note.id, note)
     }
-    return notes
+    return [...found.values()]
   }
 
-  /** Whether whoever made it may still be there. */
-  async isAlive({ file, owner }: Note): Promise<boolean> {
-    if (!mayBeOpen(owner)) return false
-    try {
-      const { mtimeMs } = await stat(join(this.#folder, file))
-      return Date.now() - mtimeMs <= LEASE_PATIENCE_MS
-    } catch (error) {
-      if (isNotFound(error)) return false
-      throw error
+  /** Of each, whether whoever made it may still be there. */
+  async areAlive(notes: readonly Note[]): Promise<boolean[]> {
+    const fates = new Map<string, Fate>()
+    const isAlive = async ({ path, owner }: Note): Promise<boolean> => {
+      const fate = fates.get(owner) ?? fateOf(owner)
+      fates.set(owner, fate)
+      return fate === 'unknown' ? await wasTouchedLately(path) : fate === 'open'
     }
+    return await Promise.all(notes.map(isAlive))
+  }
+
+  /** @throws StoreError when this process stood still for so long that others may have taken it for dead */
+  checkAwake(id: string, kind: Kind): void {
+    const touchedAt = this.#mine.get(this.#path(id, kind)) ?? -Infinity
+    if (performance.now() - touchedAt <= AWAKE_MS) return
+    throw new StoreError(
+      'this process stood still for too long while it collected garbage; no more was deleted, collect garbage again'
+    )
   }
 
   /** Waits until nobody is deleting what was noted too late for him. */
@@ -129,13 +161,11 @@ export class FsLeases {
     const giveUpAt = performance.now() + GATE_PATIENCE_MS
     for (;;) {
       this.#lifetime.check()
-      const gates = (await this.notes()).filter(({ kind }) => kind === 'gate')
-      const alive = await Promise.all(gates.map(gate => this.isAlive(gate)))
-      const inTheWay = gates.find((_, i) => alive[i])
-      if (inTheWay === undefined) return
+      const gate = await this.#firstAlive('gate')
+      if (gate === undefined) return
       if (performance.now() > giveUpAt) {
         throw new StoreError(
-          `somebody is deleting garbage in ${this.#folder} and does not go on (${inTheWay.file}); see whether that process is stopped`
+          `somebody is deleting garbage and does not go on (${gate.path}); see whether that process is stopped`
         )
       }
       await pause(GATE_POLL_MS)
@@ -146,10 +176,10 @@ export class FsLeases {
   async read(id: string, from: number): Promise<{ roots: Root[]; end: number } | undefined> {
     for (const kind of ['lease', 'released'] as const) {
       try {
-        await using file = await open(this.path(id, kind))
+        await using file = await open(this.#path(id, kind))
         const { size } = await file.stat()
         // The last record may be half written.
-        const bytes = new Uint8Array(Math.floor((size - from) / RECORD_BYTES) * RECORD_BYTES)
+        const bytes = new Uint8Array(Math.max(0, Math.floor((size - from) / RECORD_BYTES)) * RECORD_BYTES)
         const { bytesRead } = await file.read(bytes, 0, bytes.length, from)
         const count = Math.floor(bytesRead / RECORD_BYTES)
         const roots = Array.from({ length: count }, (_, i) => decode(bytes, i * RECORD_BYTES))
@@ -161,28 +191,77 @@ export class FsLeases {
     return undefined
   }
 
-  /** Removes what released leases and dead processes have left. Only while nobody collects. */
+  /** Removes what dead processes have left, and while nobody collects, what released leases have. */
   async tidy(): Promise<void> {
-    const notes = await this.notes()
-    const alive = await Promise.all(notes.map(note => note.kind !== 'released' && this.isAlive(note)))
-    if (notes.some(({ kind }, i) => kind === 'gc' && alive[i])) return
-    for (const [i, { file }] of notes.entries()) {
-      if (!alive[i]) await rm(join(this.#folder, file), { force: true })
+    const sweeps = await notesIn(this.#sweepFolder)
+    const areAlive = await this.areAlive(sweeps)
+    for (const [i, { path }] of sweeps.entries()) if (!areAlive[i]) await rm(path, { force: true })
+    if (sweeps.some(({ kind }, i) => kind === 'gc' && areAlive[i])) return
+    const leases = await notesIn(this.#leaseFolder)
+    const areHeld = await this.areAlive(leases)
+    for (const [i, { path, kind }] of leases.entries()) {
+      if (kind === 'released' || !areHeld[i]) await rm(path, { force: true })
     }
   }
 
   /** To be called when the store has been closed. Leases that are still there end with it. */
   async close(): Promise<void> {
     clearInterval(this.#renewing)
-    for (const path of this.#mine) await rm(path, { force: true })
+    for (const lease of this.#held) await lease.release()
+    for (const path of this.#mine.keys()) await rm(path, { force: true })
     this.#mine.clear()
     endOwner(this.#owner)
   }
 
+  #path(id: string, kind: Kind): string {
+    const folder = kind === 'gc' || kind === 'gate' ? this.#sweepFolder : this.#leaseFolder
+    return join(folder, `${id}.${kind}`)
+  }
+
+  async #isCollecting(): Promise<boolean> {
+    return (await this.#firstAlive('gc')) !== undefined
+  }
+
+  async #firstAlive(kind: 'gc' | 'gate'): Promise<Note | undefined> {
+    const notes = (await notesIn(this.#sweepFolder)).filter(note => note.kind === kind)
+    const areAlive = await this.areAlive(notes)
+    return notes.find((_, i) => areAlive[i])
+  }
+
   #renew(): void {
     const now = new Date()
-    // One that is gone was taken for one of a dead process, and its holder finds out.
-    for (const path of this.#mine) utimes(path, now, now).catch(() => undefined)
+    const at = performance.now()
+    for (const path of this.#mine.keys()) {
+      utimes(path, now, now).then(
+        () => {
+          if (this.#mine.has(path)) this.#mine.set(path, at)
+        },
+        error => {
+          // One that is gone was released meanwhile, or taken for one of a dead process: then its holder finds out.
+          if (!isNotFound(error)) this.#notice(`cannot note that ${path} is in use: ${error.message}`)
+        }
+      )
+    }
+  }
+}
+
+async function notesIn(folder: string): Promise<Note[]> {
+  const notes: Note[] = []
+  for (const name of await readdir(folder)) {
+    const [, owner, count, kind] = NAME.exec(name) ?? []
+    if (owner === undefined || !isOwner(owner)) continue
+    notes.push({ path: join(folder, name), id: `${owner}-${count}`, kind: kind as Kind, owner })
+  }
+  return notes
+}
+
+async function wasTouchedLately(path: string): Promise<boolean> {
+  try {
+    const { mtimeMs } = await stat(path)
+    return Date.now() - mtimeMs <= LEASE_PATIENCE_MS
+  } catch (error) {
+    if (isNotFound(error)) return false
+    throw error
   }
 }
 
@@ -190,17 +269,21 @@ class FsLease implements Lease {
   readonly #leases: FsLeases
   readonly #lifetime: Lifetime
   readonly #id: string
-  #file: Promise<FileHandle> | undefined
+  readonly #held: Set<FsLease>
+  #file: FileHandle | undefined
+  /** Bytes in the file. */
+  #bytes = 0
   #isReleased = false
   /** What is to be noted next, and the promise that it is. */
   #pending: HashAndFormat[] = []
   #next: Promise<void> | undefined
   #running: Promise<void> = Promise.resolve()
 
-  constructor(leases: FsLeases, lifetime: Lifetime, id: string) {
+  constructor(leases: FsLeases, lifetime: Lifetime, id: string, held: Set<FsLease>) {
     this.#leases = leases
     this.#lifetime = lifetime
     this.#id = id
+    this.#held = held
   }
 
   async protect(...blobs: readonly HashAndFormat[]): Promise<void> {
@@ -210,44 +293,60 @@ class FsLease implements Lease {
     })
   }
 
+  async release(): Promise<void> {
+    if (this.#isReleased) return
+    this.#isReleased = true
+    // How that ends is told to those who wait for it.
+    await this.#next?.catch(() => undefined)
+    await this.#running
+    this.#held.delete(this)
+    if (this.#file === undefined) return
+    await this.#file.close()
+    // A closed store's leases have ended with it.
+    if (this.#lifetime.isOver) return
+    await explained('cannot note that blobs are no longer in use', () => this.#leases.release(this.#id))
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.release()
+  }
+
   /** What comes while others are being noted is noted next, all at once: many small blobs are added at the same time. */
   async #join(blobs: readonly HashAndFormat[]): Promise<void> {
-    this.#pending.push(...blobs)
+    for (const blob of blobs) this.#pending.push(blob)
     this.#next ??= this.#running.then(() => {
       const taken = this.#pending
       this.#pending = []
       this.#next = undefined
-      const noting = this.#note(taken)
+      const noting = this.#note(encode(taken))
       this.#running = noting.catch(() => undefined)
       return noting
     })
     await this.#next
   }
 
-  async #note(blobs: readonly HashAndFormat[]): Promise<void> {
-    this.#file ??= this.#leases.make(this.#id, 'lease')
-    const file = await this.#file
-    await file.write(encode(blobs))
+  async #note(bytes: Uint8Array): Promise<void> {
+    this.#file ??= await this.#leases.make(this.#id, 'lease')
+    this.#held.add(this)
+    const file = this.#file
+    try {
+      for (let rest = bytes; rest.length > 0; ) {
+        const { bytesWritten } = await file.write(rest)
+        this.#bytes += bytesWritten
+        rest = rest.subarray(bytesWritten)
+      }
+    } catch (error) {
+      // The disk is full: half a record would put all that come later out of step.
+      this.#bytes -= this.#bytes % RECORD_BYTES
+      await file.truncate(this.#bytes)
+      throw error
+    }
     if ((await file.stat()).nlink === 0) {
       throw new LeaseLostError(
         'a lease has ended because this process stood still for too long; what it protected may be gone, add or fetch it again'
       )
     }
     await this.#leases.whenGatesAreGone()
-  }
-
-  async release(): Promise<void> {
-    if (this.#isReleased) return
-    this.#isReleased = true
-    const file = await this.#file?.catch(() => undefined)
-    if (file === undefined) return
-    await file.close()
-    // A closed store's leases have ended with it.
-    if (!this.#lifetime.isOver) await this.#leases.release(this.#id)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.release()
   }
 }
 

@@ -32,8 +32,9 @@ import { Limiter } from '../limiter.ts'
 import { makeFolder } from '../make-folder.ts'
 import { KeyedMutex } from '../mutex.ts'
 import { Progress } from '../progress.ts'
+import { Remembered } from '../remembered.ts'
 import { readSmallFile, writeSmallFile } from '../small-file.ts'
-import { ABSENT, EMPTY_BLOB, partialStatus } from '../status.ts'
+import { ABSENT, EMPTY_BLOB, partialStatus, usageOf } from '../status.ts'
 import { TempFolder } from '../temp.ts'
 import { abortableItems } from '../waiting.ts'
 import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
@@ -56,7 +57,6 @@ import { Partials } from './partials.ts'
 import { type BlobFiles, EMPTY_FILES, FsReader } from './reader.ts'
 import { FsSweep } from './sweep.ts'
 import { FsTags } from './tags.ts'
-import { FsUsage } from './usage.ts'
 import { FsWriter } from './writer.ts'
 
 /** Adds, and writes of tags, that have files open at the same time. */
@@ -80,8 +80,9 @@ export class LegacyFsStore implements BlobStore {
   readonly #integrity: Integrity
   readonly #partials: Partials
   readonly #leases: FsLeases
-  readonly #usage: FsUsage
   readonly #mending: Mending
+  /** There is no index: all files have to be looked at. */
+  readonly #usage = new Remembered(() => this.#lookAtUsage())
   readonly #readers = new Set<FsReader>()
   readonly #writers = new Set<FsWriter>()
 
@@ -90,8 +91,7 @@ export class LegacyFsStore implements BlobStore {
     this.#notices = notices
     this.#integrity = new Integrity(context)
     this.#partials = new Partials(context, this.#integrity, hash => this.#watchers.notify(hash))
-    this.#leases = new FsLeases(context.layout.leaseFolder, this.#lifetime)
-    this.#usage = new FsUsage(options => this.list(options))
+    this.#leases = new FsLeases(context, this.#lifetime)
     this.tags = new FsTags(context, this.#lifetime, this.#limiter, this.#leases)
     this.#mending = new Mending(context, this.#integrity, this.#partials, this.#lifetime)
   }
@@ -106,7 +106,13 @@ export class LegacyFsStore implements BlobStore {
     return await explained(`cannot open a store in ${folder}`, async () => {
       const { root, isForeign } = await findRoot(folder)
       const layout = new Layout(root, isForeign)
-      for (const path of [layout.dataFolder, layout.tagFolder, layout.leaseFolder, layout.tempFolder]) {
+      for (const path of [
+        layout.dataFolder,
+        layout.tagFolder,
+        layout.leaseFolder,
+        layout.sweepFolder,
+        layout.tempFolder
+      ]) {
         makeFolder(resolve(path))
       }
       const isSynced = options.sync !== 'none'
@@ -116,7 +122,10 @@ export class LegacyFsStore implements BlobStore {
       if (isForeign) notices.add(foreignNotice(root))
       const dataSync = new FolderSync(layout.dataFolder, isSynced)
       const mutex = new KeyedMutex()
-      return new LegacyFsStore({ layout, temp, isSynced, dataSync, mutex, notice: notices.add }, notices)
+      const context = { layout, temp, isSynced, dataSync, mutex, notice: notices.add }
+      const store = new LegacyFsStore(context, notices)
+      await store.#leases.tidy()
+      return store
     })
   }
 
@@ -255,6 +264,10 @@ export class LegacyFsStore implements BlobStore {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  async #lookAtUsage(): Promise<Usage> {
+    return await usageOf(this.list())
   }
 
   async #reportDamage(hash: Hash): Promise<void> {

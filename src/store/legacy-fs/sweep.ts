@@ -1,5 +1,6 @@
 /** One collection of garbage in a folder that other processes may be using. How they keep apart is told in `leases.ts`. */
 import type { Hash } from '../../hash.ts'
+import { HandleClosedError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
 import type { Root, Sweep, TagStore, WaitOptions } from '../index.ts'
 import type { Lifetime } from '../lifetime.ts'
@@ -39,14 +40,17 @@ export class FsSweep implements Sweep {
       await leases.tidy()
       const id = leases.newId()
       const file = await leases.make(id, 'gc')
-      await file.close()
-      // From here on, nobody who releases a lease takes it away.
-      const ended = new Set<string>()
-      for (const note of await leases.notes()) {
-        const isOver = note.kind === 'released' || (note.kind === 'lease' && !(await leases.isAlive(note)))
-        if (isOver) ended.add(note.id)
+      try {
+        await file.close()
+        // From here on, nobody who releases a lease takes it away.
+        const notes = await leases.leases()
+        const areAlive = await leases.areAlive(notes)
+        const ended = notes.filter(({ kind }, i) => kind === 'released' || !areAlive[i])
+        return new FsSweep(home, id, new Set(ended.map(note => note.id)))
+      } catch (error) {
+        await leases.remove(id, 'gc')
+        throw error
       }
-      return new FsSweep(home, id, ended)
     })
   }
 
@@ -62,6 +66,7 @@ export class FsSweep implements Sweep {
   ): Promise<readonly Hash[]> {
     return await this.#home.lifetime.run(undefined, signal =>
       explained('cannot collect garbage', async () => {
+        if (this.#isClosed) throw new HandleClosedError('collection of garbage')
         const { leases } = this.#home
         const gate = await leases.make(this.#id, 'gate')
         try {
@@ -86,8 +91,10 @@ export class FsSweep implements Sweep {
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    await this.#home.leases.remove(this.#id, 'gc')
-    await this.#home.leases.tidy()
+    const { leases, lifetime } = this.#home
+    await leases.remove(this.#id, 'gc')
+    // A closed store leaves tidying up to others: its folder may be gone by now.
+    if (!lifetime.isOver) await leases.tidy()
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -98,8 +105,8 @@ export class FsSweep implements Sweep {
   async #freshRoots(): Promise<Root[]> {
     const { leases } = this.#home
     const fresh: Root[] = []
-    for (const { id, kind } of await leases.notes()) {
-      if ((kind !== 'lease' && kind !== 'released') || this.#ended.has(id)) continue
+    for (const { id } of await leases.leases()) {
+      if (this.#ended.has(id)) continue
       const from = this.#read.get(id) ?? 0
       const more = await leases.read(id, from)
       if (more === undefined) continue
@@ -114,6 +121,7 @@ export class FsSweep implements Sweep {
     const worker = async (): Promise<void> => {
       for (let hash = hashes.pop(); hash !== undefined; hash = hashes.pop()) {
         signal.throwIfAborted()
+        for (const kind of ['gc', 'gate'] as const) this.#home.leases.checkAwake(this.#id, kind)
         if (await this.#home.remove(hash)) gone.push(hash)
       }
     }

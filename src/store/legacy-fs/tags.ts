@@ -8,12 +8,14 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import { hashBytes } from '../../bao/outboard.ts'
 import { Hash } from '../../hash.ts'
+import { Breather } from '../breather.ts'
 import { TagNotFoundError } from '../errors.ts'
 import { FolderSync } from '../folder-sync.ts'
 import { explained, isNotFound } from '../fs-errors.ts'
 import type { HashAndFormat, Tag, TagQuery, TagStore } from '../index.ts'
 import type { Lifetime } from '../lifetime.ts'
 import type { Limiter } from '../limiter.ts'
+import { sortInTurns } from '../sort-in-turns.ts'
 import { checkTagName, compareTagNames, tagFilter } from '../tag-names.ts'
 import type { FsContext } from './context.ts'
 import type { FsLeases } from './leases.ts'
@@ -65,16 +67,21 @@ export class FsTags implements TagStore {
     const isAskedFor = tagFilter(options)
     this.#lifetime.check(signal)
     const folder = this.#context.layout.tagFolder
-    const names = (await readdir(folder)).filter(name => name.endsWith(END))
-    const tags: Tag[] = []
-    for (let i = 0; i < names.length; i += READS) {
+    const breather = new Breather(signal)
+    const breathe = async (): Promise<void> => {
+      await breather.breathe()
       this.#lifetime.check(signal)
-      const some = await Promise.all(names.slice(i, i + READS).map(name => this.#read(join(folder, name))))
+    }
+    const names = await explained(`cannot list ${folder}`, () => readdir(folder))
+    const files = names.filter(name => name.endsWith(END))
+    const tags: Tag[] = []
+    for (let i = 0; i < files.length; i += READS) {
+      await breathe()
+      const some = await Promise.all(files.slice(i, i + READS).map(name => this.#read(join(folder, name))))
       for (const tag of some) if (tag !== undefined && isAskedFor(tag.name)) tags.push(tag)
     }
-    tags.sort((a, b) => compareTagNames(a.name, b.name))
-    for (const tag of tags) {
-      this.#lifetime.check(signal)
+    for (const tag of await sortInTurns(tags, (a, b) => compareTagNames(a.name, b.name), breathe)) {
+      await breathe()
       yield tag
     }
   }

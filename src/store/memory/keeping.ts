@@ -1,6 +1,6 @@
 /** Leases and sweeps of a MemoryStore. */
 import type { Hash } from '../../hash.ts'
-import { LeaseLostError } from '../errors.ts'
+import { HandleClosedError, LeaseLostError } from '../errors.ts'
 import type { HashAndFormat, Lease, Root, Sweep, WaitOptions } from '../index.ts'
 import type { Lifetime } from '../lifetime.ts'
 
@@ -80,6 +80,7 @@ class MemorySweep implements Sweep {
   readonly #leases: ReadonlySet<MemoryLease>
   readonly #onClose: () => void
   #fresh: Root[] = []
+  #isClosed = false
 
   constructor(home: KeepingHome, leases: ReadonlySet<MemoryLease>, onClose: () => void) {
     this.#home = home
@@ -105,15 +106,18 @@ class MemorySweep implements Sweep {
     hashes: readonly Hash[],
     hold: (fresh: readonly Root[]) => Promise<ReadonlySet<string>>
   ): Promise<readonly Hash[]> {
+    this.#home.lifetime.check()
     const held = new Set<string>()
     while (this.#fresh.length > 0) {
       for (const hex of await hold(this.#fresh.splice(0))) held.add(hex)
+      this.#home.lifetime.check()
     }
-    this.#home.lifetime.check()
+    if (this.#isClosed) throw new HandleClosedError('collection of garbage')
     return hashes.filter(hash => !held.has(hash.toString()) && this.#home.remove(hash))
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
     this.#onClose()
   }
 

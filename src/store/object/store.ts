@@ -3,6 +3,7 @@ import { resolve } from 'node:path'
 import { CorruptSourceError } from '../../bao/errors.ts'
 import { isWhole } from '../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
+import { Breather } from '../breather.ts'
 import { BlobDamagedError, BlobNotFoundError, GarbageUnknownError } from '../errors.ts'
 import { exportFile, requireCopying } from '../export-file.ts'
 import type {
@@ -145,7 +146,7 @@ export class ObjectStore implements BlobStore {
     })
     this.#leases = new Leases(this.#context, this.#lifetime)
     this.#mending = new Mending(this.#context, this.#arrivals, this.#lifetime)
-    this.#tidying = new Tidying(this.#context, this.#deletions, this.#lifetime, error =>
+    this.#tidying = new Tidying(this.#context, this.#deletions, this.#leases, this.#lifetime, error =>
       this.#noticeFailure(`tidy up ${storage.name}`, error)
     )
     this.#ingest = new Ingest(this.#context, this.#arrivals, this.#maxBlobSize, (hash, signal) =>
@@ -324,7 +325,7 @@ export class ObjectStore implements BlobStore {
         `${storage.name} may have tags that the database does not know; run "blobs recover" first`
       )
     }
-    this.#leases.endAbandoned()
+    await this.#lifetime.run(options.signal, () => this.#leases.endAbandoned())
     return new ObjectSweep({
       metadata,
       lifetime: this.#lifetime,
@@ -334,12 +335,24 @@ export class ObjectStore implements BlobStore {
 
   async usage(options: UsageOptions = {}): Promise<Usage> {
     this.#lifetime.check(options.signal)
+    const breather = new Breather(options.signal)
+    // What has just begun has no row yet.
+    const arriving = new Map(Array.from(this.#arrivals.all(), ({ hash }) => [hash.toString(), hash]))
     let partialBytes = 0
     for (let after: Hash | undefined; ; ) {
       const rows = this.#context.metadata.listPartial({ after, limit: PAGE })
-      for (const row of rows) partialBytes += heldBytes(this.#statusOf(row.hash, row))
+      for (const row of rows) {
+        arriving.delete(row.hash.toString())
+        partialBytes += heldBytes(this.#statusOf(row.hash, row))
+        await breather.breathe()
+        this.#lifetime.check()
+      }
       after = rows.at(-1)?.hash
       if (rows.length < PAGE) break
+    }
+    for (const hash of arriving.values()) {
+      const status = this.#statusOf(hash, this.#context.metadata.find(hash))
+      if (status.state === 'partial') partialBytes += heldBytes(status)
     }
     return { bytes: this.#context.metadata.completeBytes() + partialBytes, partialBytes }
   }
@@ -384,7 +397,7 @@ export class ObjectStore implements BlobStore {
     this.#watchers.notifyAll()
     await this.#context.cache.close()
     this.#deletions.close()
-    this.#leases.close()
+    await this.#leases.close()
     this.#context.metadata.close()
     await this.#context.storage.close()
     for (const ending of endings) if (ending.status === 'rejected') throw ending.reason

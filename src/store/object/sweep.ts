@@ -1,5 +1,6 @@
 /** One collection of garbage. What is protected is compared with what was known in the very transaction that forgets a blob. */
 import type { Hash } from '../../hash.ts'
+import { HandleClosedError } from '../errors.ts'
 import type { Root, Sweep, WaitOptions } from '../index.ts'
 import type { Lifetime } from '../lifetime.ts'
 import type { Metadata } from './metadata/index.ts'
@@ -25,6 +26,7 @@ export class ObjectSweep implements Sweep {
   readonly #home: SweepHome
   /** Up to which change everything that is protected has been told. */
   #told = 0
+  #isClosed = false
 
   constructor(home: SweepHome) {
     this.#home = home
@@ -66,7 +68,8 @@ export class ObjectSweep implements Sweep {
   }
 
   async close(): Promise<void> {
-    // It keeps nothing: what is protected is in the index.
+    // There is nothing to give up: what is protected is in the index.
+    this.#isClosed = true
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -78,6 +81,7 @@ export class ObjectSweep implements Sweep {
     const held = new Set<string>()
     for (;;) {
       this.#home.lifetime.check()
+      if (this.#isClosed) throw new HandleClosedError('collection of garbage')
       const upTo = this.#home.metadata.protectionSeq()
       if (upTo === this.#told) return held
       const { roots, last } = this.#home.metadata.protectedBetween(this.#told, upTo, PAGE)

@@ -3,6 +3,7 @@ import type { Lifetime } from '../lifetime.ts'
 import type { ObjectContext } from './context.ts'
 import type { Deletions } from './deletions.ts'
 import { ABANDONED_MS, isOwnKey, isTempKey, TEMP_PREFIX } from './layout.ts'
+import type { Leases } from './leases.ts'
 
 /** Milliseconds between two looks for what was left behind. */
 const TIDY_MS = 60 * 60 * 1000
@@ -13,6 +14,7 @@ const DELETE_AT_ONCE = 100
 export class Tidying {
   readonly #context: ObjectContext
   readonly #deletions: Deletions
+  readonly #leases: Leases
   readonly #lifetime: Lifetime
   readonly #onFailure: (error: unknown) => void
   #timer: NodeJS.Timeout | undefined
@@ -20,11 +22,13 @@ export class Tidying {
   constructor(
     context: ObjectContext,
     deletions: Deletions,
+    leases: Leases,
     lifetime: Lifetime,
     onFailure: (error: unknown) => void
   ) {
     this.#context = context
     this.#deletions = deletions
+    this.#leases = leases
     this.#lifetime = lifetime
     this.#onFailure = onFailure
   }
@@ -38,6 +42,7 @@ export class Tidying {
 
   #tidyNow(): void {
     const steps = [
+      () => this.#leases.endAbandoned(),
       (signal: AbortSignal) => this.#deletions.resume(signal),
       (signal: AbortSignal) => this.#sweepUploads(signal),
       (signal: AbortSignal) => this.#sweepTemp(signal)

@@ -246,8 +246,9 @@ export class Metadata implements Disposable {
     return this.transaction(() => this.#protection.protect(lease, blobs))
   }
 
-  endLease(lease: string): void {
-    this.transaction(() => this.#protection.endLease(lease))
+  /** Forgets up to `limit` of the blobs that a lease protects, and with the last of them the lease. @returns whether it is gone */
+  endLease(lease: string, limit: number): boolean {
+    return this.transaction(() => this.#protection.endLease(lease, checkedLimit(limit)))
   }
 
   /** Says that an owner of leases still is. @returns how many leases it has */

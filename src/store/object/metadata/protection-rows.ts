@@ -56,8 +56,10 @@ export class ProtectionRows {
     return true
   }
 
-  endLease(lease: string): void {
+  endLease(lease: string, limit: number): boolean {
+    if (this.#sql.endSome.run(lease, limit).changes === limit) return false
     this.#sql.endLease.run(lease)
+    return true
   }
 
   renew(owner: string): number {
@@ -91,6 +93,9 @@ function prepare(connection: Connection) {
     protect: connection.prepare<[string, string, string]>(
       `INSERT INTO leased_blobs (seq, lease, hash, format)
        SELECT seq, ?, ?, ? FROM protection_clock`
+    ),
+    endSome: connection.prepare<[string, number]>(
+      'DELETE FROM leased_blobs WHERE seq IN (SELECT seq FROM leased_blobs WHERE lease = ? LIMIT ?)'
     ),
     endLease: connection.prepare<[string]>('DELETE FROM leases WHERE id = ?'),
     renewAll: connection.prepare<[number, string]>('UPDATE leases SET renewed_at = ? WHERE owner = ?'),

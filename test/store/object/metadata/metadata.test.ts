@@ -437,7 +437,7 @@ const CALLS: Record<string, (closed: Metadata) => unknown> = {
   protectedBetween: closed => closed.protectedBetween(0, 1, 1),
   newLease: closed => closed.newLease('a', OWNER),
   protect: closed => closed.protect('a', [{ hash: HASH, format: 'raw' }]),
-  endLease: closed => closed.endLease('a'),
+  endLease: closed => closed.endLease('a', 1),
   renewLeases: closed => closed.renewLeases(OWNER),
   leases: closed => closed.leases(),
   completeBytes: closed => closed.completeBytes(),
