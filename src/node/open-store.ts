@@ -1,6 +1,6 @@
 /** The store that a configuration names. */
 import { resolve } from 'node:path'
-import { GarbageUnknownError } from '../store/errors.ts'
+import { GarbageUnknownError, StoreClosedError } from '../store/errors.ts'
 import type { BlobStore, WaitOptions } from '../store/index.ts'
 import { LegacyFsStore } from '../store/legacy-fs/index.ts'
 import type { ObjectStore, StorageSpec } from '../store/object/index.ts'
@@ -50,7 +50,7 @@ export async function openStore(
   if (maxBytes === undefined) return store
   return new QuotaStore(store, {
     maxBytes,
-    makeRoom: () => deleteOldPartials(store, gc.partialDays * DAY_MS)
+    makeRoom: () => deleteOldPartials(store, gc.partialDays * DAY_MS, options)
   })
 }
 
@@ -65,18 +65,26 @@ async function openUnlimited(
   return await LegacyFsStore.open(path, { sync: blobStore.sync, onNotice: options.onWarning })
 }
 
-/** What is left of transfers that nobody goes on with is the first to go when there is no room. */
-async function deleteOldPartials(store: BlobStore, partialAgeMs: number): Promise<void> {
+/**
+ * What is left of transfers that nobody goes on with is the first to go when there is no room. When that fails, there is none,
+ * which is what the caller is told.
+ */
+async function deleteOldPartials(
+  store: BlobStore,
+  partialAgeMs: number,
+  { onWarning }: OpenStoreOptions
+): Promise<void> {
+  const signal = AbortSignal.timeout(MAKE_ROOM_MS)
   try {
-    await collectGarbage(store, {
-      onlyPartial: true,
-      partialAgeMs,
-      signal: AbortSignal.timeout(MAKE_ROOM_MS)
-    })
+    await collectGarbage(store, { onlyPartial: true, partialAgeMs, signal })
   } catch (error) {
-    // Then there is no room, which is what the caller is told.
-    const isKnown = error instanceof IncompleteSequenceError || error instanceof GarbageUnknownError
-    if (!isKnown) throw error
+    if (error instanceof StoreClosedError) throw error
+    // Of these it is known beforehand that nothing can be done.
+    if (error instanceof IncompleteSequenceError || error instanceof GarbageUnknownError) return
+    const why = error instanceof Error ? error.message : String(error)
+    onWarning?.(
+      `cannot make room by deleting old partial blobs: ${signal.aborted ? 'it takes too long' : why}`
+    )
   }
 }
 

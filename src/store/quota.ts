@@ -3,7 +3,10 @@
  *
  * Several processes that write to one store at the same time each look for themselves, and may together let in a little more.
  */
+import { stat } from 'node:fs/promises'
+import { OutboardBuilder } from '../bao/outboard.ts'
 import type { Hash } from '../hash.ts'
+import { Breather } from './breather.ts'
 import { StoreFullError } from './errors.ts'
 import type {
   AddOptions,
@@ -22,7 +25,10 @@ import type {
   UsageOptions,
   WaitOptions
 } from './index.ts'
+import { readInputFile, takingTurns } from './input-file.ts'
+import { Remembered } from './remembered.ts'
 import { heldBytes } from './status.ts'
+import { abortable } from './waiting.ts'
 
 export interface QuotaOptions {
   /** Most bytes of data to hold, of complete and partial blobs; outboards come on top, 1/256 of it. */
@@ -31,17 +37,21 @@ export interface QuotaOptions {
   readonly makeRoom?: ((bytes: number) => Promise<void>) | undefined
 }
 
-/** How many bytes one look at what is free is good for, when it is not known how many will come. */
-const STREAM_STEP_BYTES = 1024 * 1024
+/** What comes in during a look may be counted twice, so that one has to look again. */
+const MOST_LOOKS = 3
+
+/** Bytes that are hashed without asking whether it is time for the others. */
+const HASH_AT_ONCE = 1024 * 1024
 
 export class QuotaStore implements BlobStore {
   readonly #store: BlobStore
   readonly #options: QuotaOptions
-  /** Bytes that are let in and may not be counted by the store yet. */
+  /** Bytes that are let in and have not come yet. */
   #arriving = 0
-  /** Bytes that have come in since the last answer of the store. */
+  /** Bytes that have come in since the last look at what the store holds. */
   #arrived = 0
-  #usage: Usage | undefined
+  readonly #usage = new Remembered(() => this.#look())
+  #makingRoom: Promise<void> | undefined
 
   constructor(store: BlobStore, options: QuotaOptions) {
     if (!(options.maxBytes >= 0))
@@ -65,41 +75,51 @@ export class QuotaStore implements BlobStore {
   async writer(hash: Hash, size: number, options: WaitOptions = {}): Promise<BlobWriter> {
     const status = await this.#store.status(hash, options)
     const missing = status.state === 'complete' ? 0 : size - heldBytes(status)
-    const release = await this.#reserve(Math.max(0, missing), options)
+    const room = await this.#room(Math.max(0, missing), options)
     try {
-      const writer = await this.#store.writer(hash, size, options)
-      return releasing(writer, release)
+      return withRoom(await this.#store.writer(hash, size, options), room)
     } catch (error) {
-      release()
+      room.release()
       throw error
     }
   }
 
+  /** What the store holds already is let in however full it is: it takes no room. */
   async addBytes(bytes: Uint8Array, options: AddOptions = {}): Promise<AddResult> {
-    return await this.#within(bytes.length, options, () => this.#store.addBytes(bytes, options))
+    const add = () => this.#store.addBytes(bytes, options)
+    return await this.#within(bytes.length, options, add, () => piecesOf(bytes))
   }
 
-  /** How long the stream is shows while it comes: when there is no more room, what has come of it is dropped. */
+  /**
+   * How long the stream is shows while it comes: when there is no more room, what has come of it is dropped, also when the store
+   * holds all of it already.
+   */
   async addStream(source: AsyncIterable<Uint8Array>, options: AddOptions = {}): Promise<AddResult> {
-    const releases: (() => void)[] = []
-    const reserve = async (bytes: number): Promise<void> => {
-      releases.push(await this.#reserve(bytes, options))
+    const room = new Room(this.#counters)
+    const counted = async function* (this: QuotaStore): AsyncGenerator<Uint8Array, void, undefined> {
+      for await (const piece of source) {
+        await this.#take(room, piece.length, options)
+        yield piece
+      }
     }
     try {
-      return await this.#store.addStream(counted(source, reserve), options)
+      const added = await this.#store.addStream(counted.call(this), options)
+      room.arrive(added.size)
+      return added
     } finally {
-      for (const release of releases) release()
+      room.release()
     }
   }
 
+  /** What the store holds already is let in however full it is. When there is no room, the file is read to know that. */
   async addPath(path: string, options: AddOptions = {}): Promise<AddResult> {
-    const { stat } = await import('node:fs/promises')
     // What cannot be read is the store's to tell.
     const size = await stat(path).then(
       stats => stats.size,
       () => 0
     )
-    return await this.#within(size, options, () => this.#store.addPath(path, options))
+    const add = () => this.#store.addPath(path, options)
+    return await this.#within(size, options, add, () => readInputFile(path, options.signal, takingTurns()))
   }
 
   async exportPath(hash: Hash, target: string, options?: ExportOptions): Promise<void> {
@@ -142,68 +162,152 @@ export class QuotaStore implements BlobStore {
     await this.close()
   }
 
-  async #within<T>(bytes: number, options: WaitOptions, action: () => Promise<T>): Promise<T> {
-    const release = await this.#reserve(bytes, options)
+  async #within(
+    bytes: number,
+    options: WaitOptions,
+    add: () => Promise<AddResult>,
+    read: () => AsyncIterable<Uint8Array> | Iterable<Uint8Array>
+  ): Promise<AddResult> {
+    let room: Room
     try {
-      return await action()
+      room = await this.#room(bytes, options)
+    } catch (error) {
+      if (!(error instanceof StoreFullError)) throw error
+      const { state } = await this.#store.status(await hashOf(read(), options.signal), options)
+      if (state !== 'complete') throw error
+      return await add()
+    }
+    try {
+      const added = await add()
+      room.arrive(bytes)
+      return added
     } finally {
-      release()
+      room.release()
     }
   }
 
-  /**
-   * @returns gives the room back to what the store counts itself
-   * @throws StoreFullError
-   */
-  async #reserve(bytes: number, options: WaitOptions): Promise<() => void> {
-    if (bytes > 0 && !(await this.#hasRoom(bytes, options, false))) {
-      if (!(await this.#hasRoom(bytes, options, true))) {
-        await this.#options.makeRoom?.(bytes)
-        if (!(await this.#hasRoom(bytes, options, true))) throw this.#full(bytes)
+  /** @throws StoreFullError */
+  async #room(bytes: number, options: WaitOptions): Promise<Room> {
+    const room = new Room(this.#counters)
+    await this.#take(room, bytes, options)
+    return room
+  }
+
+  /** Lets so many more bytes in. @throws StoreFullError */
+  async #take(room: Room, bytes: number, { signal }: WaitOptions): Promise<void> {
+    if (bytes === 0) return
+    if (this.#tryToTake(room, bytes, await this.#usage.get({ signal }))) return
+    if (await this.#lookAndTake(room, bytes, signal)) return
+    await abortable(this.#makeRoom(bytes), signal)
+    if (!(await this.#lookAndTake(room, bytes, signal)))
+      throw this.#full(bytes, await this.#usage.get({ signal }))
+  }
+
+  async #lookAndTake(room: Room, bytes: number, signal: AbortSignal | undefined): Promise<boolean> {
+    for (let look = 0; look < MOST_LOOKS; look++) {
+      if (this.#tryToTake(room, bytes, await this.#usage.get({ signal, isFresh: true }))) return true
+      if (this.#arrived === 0) return false
+    }
+    return false
+  }
+
+  /** In one step: others who come in between would get the same room. */
+  #tryToTake(room: Room, bytes: number, usage: Usage): boolean {
+    if (usage.bytes + this.#arrived + this.#arriving + bytes > this.#options.maxBytes) return false
+    room.take(bytes)
+    return true
+  }
+
+  /** One attempt serves all who need room meanwhile. */
+  async #makeRoom(bytes: number): Promise<void> {
+    this.#makingRoom ??= Promise.resolve(this.#options.makeRoom?.(bytes)).finally(() => {
+      this.#makingRoom = undefined
+    })
+    await this.#makingRoom
+  }
+
+  async #look(): Promise<Usage> {
+    const before = this.#arrived
+    const usage = await this.#store.usage({ isFresh: true })
+    this.#arrived -= before
+    return usage
+  }
+
+  get #counters(): Counters {
+    return {
+      take: bytes => {
+        this.#arriving += bytes
+      },
+      arrive: bytes => {
+        this.#arriving -= bytes
+        this.#arrived += bytes
+      },
+      release: bytes => {
+        this.#arriving -= bytes
       }
     }
-    this.#arriving += bytes
-    let isReleased = false
-    return () => {
-      if (isReleased) return
-      isReleased = true
-      this.#arriving -= bytes
-      this.#arrived += bytes
-    }
   }
 
-  async #hasRoom(bytes: number, options: WaitOptions, isFresh: boolean): Promise<boolean> {
-    const usage = await this.#store.usage({ ...options, isFresh })
-    if (usage !== this.#usage) {
-      this.#usage = usage
-      this.#arrived = 0
-    }
-    return usage.bytes + this.#arrived + this.#arriving + bytes <= this.#options.maxBytes
-  }
-
-  #full(bytes: number): StoreFullError {
-    const used = this.#usage?.bytes ?? 0
-    const partial = this.#usage?.partialBytes ?? 0
+  #full(bytes: number, usage: Usage): StoreFullError {
     const arriving = this.#arriving === 0 ? '' : `, ${this.#arriving} are on their way`
+    const partial = usage.partialBytes === 0 ? '' : ` (partial blobs hold ${usage.partialBytes} bytes)`
     return new StoreFullError(
-      `no room for ${bytes} more bytes: of ${this.#options.maxBytes} (max_size) ${used} are in use${arriving}; ` +
-        `delete tags and collect garbage${partial === 0 ? '' : ` (partial blobs hold ${partial} bytes)`}, or raise max_size`
+      `no room for ${bytes} more bytes: of ${this.#options.maxBytes} (max_size) ${usage.bytes} are in use${arriving}; ` +
+        `delete tags and collect garbage${partial}, or raise max_size`
     )
   }
 }
 
-function releasing(writer: BlobWriter, release: () => void): BlobWriter {
+interface Counters {
+  readonly take: (bytes: number) => void
+  readonly arrive: (bytes: number) => void
+  readonly release: (bytes: number) => void
+}
+
+/** Room for something that is on its way. */
+class Room {
+  readonly #counters: Counters
+  #left = 0
+
+  constructor(counters: Counters) {
+    this.#counters = counters
+  }
+
+  take(bytes: number): void {
+    this.#left += bytes
+    this.#counters.take(bytes)
+  }
+
+  /** So much of it has come: the store counts it from now on. */
+  arrive(bytes: number): void {
+    const come = Math.min(bytes, this.#left)
+    this.#left -= come
+    this.#counters.arrive(come)
+  }
+
+  /** What has not come does not come any more. May be called again. */
+  release(): void {
+    this.#counters.release(this.#left)
+    this.#left = 0
+  }
+}
+
+function withRoom(writer: BlobWriter, room: Room): BlobWriter {
   const close = async (): Promise<BlobStatus> => {
     try {
       return await writer.close()
     } finally {
-      release()
+      room.release()
     }
   }
   return {
     hash: writer.hash,
     size: writer.size,
-    write: (verified, options) => writer.write(verified, options),
+    write: async (verified, options) => {
+      const bytes = verified.leaves.reduce((sum, leaf) => sum + leaf.bytes.length, 0)
+      await writer.write(verified, options)
+      room.arrive(bytes)
+    },
     close,
     [Symbol.asyncDispose]: async () => {
       await close()
@@ -211,18 +315,19 @@ function releasing(writer: BlobWriter, release: () => void): BlobWriter {
   }
 }
 
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  reserve: (bytes: number) => Promise<void>
-): AsyncGenerator<Uint8Array, void, undefined> {
-  let room = 0
-  for await (const piece of source) {
-    if (piece.length > room) {
-      const more = Math.max(STREAM_STEP_BYTES, piece.length)
-      await reserve(more)
-      room += more
-    }
-    room -= piece.length
-    yield piece
+function* piecesOf(bytes: Uint8Array): Generator<Uint8Array, void, undefined> {
+  for (let at = 0; at < bytes.length; at += HASH_AT_ONCE) yield bytes.subarray(at, at + HASH_AT_ONCE)
+}
+
+async function hashOf(
+  pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  signal: AbortSignal | undefined
+): Promise<Hash> {
+  const breather = new Breather(signal)
+  const builder = new OutboardBuilder(() => undefined)
+  for await (const piece of pieces) {
+    builder.push(piece)
+    await breather.breathe()
   }
+  return builder.finish().hash
 }
