@@ -7,6 +7,7 @@ import { z } from 'zod'
 import { type BlobsLimits, DEFAULT_LIMITS } from '../libp2p/limits.ts'
 import { InvalidPeerIdError, parsePeerId } from '../libp2p/push-policy.ts'
 import { MAX_TICKET_ADDRS } from '../protocol/constants.ts'
+import { MAX_INTERVAL_MS } from './gc/schedule.ts'
 import { nearest } from './nearest.ts'
 import { SPELLINGS, type Spelling } from './spelling.ts'
 import { keyOfOtherStore, STORE_SHAPES, type StoreType, storeSchema, storeTypeOf } from './store-config.ts'
@@ -78,11 +79,14 @@ const limits = z.strictObject({
 
 const DAY_S = 24 * 60 * 60
 
+/** Timers wait no longer. */
+const MAX_INTERVAL_DAYS = Math.floor(MAX_INTERVAL_MS / 1000 / DAY_S)
+
 const gc = z.strictObject({
   intervalS: z
     .int()
     .nonnegative('must be 0 or more')
-    .max(30 * DAY_S, 'must be at most 30 days')
+    .max(MAX_INTERVAL_DAYS * DAY_S, `must be at most ${MAX_INTERVAL_DAYS} days`)
     .default(0)
     .describe(
       'How often a running node deletes what no tag and no transfer needs, in s. 0: never; see "blobs gc".'

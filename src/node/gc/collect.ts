@@ -7,8 +7,8 @@
 import type { Hash } from '../../hash.ts'
 import type { BlobInfo, BlobStore, Root, Sweep, WaitOptions } from '../../store/index.ts'
 import { heldBytes } from '../../store/status.ts'
-import { pause } from '../../store/waiting.ts'
 import { Marks } from './mark.ts'
+import { Pace } from './pace.ts'
 
 /** How long partial blobs that nothing protects are kept, in ms, unless told otherwise: a week. */
 export const DEFAULT_PARTIAL_AGE_MS: number = 7 * 24 * 60 * 60 * 1000
@@ -19,7 +19,7 @@ const BATCH = 64
 /** Tags that are named in a message. */
 const MOST_NAMED = 3
 
-/** What tags keep is not known, because a hash sequence they name is not all there. Nothing was deleted. */
+/** What tags keep is not known, because a hash sequence they name is not all there. From then on nothing was deleted. */
 export class IncompleteSequenceError extends Error {
   override readonly name = 'IncompleteSequenceError'
   readonly code = 'ERR_INCOMPLETE_SEQUENCE'
@@ -81,20 +81,23 @@ export interface GarbageReport {
 /**
  * Deletes what nothing protects.
  *
- * @throws IncompleteSequenceError before anything is deleted; GarbageUnknownError, StoreError, the signal's reason
+ * @throws IncompleteSequenceError before anything is deleted, or when such a tag is set meanwhile; GarbageUnknownError, StoreError,
+ *   the signal's reason
  */
 export async function collectGarbage(store: BlobStore, options: CollectOptions = {}): Promise<GarbageReport> {
+  const pace = new Pace(options)
   await using sweep = await store.sweep(options)
-  const marks = await markAll(store, sweep, options)
-  return await new Collector(sweep, marks, options).run(store.list(options))
+  const marks = await markAll(store, sweep, options, pace)
+  return await new Collector(sweep, marks, options, pace).run(store.list(options))
 }
 
-async function markAll(store: BlobStore, sweep: Sweep, options: WaitOptions): Promise<Marks> {
+async function markAll(store: BlobStore, sweep: Sweep, options: WaitOptions, pace: Pace): Promise<Marks> {
   const marks = new Marks(store)
   const unknown: string[] = []
   for await (const root of sweep.roots(options)) {
-    const isKnown = await marks.add(root, options)
+    const isKnown = await marks.add(root, pace, options)
     if (!isKnown && root.tag !== undefined) unknown.push(root.tag)
+    await pace.breathe()
   }
   if (unknown.length > 0) throw new IncompleteSequenceError(unknown)
   return marks
@@ -104,20 +107,22 @@ class Collector {
   readonly #sweep: Sweep
   readonly #marks: Marks
   readonly #options: CollectOptions
+  readonly #pace: Pace
   readonly #youngest: number
   #batch: BlobInfo[] = []
   #report = { blobs: 0, bytes: 0, keptBlobs: 0, keptBytes: 0 }
-  #workedSince = performance.now()
 
-  constructor(sweep: Sweep, marks: Marks, options: CollectOptions) {
+  constructor(sweep: Sweep, marks: Marks, options: CollectOptions, pace: Pace) {
     this.#sweep = sweep
     this.#marks = marks
     this.#options = options
+    this.#pace = pace
     this.#youngest = Date.now() - (options.partialAgeMs ?? DEFAULT_PARTIAL_AGE_MS)
   }
 
   async run(blobs: AsyncIterable<BlobInfo>): Promise<GarbageReport> {
     for await (const blob of blobs) {
+      await this.#pace.breathe()
       if (!this.#isGarbage(blob)) {
         this.#keep(blob)
         continue
@@ -153,28 +158,23 @@ class Collector {
       this.#report.bytes += bytes
       this.#options.onGarbage?.({ hash: blob.hash, bytes, isPartial: blob.status.state === 'partial' })
     }
-    await this.#rest()
   }
 
   async #delete(batch: readonly BlobInfo[]): Promise<ReadonlySet<string>> {
-    await this.#marks.lookAgain(this.#options)
+    await this.#marks.lookAgain(this.#pace, this.#options)
     const hashes = batch.map(({ hash }) => hash).filter(hash => !this.#marks.has(hash))
     if (this.#options.isDryRun === true) return new Set(hashes.map(String))
     this.#options.signal?.throwIfAborted()
     if (hashes.length === 0) return new Set()
     const hold = async (fresh: readonly Root[]): Promise<ReadonlySet<string>> => {
-      for (const root of fresh) await this.#marks.add(root, this.#options)
+      // Others may be waiting for this to end: it gives them turns, but does not rest.
+      const pace = new Pace({ signal: this.#options.signal })
+      for (const root of fresh) {
+        const isKnown = await this.#marks.add(root, pace, this.#options)
+        if (!isKnown && root.tag !== undefined) throw new IncompleteSequenceError([root.tag])
+      }
       return new Set(hashes.filter(hash => this.#marks.has(hash)).map(String))
     }
     return new Set((await this.#sweep.delete(hashes, hold)).map(String))
-  }
-
-  /** Leaves others their share of the time. */
-  async #rest(): Promise<void> {
-    const { share = 1, signal } = this.#options
-    const worked = performance.now() - this.#workedSince
-    await pause((worked * (1 - share)) / share, signal)
-    signal?.throwIfAborted()
-    this.#workedSince = performance.now()
   }
 }

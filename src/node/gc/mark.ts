@@ -1,10 +1,12 @@
 /** Finding what is to be kept: the roots, and all that hash sequences among them link to. */
 import { GROUP_BYTES, GROUP_CHUNKS } from '../../bao/constants.ts'
+import { ChunkRanges } from '../../bao/ranges.ts'
 import { HASH_BYTES, type Hash } from '../../hash.ts'
 import { isHashSequenceSize } from '../../protocol/hash-sequence.ts'
 import { Links } from '../../protocol/links.ts'
 import type { BlobStore, Root, WaitOptions } from '../../store/index.ts'
 import { HashSet } from './hash-set.ts'
+import type { Pace } from './pace.ts'
 
 const LINKS_PER_GROUP = GROUP_BYTES / HASH_BYTES
 
@@ -13,8 +15,8 @@ export class Marks {
   readonly #kept = new HashSet()
   /** Hash sequences whose links are all marked. */
   readonly #walked = new HashSet()
-  /** Those of which some are not, because they are not all there. */
-  readonly #unknown = new Map<string, Hash>()
+  /** Those of which some are not, because they are not all there; and which chunks of these have been looked at. */
+  readonly #unknown = new Map<string, { readonly hash: Hash; seen: ChunkRanges }>()
 
   constructor(store: BlobStore) {
     this.#store = store
@@ -25,39 +27,42 @@ export class Marks {
   }
 
   /** @returns whether all that the root keeps is known: of a hash sequence that is not all there it is not */
-  async add({ hash, format }: Root, options: WaitOptions = {}): Promise<boolean> {
+  async add({ hash, format }: Root, pace: Pace, options: WaitOptions = {}): Promise<boolean> {
     this.#kept.add(hash)
     if (format === 'raw' || this.#walked.has(hash)) return true
-    const isWhole = await this.#walk(hash, options)
-    if (isWhole) this.#walked.add(hash)
-    else this.#unknown.set(hash.toString(), hash)
-    return isWhole
+    return await this.#walk(hash, pace, options)
   }
 
   /** Looks whether more has come of hash sequences that were not all there. */
-  async lookAgain(options: WaitOptions = {}): Promise<void> {
-    for (const [hex, hash] of this.#unknown) {
-      if (!(await this.#walk(hash, options))) continue
-      this.#walked.add(hash)
-      this.#unknown.delete(hex)
-    }
+  async lookAgain(pace: Pace, options: WaitOptions = {}): Promise<void> {
+    for (const { hash } of [...this.#unknown.values()]) await this.#walk(hash, pace, options)
   }
 
-  async #walk(hash: Hash, options: WaitOptions): Promise<boolean> {
+  /** Marks the links that have come since the last time. @returns whether they are all marked now */
+  async #walk(hash: Hash, pace: Pace, options: WaitOptions): Promise<boolean> {
+    const key = hash.toString()
+    const unknown = this.#unknown.get(key) ?? { hash, seen: ChunkRanges.empty }
+    this.#unknown.set(key, unknown)
     const reader = await this.#store.open(hash, options)
     if (reader === undefined) return false
     const { held, size } = reader
-    if (!isHashSequenceSize(size)) {
-      await reader.close()
+    if (isHashSequenceSize(size)) {
+      await using links = Links.of(reader, options)
+      for (let first = 0; first < links.count; first += LINKS_PER_GROUP) {
+        const chunk = (first / LINKS_PER_GROUP) * GROUP_CHUNKS
+        if (unknown.seen.contains(chunk) || held?.contains(chunk) === false) continue
+        const end = Math.min(first + LINKS_PER_GROUP, links.count)
+        for (let i = first; i < end; i++) this.#kept.add(await links.link(i))
+        await pace.breathe()
+      }
+      unknown.seen = unknown.seen.union(held ?? ChunkRanges.empty)
+    } else {
       // It links to nothing, whatever somebody takes it for; unless its size is not the real one.
-      return held === undefined
+      await reader.close()
     }
-    await using links = Links.of(reader, options)
-    for (let first = 0; first < links.count; first += LINKS_PER_GROUP) {
-      if (held !== undefined && !held.contains((first / LINKS_PER_GROUP) * GROUP_CHUNKS)) continue
-      const end = Math.min(first + LINKS_PER_GROUP, links.count)
-      for (let i = first; i < end; i++) this.#kept.add(await links.link(i))
-    }
-    return held === undefined
+    if (held !== undefined) return false
+    this.#walked.add(hash)
+    this.#unknown.delete(key)
+    return true
   }
 }
