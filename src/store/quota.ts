@@ -96,14 +96,9 @@ export class QuotaStore implements BlobStore {
    */
   async addStream(source: AsyncIterable<Uint8Array>, options: AddOptions = {}): Promise<AddResult> {
     const room = new Room(this.#counters)
-    const counted = async function* (this: QuotaStore): AsyncGenerator<Uint8Array, void, undefined> {
-      for await (const piece of source) {
-        await this.#take(room, piece.length, options)
-        yield piece
-      }
-    }
+    const counted = watched(source, bytes => this.#take(room, bytes, options))
     try {
-      const added = await this.#store.addStream(counted.call(this), options)
+      const added = await this.#store.addStream(counted, options)
       room.arrive(added.size)
       return added
     } finally {
@@ -311,6 +306,36 @@ function withRoom(writer: BlobWriter, room: Room): BlobWriter {
     close,
     [Symbol.asyncDispose]: async () => {
       await close()
+    }
+  }
+}
+
+/** The same stream, of which each piece is told before it is handed on. Who is told can end it by failing. */
+function watched(
+  source: AsyncIterable<Uint8Array>,
+  tell: (bytes: number) => Promise<void>
+): AsyncIterable<Uint8Array> {
+  // No generator: that could not be told to end while the source is silent.
+  return {
+    [Symbol.asyncIterator]: () => {
+      const pieces = source[Symbol.asyncIterator]()
+      return {
+        next: async () => {
+          const next = await pieces.next()
+          if (next.done === true) return next
+          try {
+            await tell(next.value.length)
+          } catch (error) {
+            await pieces.return?.()
+            throw error
+          }
+          return next
+        },
+        return: async () => {
+          await pieces.return?.()
+          return { done: true, value: undefined }
+        }
+      }
     }
   }
 }

@@ -14,6 +14,7 @@ import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { ObjectStore } from '../../src/store/object/index.ts'
 import { type QuotaOptions, QuotaStore } from '../../src/store/quota.ts'
+import { pause } from '../../src/store/waiting.ts'
 
 const KIB = 1024
 const ROOM = 100 * KIB

@@ -29,7 +29,8 @@ export function scheduleGarbageCollection(
   let running: Promise<void> = Promise.resolve()
   const collect = async (): Promise<void> => {
     try {
-      onCollected?.(await collectGarbage(store, { partialAgeMs, share: SHARE, signal }))
+      const report = await collectGarbage(store, { partialAgeMs, share: SHARE, signal })
+      onCollected?.(report)
     } catch (error) {
       if (!signal.aborted) onFailed?.(error)
     }

@@ -4,6 +4,11 @@ import type { Sample } from '../../../src/store/compliance/samples.ts'
 
 /** The hash sequence that links to some blobs, as a blob. */
 export function sampleOf(...links: readonly Pick<Sample, 'hash'>[]): Sample {
+  return sequenceOf(links)
+}
+
+/** The same of many. */
+export function sequenceOf(links: readonly Pick<Sample, 'hash'>[]): Sample {
   const data = new Uint8Array(links.length * 32)
   for (const [i, { hash }] of links.entries()) data.set(hash.bytes, i * 32)
   const { hash, outboard } = hashBytes(data)
