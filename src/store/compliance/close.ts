@@ -1,11 +1,9 @@
-/** A store that has been closed. */
+/** What closing a store does to all that is open. What a closed store refuses is in `states.ts`. */
 import assert from 'node:assert/strict'
 import { GROUP_BYTES, RUN_BYTES } from '../../bao/constants.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
-import type { BlobStore } from '../index.ts'
 import { assertRejects, opened } from './checks.ts'
-import { proven, sample, streamOf } from './samples.ts'
-import { scratch } from './scratch.ts'
+import { proven, sample } from './samples.ts'
 import type { Suite } from './suite.ts'
 
 export function closeTests({ describe, test }: Suite): void {
@@ -13,33 +11,6 @@ export function closeTests({ describe, test }: Suite): void {
   const { hash, size } = blob
 
   describe('a closed store', () => {
-    const calls: Record<string, (store: BlobStore) => Promise<unknown>> = {
-      status: store => store.status(hash),
-      open: store => store.open(hash),
-      writer: store => store.writer(hash, size),
-      addBytes: store => store.addBytes(blob.data),
-      addStream: store => store.addStream(streamOf(blob.data)),
-      addPath: store => store.addPath('anything'),
-      exportPath: async store => {
-        await using files = await scratch()
-        await store.exportPath(hash, files.path('out'))
-      },
-      list: store => Array.fromAsync(store.list()),
-      delete: store => store.delete(hash),
-      observe: store => Array.fromAsync(store.observe(hash)),
-      'tags.set': store => store.tags.set('tag', { hash, format: 'raw' }),
-      'tags.get': store => store.tags.get('tag'),
-      'tags.list': store => Array.fromAsync(store.tags.list()),
-      'tags.delete': store => store.tags.delete('tag')
-    }
-    for (const [name, call] of Object.entries(calls)) {
-      test(`refuses ${name}`, async store => {
-        await store.addBytes(blob.data)
-        await store.close()
-        await assertRejects(call(store), 'ERR_STORE_CLOSED')
-      })
-    }
-
     test('may be closed again', async store => {
       await store.close()
       await store.close()

@@ -27,6 +27,7 @@ import { listTests } from './list.ts'
 import { observeTests } from './observe.ts'
 import { persistenceTests } from './persistence.ts'
 import { readTests } from './read.ts'
+import { stateTests } from './states.ts'
 import { createSuite, type StoreUnderTest, type TestFramework } from './suite.ts'
 import { tagTests } from './tags.ts'
 import { writeTests } from './write.ts'
@@ -48,6 +49,7 @@ export function testStore<S extends BlobStore>(framework: TestFramework, store: 
     observeTests(suite)
     tagTests(suite)
     keepingTests(suite)
+    stateTests(suite)
     abortTests(suite)
     closeTests(suite)
     if (store.capabilities.paths) exportTests(suite)
