@@ -13,7 +13,7 @@ export const EXIT = {
   unreachable: 4,
   /** There is something already where a file or folder was to be written. */
   targetExists: 5,
-  /** There is no room left on the disk. */
+  /** There is no room left: on the disk, or within `max_size`. */
   full: 6,
   /** What came in, or is stored, is not what it should be: wrong bytes, or names that are unsafe as files. */
   badData: 7,
@@ -33,7 +33,7 @@ export type ExitCode = (typeof EXIT)[keyof typeof EXIT]
 export const EXIT_HELP = `
 Exit codes:
   0  all went well              5  the target exists already
-  1  failed                     6  the disk is full
+  1  failed                     6  no room is left
   2  wrong usage or config      7  wrong, damaged or unsafe data
   3  the blob is not there      8  the other side refused
   4  nobody could be reached    130, 143  stopped by Ctrl-C, SIGTERM`

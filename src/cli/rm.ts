@@ -9,7 +9,7 @@ import { plural, unwrapped } from './format.ts'
 const DESCRIPTION = `Remove from the home's store what a tag names, with all files of a collection; or one blob by its hash.
 
 What another tag names, or has in its collection, stays. A blob that a tag holds is not removed by its hash, unless with --force,
-which removes the tags that name it too.`
+which removes the tags that name it too. What a transfer or another command is using is removed all the same.`
 
 interface RmFlags {
   readonly force?: boolean

@@ -72,8 +72,8 @@ export const OUTCOMES: ForEachMethod<Row> = {
     exportPath:   [CLOSED,            'exported or ERR_BLOB_NOT_FOUND', 'exported or ERR_BLOB_NOT_FOUND', 'ERR_BLOB_NOT_FOUND', REASON, 'ERR_BLOB_NOT_FOUND', 'exported'],
     list:         [CLOSED,            'listed or not listed',  'listed or not listed',  'listed',    REASON,      'not listed', 'not listed'],
     delete:       [CLOSED,            'deleted or nothing',    'deleted or nothing',    'deleted',   NONE,        'nothing',   'nothing'],
-    // Nothing is wrong: a store may, but need not, give up a part that it was told is.
-    reportDamage: [CLOSED,            'complete or absent',    'complete or absent',    'partial or absent', NONE, 'absent',   'complete'],
+    // Nothing is wrong.
+    reportDamage: [CLOSED,            'complete or absent',    'complete or absent',    'partial',   NONE,        'absent',    'complete'],
     observe:      [CLOSED,            'complete or absent',    'complete or absent',    'partial',   'ended',     'absent',    'complete'],
     lease:        [CLOSED,            'lease',                 'lease',                 'lease',     REASON,      'lease',     'lease'],
     sweep:        [CLOSED,            'sweep',                 'sweep',                 'sweep',     REASON,      'sweep',     'sweep'],

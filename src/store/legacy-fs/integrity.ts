@@ -98,6 +98,8 @@ export class Integrity {
    */
   async mend(hash: Hash, found: FoundComplete): Promise<boolean> {
     if (this.#damaged.get(hash.toString()) === found.version) return false
+    // Somebody has mended it already, or it was deleted when it was read.
+    if (await this.#isRight(hash, found, ChunkRanges.all)) return true
     if (!(await this.#check(hash, { ...found, hasOutboard: false }))) return false
     this.#context.notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
     return true
@@ -123,21 +125,29 @@ export class Integrity {
 
   async #checkEnd(hash: Hash, found: FoundComplete): Promise<boolean> {
     if (groupCount(found.size) === 1 && (await this.readSmall(hash, found)) !== undefined) return true
-    const files = await openComplete(this.#context, hash, found)
+    const isRight = await this.#isRight(hash, found, ChunkRanges.last)
     // Replaced or deleted since: whoever opens it looks again.
-    if (files === undefined) return true
+    if (isRight === undefined) return true
+    // It may be the outboard alone.
+    if (!isRight) return await this.#computeOutboard(hash, found)
+    this.markGood(hash, found.version)
+    return true
+  }
+
+  /** @returns undefined when the files are not what was found any more, or not all there */
+  async #isRight(hash: Hash, found: FoundComplete, ranges: ChunkRanges): Promise<boolean | undefined> {
+    const files = await openComplete(this.#context, hash, found)
+    if (files === undefined) return undefined
     const reader = new FsReader(files)
     try {
-      for await (const _piece of encode(hash, reader, ChunkRanges.last));
+      for await (const _piece of encode(hash, reader, ranges));
+      return true
     } catch (error) {
-      if (!(error instanceof CorruptSourceError)) throw error
-      // It may be the outboard alone.
-      return await this.#computeOutboard(hash, found)
+      if (error instanceof CorruptSourceError) return false
+      throw error
     } finally {
       await reader.close()
     }
-    this.markGood(hash, found.version)
-    return true
   }
 
   #damage(hash: Hash): BlobDamagedError {
