@@ -1,12 +1,11 @@
 /**
- * A store that takes no more than so many bytes: another store, with a look at what it holds before anything is let in.
+ * A store that takes no more than so many bytes: another store, with a look at what it holds before anything is let in. Loads in a
+ * browser; `addPath` needs Node, as in the store.
  *
  * Several processes that write to one store at the same time each look for themselves, and may together let in a little more.
  */
-import { stat } from 'node:fs/promises'
 import { OutboardBuilder } from '../bao/outboard.ts'
 import type { Hash } from '../hash.ts'
-import { Breather } from './breather.ts'
 import { StoreFullError } from './errors.ts'
 import type {
   AddOptions,
@@ -25,10 +24,9 @@ import type {
   UsageOptions,
   WaitOptions
 } from './index.ts'
-import { readInputFile, takingTurns } from './input-file.ts'
 import { Remembered } from './remembered.ts'
 import { heldBytes } from './status.ts'
-import { abortable } from './waiting.ts'
+import { abortable, pause } from './waiting.ts'
 
 export interface QuotaOptions {
   /** Most bytes of data to hold, of complete and partial blobs; outboards come on top, 1/256 of it. */
@@ -108,6 +106,8 @@ export class QuotaStore implements BlobStore {
 
   /** What the store holds already is let in however full it is. When there is no room, the file is read to know that. */
   async addPath(path: string, options: AddOptions = {}): Promise<AddResult> {
+    const { stat } = await import('node:fs/promises')
+    const { readInputFile, takingTurns } = await import('./input-file.ts')
     // What cannot be read is the store's to tell.
     const size = await stat(path).then(
       stats => stats.size,
@@ -348,11 +348,12 @@ async function hashOf(
   pieces: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   signal: AbortSignal | undefined
 ): Promise<Hash> {
-  const breather = new Breather(signal)
   const builder = new OutboardBuilder(() => undefined)
   for await (const piece of pieces) {
     builder.push(piece)
-    await breather.breathe()
+    // Others have their turn.
+    await pause(0, signal)
+    signal?.throwIfAborted()
   }
   return builder.finish().hash
 }

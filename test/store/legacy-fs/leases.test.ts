@@ -1,0 +1,192 @@
+/** Leases as files: what they leave behind, and what they cost. That they protect, the compliance suite tells. */
+import { execFileSync } from 'node:child_process'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { readdir, readlink, rm, utimes, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { sample } from '../../../src/store/compliance/samples.ts'
+import type { BlobStore, Root } from '../../../src/store/index.ts'
+import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
+import { LEASE_PATIENCE_MS, newOwner } from '../../../src/store/owners.ts'
+import { testFolder, testStore } from './support.ts'
+
+const [one, two] = [sample(1000, 1), sample(2000, 2)]
+const raw = ({ hash }: typeof one) => ({ hash, format: 'raw' }) as const
+
+/** A store of another machine, of which nobody can see whether it is open. */
+const farOwner = () => newOwner().replace(/^[0-9a-f]{8}/, '00000000')
+
+async function rootsOf(store: BlobStore): Promise<Root[]> {
+  await using sweep = await store.sweep()
+  return await Array.fromAsync(sweep.roots())
+}
+
+async function keepNothing(): Promise<ReadonlySet<string>> {
+  return new Set()
+}
+
+/** Files below a folder that this process has open. */
+async function openFiles(folder: string): Promise<string[]> {
+  const fds = await readdir('/proc/self/fd')
+  const paths = await Promise.all(fds.map(fd => readlink(`/proc/self/fd/${fd}`).catch(() => '')))
+  return paths.filter(path => path.startsWith(folder))
+}
+
+describe('what leases leave behind', () => {
+  it.runIf(process.platform === 'linux')('is no open file, when their store is closed', async () => {
+    const folder = await testFolder()
+    const store = await LegacyFsStore.open(folder)
+    const lease = await store.lease()
+    await lease.protect(raw(one))
+    expect(await openFiles(folder)).toHaveLength(1)
+    await store.close()
+    expect(await openFiles(folder)).toEqual([])
+    await lease.release()
+    await expect(lease.protect(raw(one))).rejects.toMatchObject({ code: 'ERR_STORE_CLOSED' })
+  })
+
+  it('is no file, also of those that were released while garbage was collected', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const sweep = await store.sweep()
+    const lease = await store.lease()
+    await lease.protect(raw(one))
+    await lease.release()
+    expect(await readdir(join(folder, 'leases'))).toEqual([expect.stringMatching(/\.released$/)])
+    await sweep.close()
+    expect(await readdir(join(folder, 'leases'))).toEqual([])
+    expect(await readdir(join(folder, 'sweeps'))).toEqual([])
+  })
+
+  it('goes when the store is opened again; what is not theirs stays', async () => {
+    const folder = await testFolder()
+    await (await LegacyFsStore.open(folder)).close()
+    const dead = newOwner().replace(/-\d+\./, '-999999999.')
+    const far = farOwner()
+    for (const name of [
+      `leases/${dead}-0.lease`,
+      `leases/${dead}-1.released`,
+      `leases/${far}-0.lease`,
+      'leases/notes.txt'
+    ])
+      await writeFile(join(folder, name), '')
+    for (const name of [`${dead}-2.gc`, `${dead}-2.gate`]) await writeFile(join(folder, 'sweeps', name), '')
+    await testStore(folder)
+    expect((await readdir(join(folder, 'leases'))).sort()).toEqual([`${far}-0.lease`, 'notes.txt'])
+    expect(await readdir(join(folder, 'sweeps'))).toEqual([])
+  })
+
+  it('is nothing after a sweep that could not begin', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    await rm(join(folder, 'leases'), { recursive: true })
+    await writeFile(join(folder, 'leases'), '')
+    await expect(store.sweep()).rejects.toThrow(/cannot begin to collect garbage/)
+    expect(await readdir(join(folder, 'sweeps'))).toEqual([])
+  })
+})
+
+describe('a lease of another machine', () => {
+  it('lasts as long as it gives signs of life', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const path = join(folder, 'leases', `${farOwner()}-0.lease`)
+    await writeFile(path, Uint8Array.from([...one.hash.bytes, 0]))
+    expect(await rootsOf(store)).toHaveLength(1)
+    const before = (Date.now() - LEASE_PATIENCE_MS - 5_000) / 1000
+    await utimes(path, before, before)
+    expect(await rootsOf(store)).toEqual([])
+    expect(await readdir(join(folder, 'leases'))).toEqual([])
+  })
+
+  it('tells its holder that it was lost', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const lease = await store.lease()
+    await lease.protect(raw(one))
+    const [name] = await readdir(join(folder, 'leases'))
+    await rm(join(folder, 'leases', name!))
+    await expect(lease.protect(raw(two))).rejects.toMatchObject({ code: 'ERR_LEASE_LOST' })
+    await lease.release()
+  })
+
+  it('may have a gate, for which others wait; not for ever', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const gate = join(folder, 'sweeps', `${farOwner()}-0.gate`)
+    await writeFile(gate, '')
+    let isProtected = false
+    const protecting = (async () => {
+      const lease = await store.lease()
+      await lease.protect(raw(one))
+      isProtected = true
+    })()
+    await new Promise(resolve => setTimeout(resolve, 100))
+    expect(isProtected).toBe(false)
+    const before = (Date.now() - LEASE_PATIENCE_MS - 5_000) / 1000
+    await utimes(gate, before, before)
+    await protecting
+  })
+})
+
+it('a collection that stood still for too long deletes nothing', async () => {
+  const folder = await testFolder()
+  const store = await testStore(folder)
+  await store.addBytes(one.data)
+  await using sweep = await store.sweep()
+  await Array.fromAsync(sweep.roots())
+  await store.tags.set('fresh', raw(two))
+  const now = performance.now.bind(performance)
+  onTestFinished(() => void vi.restoreAllMocks())
+  const deleting = sweep.delete([one.hash], async () => {
+    // As if it had been stopped here.
+    vi.spyOn(performance, 'now').mockImplementation(() => now() + LEASE_PATIENCE_MS)
+    return await keepNothing()
+  })
+  await expect(deleting).rejects.toThrow(/stood still for too long.*collect garbage again/)
+  vi.restoreAllMocks()
+  expect((await store.status(one.hash)).state).toBe('complete')
+  expect(await sweep.delete([one.hash], keepNothing)).toHaveLength(1)
+})
+
+it('a collection that was closed deletes nothing', async () => {
+  const store = await testStore(await testFolder())
+  await store.addBytes(one.data)
+  const sweep = await store.sweep()
+  await sweep.close()
+  await expect(sweep.delete([one.hash], keepNothing)).rejects.toMatchObject({ code: 'ERR_HANDLE_CLOSED' })
+  expect((await store.status(one.hash)).state).toBe('complete')
+})
+
+/** @returns a folder on a disk of 1 MiB; undefined when we may not mount */
+function smallDisk(): string | undefined {
+  const folder = mkdtempSync(join(tmpdir(), 'small-disk-'))
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=1m', 'tmpfs', folder], { stdio: 'pipe' })
+  } catch {
+    rmSync(folder, { recursive: true })
+    return undefined
+  }
+  onTestFinished(() => {
+    execFileSync('umount', [folder])
+    rmSync(folder, { recursive: true })
+  })
+  return folder
+}
+
+it('a lease that could not be written in full protects what it is told later', async context => {
+  const folder = smallDisk()
+  if (folder === undefined) return context.skip('tmpfs cannot be mounted')
+  await using store = await LegacyFsStore.open(folder)
+  await using lease = await store.lease()
+  await lease.protect(raw(one))
+  // Leaves 1000 bytes to the end of a page, which are not a whole number of records.
+  await writeFile(join(folder, 'filler'), new Uint8Array(2 * 1024 * 1024)).catch(() => undefined)
+  const many = Array.from({ length: 1000 }, () => raw(one))
+  await expect(lease.protect(...many)).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
+  await rm(join(folder, 'filler'))
+  await lease.protect(raw(two))
+  const hashes = (await rootsOf(store)).map(({ hash }) => hash.toString())
+  expect(new Set(hashes)).toEqual(new Set([one.hash.toString(), two.hash.toString()]))
+})
