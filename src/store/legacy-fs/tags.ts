@@ -3,7 +3,7 @@
  *
  * A file has two lines: JSON with the name, the hash and the format, and the JSON's BLAKE3 hash.
  */
-import { open, readdir, readFile, rename, rm } from 'node:fs/promises'
+import { open, opendir, readFile, rename, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
 import { hashBytes } from '../../bao/outboard.ts'
@@ -21,6 +21,9 @@ import type { FsContext } from './context.ts'
 import type { FsLeases } from './leases.ts'
 
 const END = '.tag'
+
+/** Entries of the folder that are read at once. */
+const ENTRIES = 1024
 
 /** Files that are read at the same time. */
 const READS = 32
@@ -72,8 +75,12 @@ export class FsTags implements TagStore {
       await breather.breathe()
       this.#lifetime.check(signal)
     }
-    const names = await explained(`cannot list ${folder}`, () => readdir(folder))
-    const files = names.filter(name => name.endsWith(END))
+    const files: string[] = []
+    const entries = await explained(`cannot list ${folder}`, () => opendir(folder, { bufferSize: ENTRIES }))
+    for await (const { name } of entries) {
+      await breathe()
+      if (name.endsWith(END)) files.push(name)
+    }
     const tags: Tag[] = []
     for (let i = 0; i < files.length; i += READS) {
       await breathe()
