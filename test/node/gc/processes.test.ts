@@ -13,8 +13,8 @@ import { KINDS, type Kind, openKind, POOL } from './processes.ts'
 
 const CHILD = new URL('process-child.ts', import.meta.url).pathname
 
-/** How long the processes of the random test go on, in ms. */
-const STRESS_MS = 7_000
+/** Kills in the random test. */
+const ROUNDS = 6
 
 type Task = 'hold' | 'stand' | 'collect' | 'work'
 
@@ -78,7 +78,7 @@ async function leftIn(kind: Kind, folder: string): Promise<string[]> {
     .filter(name => wanted.test(name))
 }
 
-describe.each(KINDS)('on %s', { timeout: 60_000 }, kind => {
+describe.each(KINDS)('on %s', { timeout: 120_000 }, kind => {
   it('a lease of another process protects as long as that lives, and not any longer', async () => {
     const folder = await testFolder()
     const store = await testStore(kind, folder)
@@ -152,9 +152,8 @@ describe.each(KINDS)('on %s', { timeout: 60_000 }, kind => {
     const tasks: readonly Task[] = ['work', 'work', 'collect']
     let number = 0
     const running = await Promise.all(tasks.map(task => start(kind, folder, task, number++)))
-    const end = Date.now() + STRESS_MS
-    for (let round = 0; Date.now() < end; round++) {
-      await setTimeout(100 + ((round * 7919) % 11) * 60)
+    for (let round = 0; round < ROUNDS; round++) {
+      await setTimeout(100 + ((round * 7919) % 11) * 80)
       const which = (round * 7 + 2) % tasks.length
       await kill(running[which]!.child)
       expect(running[which]!.said).toHaveLength(1)
@@ -165,7 +164,6 @@ describe.each(KINDS)('on %s', { timeout: 60_000 }, kind => {
       await kill(child)
       expect(said).toHaveLength(1)
     }
-    expect(number).toBeGreaterThan(6)
     const tagged = await checkTagged(store)
     expect(tagged.size).toBeGreaterThan(2)
     await collectGarbage(store, { partialAgeMs: -1000 })
