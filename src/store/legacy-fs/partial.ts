@@ -2,7 +2,7 @@
  * A blob that is arriving, as long as somebody in this process writes to it. All its writers share this.
  *
  * What is written counts as held at once, in this process. What a restart, or another process, may believe is the claim on
- * disk (`claim.ts`). It follows in the background, at the latest after 1 s or 16 MiB: take note of what is held, wait until
+ * disk (`claim.ts`). It follows in the background, at the latest after 1 s or 8 MiB: take note of what is held, wait until
  * data and outboard are on disk, only then replace the claim. So neither a killed process nor a power failure leaves a
  * claim about bytes that are not there.
  */
@@ -27,9 +27,22 @@ import type { FsContext } from './context.ts'
 import { findComplete } from './found.ts'
 import type { OpenedPartial, PartialFiles } from './partial-files.ts'
 
-/** Bytes, and milliseconds, of progress after which the claim on disk is replaced. */
-export const SAVE_BYTES = 16 * 1024 * 1024
+/**
+ * Bytes, and milliseconds, of progress after which the claim on disk is replaced. About as much again comes while that is being
+ * done: a killed process loses 16 MiB. Of several blobs that arrive at the same time each may keep its share of these bytes
+ * unsaved, but none is saved more often than after `MIN_SAVE_BYTES`.
+ */
+export const SAVE_BYTES = 8 * 1024 * 1024
+export const MIN_SAVE_BYTES = 2 * 1024 * 1024
 export const SAVE_MS = 1000
+
+/** What a partial blob tells and asks of its store. */
+export interface PartialHome {
+  /** More is held. */
+  readonly onChange: () => void
+  /** How many blobs are arriving. */
+  readonly arriving: () => number
+}
 
 export class PartialBlob {
   readonly hash: Hash
@@ -40,7 +53,7 @@ export class PartialBlob {
 
   readonly #context: FsContext
   readonly #files: PartialFiles
-  readonly #onChange: () => void
+  readonly #home: PartialHome
   #held: ChunkRanges
   /** What the claim on disk says. */
   #saved: ChunkRanges
@@ -53,13 +66,12 @@ export class PartialBlob {
   #saveFailure: unknown
   #isComplete = false
 
-  /** @param onChange called when more is held */
   constructor(
     context: FsContext,
     hash: Hash,
     size: number,
     { files, claim }: OpenedPartial,
-    onChange: () => void
+    home: PartialHome
   ) {
     this.hash = hash
     this.size = size
@@ -67,7 +79,7 @@ export class PartialBlob {
     this.#files = files
     this.#held = claim.ranges
     this.#saved = claim.ranges
-    this.#onChange = onChange
+    this.#home = home
   }
 
   /** Chunks that are held. */
@@ -122,7 +134,7 @@ export class PartialBlob {
     this.#held = this.#held.union(ranges)
     for (const { length } of news) this.#unsavedBytes += length
     this.#saveSoon()
-    this.#onChange()
+    this.#home.onChange()
   }
 
   /**
@@ -174,7 +186,8 @@ export class PartialBlob {
 
   #saveSoon(): void {
     if (this.#saving !== undefined) return
-    if (this.#unsavedBytes >= SAVE_BYTES) this.#saveInBackground()
+    const most = Math.max(MIN_SAVE_BYTES, SAVE_BYTES / this.#home.arriving())
+    if (this.#unsavedBytes >= most) this.#saveInBackground()
     else this.#timer ??= setTimeout(() => this.#saveInBackground(), SAVE_MS).unref()
   }
 
@@ -214,7 +227,7 @@ export class PartialBlob {
       await writeClaim(this.#context, this.hash, claim, isSynced && isClaimSynced)
       this.#saved = claim.ranges
       this.#held = this.#held.union(claim.ranges)
-      if (!held.containsAll(claim.ranges)) this.#onChange()
+      if (!held.containsAll(claim.ranges)) this.#home.onChange()
     }).catch(error => {
       this.#unsavedBytes += unsaved
       throw error
@@ -226,7 +239,7 @@ export class PartialBlob {
     const found = await findComplete(this.#context.layout, this.hash)
     if (found?.size === this.size) {
       this.markComplete()
-      this.#onChange()
+      this.#home.onChange()
       return
     }
     const error = new BlobDeletedError(this.hash)

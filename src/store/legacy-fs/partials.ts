@@ -63,9 +63,11 @@ export class Partials {
       if (live === undefined) {
         if (found.state === 'partial' && found.claim.size !== size)
           await this.#changeSize(hash, found.claim, size)
-        live = new PartialBlob(this.#context, hash, size, await openOrMake(this.#context, hash, size), () =>
-          this.#onChange(hash)
-        )
+        const opened = await openOrMake(this.#context, hash, size)
+        live = new PartialBlob(this.#context, hash, size, opened, {
+          onChange: () => this.#onChange(hash),
+          arriving: () => this.#live.size
+        })
         this.#live.set(hash.toString(), live)
       }
       live.users++
