@@ -39,6 +39,18 @@ function statOf(pid: number): string[] | undefined {
   }
 }
 
+let cachedBootId: string | undefined
+
+/** Another one each time the system is started. Undefined where nobody tells (Linux does). */
+export function bootId(): string | undefined {
+  try {
+    cachedBootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim()
+  } catch (error) {
+    if (errorCode(error) === undefined) throw error
+  }
+  return cachedBootId
+}
+
 let cachedMachine: string | undefined
 
 /** Names the set of processes whose pids can be compared with ours: the machine and, on Linux, the pid namespace. */

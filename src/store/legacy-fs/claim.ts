@@ -161,6 +161,7 @@ export async function dropFromClaim(
 ): Promise<ChunkRanges | undefined> {
   const claim = await readClaim(context.layout, hash)
   if (claim === undefined || !isSameIdentity(claim.identity, identity)) return undefined
+  await rm(context.layout.note(hash), { force: true })
   const ranges = claim.ranges.subtract(wrong)
   if (ranges.equals(claim.ranges)) return ranges
   await writeClaim(context, hash, { ...claim, ranges }, context.isSynced)

@@ -14,6 +14,7 @@ import type { FsContext } from './context.ts'
 import { removeForeignPartial } from './foreign.ts'
 import { findPartialFiles } from './found.ts'
 import type { IngestedFiles } from './ingest.ts'
+import { removeNote } from './note.ts'
 import { removePartial } from './partial-files.ts'
 
 /**
@@ -66,6 +67,7 @@ export async function completePartial(
     throw new BlobDeletedError(hash)
   }
   await rm(layout.ranges(hash), { force: true })
+  await removeNote(layout, hash)
   await dataSync.sync()
 }
 

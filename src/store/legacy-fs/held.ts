@@ -4,6 +4,7 @@ import type { Hash } from '../../hash.ts'
 import { type Identity, isSameIdentity } from './claim.ts'
 import { type FoundPartial, findPartialFiles } from './found.ts'
 import type { Layout } from './layout.ts'
+import { readNote } from './note.ts'
 import type { PartialBlob } from './partial.ts'
 
 export interface Held {
@@ -24,14 +25,23 @@ export async function heldOf(
   found: FoundPartial | undefined,
   live: PartialBlob | undefined
 ): Promise<Held | undefined> {
-  if (live === undefined || live.hasFailed || live.isComplete) return ofClaim(found)
+  if (live === undefined || live.hasFailed || live.isComplete) return await ofClaim(layout, hash, found)
   const files = await findPartialFiles(layout, hash)
-  if (files === undefined || !isSameIdentity(files.identity, live.identity)) return ofClaim(found)
+  const isLive = files !== undefined && isSameIdentity(files.identity, live.identity)
+  if (!isLive) return await ofClaim(layout, hash, found)
   const isShared = found !== undefined && isSameIdentity(found.claim.identity, live.identity)
   const ranges = isShared && found.claim.size === live.size ? live.held.union(found.claim.ranges) : live.held
   return { state: 'partial', size: live.size, ranges, identity: live.identity }
 }
 
-function ofClaim(found: FoundPartial | undefined): Held | undefined {
-  return found && { state: 'partial', ...found.claim }
+async function ofClaim(
+  layout: Layout,
+  hash: Hash,
+  found: FoundPartial | undefined
+): Promise<Held | undefined> {
+  if (found === undefined) return undefined
+  const { claim } = found
+  const { size, identity } = claim
+  const ranges = claim.ranges.union(await readNote(layout, hash, claim))
+  return { state: 'partial', size, identity, ranges }
 }

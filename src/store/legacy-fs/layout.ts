@@ -7,6 +7,7 @@
  * | `data/<hash>.obao4` | its outboard in pre-order, without a size; none for blobs of one chunk group |
  * | `data/<hash>.data.part`, `data/<hash>.obao4.part` | a partial blob, everything at its final offset |
  * | `data/<hash>.ranges` | which chunks of the partial blob may be believed |
+ * | `data/<hash>.written` | which chunks may be believed besides, until the machine is started anew |
  * | `data/<hash>.sizes4`, `data/<hash>.bitfield` | not ours: iroh-blobs says that `.data` and `.obao4` are partial |
  * | `tags/<hash of the name>.tag` | a tag |
  * | `leases/…` | what is in use, see `leases.ts` |
@@ -75,6 +76,10 @@ export class Layout {
   }
 
   /** None in a folder of our own: to look for them takes as long as all else that has to be looked for. */
+  note(hash: Hash): string {
+    return join(this.dataFolder, `${hash}.written`)
+  }
+
   foreignMarkers(hash: Hash): string[] {
     if (!this.#isForeign) return []
     return FOREIGN_MARKERS.map(end => this.#inData(`${hash}${end}`))

@@ -18,6 +18,7 @@ import {
 import type { FsContext } from './context.ts'
 import { findPartialFiles } from './found.ts'
 import type { Layout } from './layout.ts'
+import { readNote, removeNote } from './note.ts'
 
 /** Milliseconds after which to look again while another process is making the files, and how often to look at all. */
 const LOOK_AGAIN_MS = 15
@@ -75,6 +76,8 @@ export class PartialFiles {
 export interface OpenedPartial {
   readonly files: PartialFiles
   readonly claim: Claim
+  /** Chunks that were written besides, see `note.ts`. */
+  readonly written: ChunkRanges
 }
 
 /**
@@ -104,8 +107,9 @@ async function openClaimed(layout: Layout, hash: Hash): Promise<OpenedPartial | 
     const files = await PartialFiles.of(opened[0]!, opened[1]!)
     const claim = await readClaim(layout, hash)
     if (claim !== undefined && isAbout(claim, files.identity, await files.lengths())) {
+      const written = await readNote(layout, hash, claim)
       opened.length = 0
-      return { files, claim }
+      return { files, claim, written }
     }
   } catch (error) {
     if (!isNotFound(error)) throw error
@@ -129,12 +133,13 @@ async function make(context: FsContext, hash: Hash, size: number): Promise<Opene
   try {
     // Nobody's claim may be taken for one about the new file, which may have got the inode of an old one.
     await rm(layout.ranges(hash), { force: true })
+    await removeNote(layout, hash)
     opened.push(await open(path, 'wx+'))
     await rename(path, layout.partialOutboard(hash))
     const files = await PartialFiles.of(opened[0]!, opened[1]!)
     const claim: Claim = { identity: files.identity, lengths: NO_LENGTHS, size, ranges: ChunkRanges.empty }
     await writeClaim(context, hash, claim, false)
-    return { files, claim }
+    return { files, claim, written: ChunkRanges.empty }
   } catch (error) {
     for (const file of opened) await file.close()
     await rm(path, { force: true })
@@ -152,6 +157,7 @@ async function isLeftOver(layout: Layout, hash: Hash): Promise<boolean> {
 /** Removes a partial blob; its claim first, so that it never speaks of files that are not there. */
 export async function removePartial(layout: Layout, hash: Hash): Promise<void> {
   await rm(layout.ranges(hash), { force: true })
+  await removeNote(layout, hash)
   await rm(layout.partialData(hash), { force: true })
   await rm(layout.partialOutboard(hash), { force: true })
 }

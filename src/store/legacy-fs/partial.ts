@@ -7,7 +7,7 @@
  * claim about bytes that are not there.
  */
 import type { Verified } from '../../bao/decoder.ts'
-import { chunkCount, isWhole } from '../../bao/geometry.ts'
+import { bytesWithin, chunkCount, isWhole } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { BlobDeletedError } from '../errors.ts'
@@ -25,6 +25,7 @@ import {
 } from './claim.ts'
 import type { FsContext } from './context.ts'
 import { findComplete } from './found.ts'
+import { removeNote, writeNote } from './note.ts'
 import type { OpenedPartial, PartialFiles } from './partial-files.ts'
 
 /**
@@ -35,6 +36,9 @@ import type { OpenedPartial, PartialFiles } from './partial-files.ts'
 export const SAVE_BYTES = 8 * 1024 * 1024
 export const MIN_SAVE_BYTES = 2 * 1024 * 1024
 export const SAVE_MS = 1000
+
+/** Bytes of progress after which they are noted as written: what a killed process loses at most of a blob. */
+export const NOTE_BYTES = 1024 * 1024
 
 /** What a partial blob tells and asks of its store. */
 export interface PartialHome {
@@ -58,6 +62,8 @@ export class PartialBlob {
   /** What the claim on disk says. */
   #saved: ChunkRanges
   #unsavedBytes = 0
+  #unnotedBytes = 0
+  #noting: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
   #saving: Promise<void> | undefined
   /** Why nothing more can be written, and nothing saved. */
@@ -70,14 +76,15 @@ export class PartialBlob {
     context: FsContext,
     hash: Hash,
     size: number,
-    { files, claim }: OpenedPartial,
+    { files, claim, written }: OpenedPartial,
     home: PartialHome
   ) {
     this.hash = hash
     this.size = size
     this.#context = context
     this.#files = files
-    this.#held = claim.ranges
+    this.#held = claim.ranges.union(written)
+    this.#unsavedBytes = bytesWithin(written.subtract(claim.ranges), size)
     this.#saved = claim.ranges
     this.#home = home
   }
@@ -132,7 +139,11 @@ export class PartialBlob {
     this.#check()
     if (news.length === 0 || this.#isComplete) return
     this.#held = this.#held.union(ranges)
-    for (const { length } of news) this.#unsavedBytes += length
+    for (const { length } of news) {
+      this.#unsavedBytes += length
+      this.#unnotedBytes += length
+    }
+    this.#noteSoon()
     this.#saveSoon()
     this.#home.onChange()
   }
@@ -177,11 +188,34 @@ export class PartialBlob {
   /** Waits until nothing is being saved. */
   async settle(): Promise<void> {
     while (this.#saving !== undefined) await this.#saving.catch(() => undefined)
+    while (this.#noting !== undefined) await this.#noting
   }
 
   #check(): void {
     if (this.#failure !== undefined) throw this.#failure
     if (this.#saveFailure !== undefined) throw this.#saveFailure
+  }
+
+  /** Costs no waiting: so it is done often. */
+  #noteSoon(): void {
+    if (this.#unnotedBytes < NOTE_BYTES || this.#noting !== undefined) return
+    this.#unnotedBytes = 0
+    this.#noting = this.#note().finally(() => {
+      this.#noting = undefined
+      this.#noteSoon()
+    })
+  }
+
+  async #note(): Promise<void> {
+    const ranges = this.#held
+    try {
+      const lengths = await this.#files.lengths()
+      if (this.#failure !== undefined || this.#isComplete) return
+      const { identity } = this.#files
+      await writeNote(this.#context, this.hash, { identity, lengths, size: this.size, ranges })
+    } catch {
+      // Without a note more has to be fetched again when this process is killed. What is wrong shows when the claim is saved.
+    }
   }
 
   #saveSoon(): void {
@@ -256,6 +290,8 @@ export class PartialBlob {
       this.#held = this.#saved
       this.#unsavedBytes = 0
       this.fail(error as Error)
+      await this.#noting
+      await removeNote(this.#context.layout, this.hash)
       throw error
     }
   }

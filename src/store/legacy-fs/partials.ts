@@ -15,6 +15,7 @@ import { type Found, type FoundComplete, find, findComplete, findPartial, findPa
 import { type Held, heldOf } from './held.ts'
 import type { IngestedFiles } from './ingest.ts'
 import type { Integrity } from './integrity.ts'
+import { readNote } from './note.ts'
 import { PartialBlob } from './partial.ts'
 import { openOrMake, removePartial } from './partial-files.ts'
 
@@ -157,7 +158,7 @@ export class Partials {
     const found = await find(layout, hash)
     const wasHeld =
       found.state === 'complete' ||
-      (found.state === 'partial' && !found.claim.ranges.isEmpty) ||
+      (found.state === 'partial' && !(await this.#believed(hash, found.claim)).isEmpty) ||
       (live !== undefined && !live.hasFailed && !live.held.isEmpty)
     if (live !== undefined) await this.#abandon(live)
     await explained(`cannot delete blob ${hash} from ${layout.dataFolder}`, async () => {
@@ -201,14 +202,36 @@ export class Partials {
     const found = await findPartial(this.#context.layout, hash)
     if (found === undefined) return
     const { size, ranges, identity } = found.claim
-    if (!isWhole(ranges, size)) return
+    if (!isWhole(await this.#believed(hash, found.claim), size)) return
     try {
+      // What is only known to be written has to be on disk first.
+      if (!isWhole(ranges, size)) await this.#saveAll(hash, size)
       await completePartial(this.#context, hash, size, identity)
     } catch (error) {
       // Another process has deleted it: then there is nothing left to go on with.
       if (!(error instanceof BlobDeletedError)) throw error
     }
     this.#onChange(hash)
+  }
+
+  /** What may be believed of a partial blob. */
+  async #believed(hash: Hash, claim: Claim): Promise<ChunkRanges> {
+    return claim.ranges.union(await readNote(this.#context.layout, hash, claim))
+  }
+
+  /** Puts on disk what is written of a blob that nobody writes to, and a claim that says so. Under the mutex. */
+  async #saveAll(hash: Hash, size: number): Promise<void> {
+    const opened = await openOrMake(this.#context, hash, size)
+    const blob = new PartialBlob(this.#context, hash, size, opened, {
+      onChange: () => undefined,
+      arriving: () => 1
+    })
+    try {
+      await blob.save()
+      if (!blob.isWhole) throw new BlobDeletedError(hash)
+    } finally {
+      await blob.close()
+    }
   }
 
   /** What is on disk, where damaged data does not count. A blob that was about to be completed is completed. */

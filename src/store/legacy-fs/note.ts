@@ -1,0 +1,61 @@
+/**
+ * The `.written` file: what of a partial blob has been written, but may not be on disk yet. It looks like a claim (`claim.ts`), with
+ * 32 bytes in front that name the time since the machine was started.
+ *
+ * What a killed process has written is in the system's memory as long as the machine runs: so a note, which costs no waiting for
+ * the disk, may be believed until the machine is started anew. Then only the claim counts. A note goes beyond the claim of the
+ * same files, and says nothing without it.
+ */
+import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { hashBytes } from '../../bao/outboard.ts'
+import { ChunkRanges } from '../../bao/ranges.ts'
+import { HASH_BYTES, type Hash } from '../../hash.ts'
+import { isNotFound } from '../fs-errors.ts'
+import { bootId } from '../processes.ts'
+import { type Claim, decodeClaim, encodeClaim, isSameIdentity } from './claim.ts'
+import type { FsContext } from './context.ts'
+import type { Layout } from './layout.ts'
+
+/** Chunks that were written beyond what `claim` says. */
+export async function readNote(layout: Layout, hash: Hash, claim: Claim): Promise<ChunkRanges> {
+  const boot = thisBoot()
+  if (boot === undefined) return ChunkRanges.empty
+  let bytes: Uint8Array
+  try {
+    bytes = await readFile(layout.note(hash))
+  } catch (error) {
+    if (isNotFound(error)) return ChunkRanges.empty
+    throw error
+  }
+  const isOfThisBoot = boot.every((byte, i) => bytes[i] === byte)
+  const note = isOfThisBoot ? decodeClaim(hash, bytes.subarray(HASH_BYTES)) : undefined
+  const isAboutTheSame =
+    note !== undefined && note.size === claim.size && isSameIdentity(note.identity, claim.identity)
+  return isAboutTheSame ? note.ranges : ChunkRanges.empty
+}
+
+/** Replaces the note. Does nothing where the system does not tell when it was started. */
+export async function writeNote({ layout, temp }: FsContext, hash: Hash, note: Claim): Promise<void> {
+  const boot = thisBoot()
+  if (boot === undefined) return
+  const path = temp.newPath()
+  try {
+    await writeFile(path, Buffer.concat([boot, encodeClaim(hash, note)]), { flag: 'wx' })
+    await rename(path, layout.note(hash))
+  } catch (error) {
+    await rm(path, { force: true })
+    throw error
+  }
+}
+
+export async function removeNote(layout: Layout, hash: Hash): Promise<void> {
+  await rm(layout.note(hash), { force: true })
+}
+
+let cachedBoot: Uint8Array | undefined
+
+function thisBoot(): Uint8Array | undefined {
+  const id = bootId()
+  if (id !== undefined) cachedBoot ??= hashBytes(new TextEncoder().encode(id)).hash.bytes
+  return cachedBoot
+}
