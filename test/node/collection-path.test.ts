@@ -170,7 +170,8 @@ describe('fetching a path', () => {
     expect(result).toMatchObject({ size, received: size, had: 0, blobs: 20 })
     expect(progress).toEqual([...progress].sort((a, b) => a - b))
     expect(progress.at(-1)).toBe(size)
-    expect(requests).toEqual(['get_many'])
+    // The list and the names may have come from either.
+    expect(requests.filter(type => type !== 'get')).toEqual(['get_many'])
     for (const { hash: blob } of result.plan.files) {
       expect((await getter.store.status(blob)).state).toBe('complete')
     }
