@@ -17,6 +17,8 @@ if (found[0] < NEEDED[0] || (found[0] === NEEDED[0] && found[1] < NEEDED[1])) {
   process.exitCode = 1
 } else {
   if (process.env.UV_THREADPOOL_SIZE === undefined) process.env.UV_THREADPOOL_SIZE = String(DISK_THREADS)
+  /* Compiled code is kept in a temporary folder: each start but the first is sooner done. */
+  process.getBuiltinModule('node:module').enableCompileCache()
   import('../dist/cli/main.js').then(
     cli => cli.main(process.argv.slice(2)),
     error => {

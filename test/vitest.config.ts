@@ -7,7 +7,7 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     testTimeout: 30_000,
     hookTimeout: 30_000,
-    // Vitest leaves one core free, which makes one worker of two cores. Many tests wait for timers and other processes anyway.
-    maxWorkers: Math.max(2, availableParallelism() - 1)
+    // One more than there are cores: many tests wait for timers and other processes.
+    maxWorkers: availableParallelism() + 1
   }
 })

@@ -3,6 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { Client } from 'minio'
 import { S3TestServer } from './s3-server/index.ts'
 
+/** Names a real server: `s3://key:secret@host:port/bucket`. */
+export const S3_URL_VARIABLE = 'BLOBS_TEST_S3_URL'
+
 export interface S3UnderTest {
   /** Where it is, without secrets. */
   readonly name: string
@@ -33,7 +36,7 @@ export interface S3Address {
 }
 
 export async function s3UnderTest(env: NodeJS.ProcessEnv = process.env): Promise<S3UnderTest> {
-  const url = env.BLOBS_TEST_S3_URL
+  const url = env[S3_URL_VARIABLE]
   const s3 = url === undefined || url === '' ? await ours() : await real(parseS3Url(url))
   process.stdout.write(`S3 tests use ${s3.name}\n`)
   return s3

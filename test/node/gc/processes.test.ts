@@ -14,7 +14,7 @@ import { KINDS, type Kind, openKind, POOL } from './processes.ts'
 const CHILD = new URL('process-child.ts', import.meta.url).pathname
 
 /** Kills in the random test. */
-const ROUNDS = 6
+const ROUNDS = 4
 
 type Task = 'hold' | 'stand' | 'collect' | 'work'
 

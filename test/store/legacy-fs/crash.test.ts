@@ -9,7 +9,7 @@ import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
 import { readClaimed, testFolder } from './support.ts'
 
 const CHILD = new URL('crash-child.ts', import.meta.url).pathname
-const ROUNDS = 24
+const ROUNDS = 14
 
 async function start(folder: string, seed: number): Promise<ChildProcess> {
   const child = spawn(process.execPath, [CHILD, folder, String(seed)], {

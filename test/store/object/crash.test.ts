@@ -15,7 +15,7 @@ import { FilesystemStorage } from '../../../src/store/object/storage/filesystem/
 import { CRASH_BLOB_BYTES, crashBlob, openFolder } from './crashing.ts'
 
 const CHILD = new URL('crash-child.ts', import.meta.url).pathname
-const ROUNDS = 18
+const ROUNDS = 10
 
 const cleanups: (() => Promise<void>)[] = []
 
