@@ -527,7 +527,7 @@ describe('thousands of files', () => {
     const [exported] = await events('a', 'export', root.hash.toString(), '-o', 'here/', '--mode', 'link')
     expect(exported).toMatchObject({ files: count })
     expect(await readdir(folder.in('here', 'many'))).toHaveLength(100)
-    for (const i of [0, 10_001, count - 1]) {
+    for (const i of [0, 2_501, count - 1]) {
       expect(await readFile(join(folder.in('here'), name(i)), 'utf8')).toBe(`content ${i % 10}`)
     }
   }, 240_000)
