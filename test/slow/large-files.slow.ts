@@ -61,7 +61,7 @@ describe('two processes', () => {
   })
 
   it('a receiver that is killed again and again gets there in the end, and little is sent twice', async () => {
-    const size = 200 * MIB
+    const size = 400 * MIB
     const file = await randomFile('killed-often', size)
     const { sending, ticket } = await send(join(dir, 'home-2'), file.path)
     const into = await freshFolder('into-killed')
