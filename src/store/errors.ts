@@ -135,7 +135,7 @@ export class LeaseLostError extends StoreError {
   override readonly code = 'ERR_LEASE_LOST'
 }
 
-/** What is garbage cannot be told: others may keep blobs here that this store knows nothing of. */
+/** What is garbage cannot be told: others may keep blobs here that this store knows nothing of, or a tag cannot be read. */
 export class GarbageUnknownError extends StoreError {
   override readonly name = 'GarbageUnknownError'
   override readonly code = 'ERR_GARBAGE_UNKNOWN'

@@ -91,7 +91,11 @@ export interface Root extends HashAndFormat {
  * this process or in others.
  */
 export interface Sweep extends AsyncDisposable {
-  /** All roots, each at least once: what protects a blob from now on is told here or to `delete`. To be called once, first. */
+  /**
+   * All roots, each at least once: what protects a blob from now on is told here or to `delete`. To be called once, first.
+   *
+   * @throws GarbageUnknownError when there are tags that cannot be read
+   */
   roots(options?: WaitOptions): AsyncIterable<Root>
   /**
    * Deletes blobs that nothing protects. One such call at a time. What is being read goes on being readable; what is being written in this process stays.

@@ -69,7 +69,7 @@ const MOST_AT_ONCE = 16
 const MOST_SMALL_AT_ONCE = 128
 
 export class LegacyFsStore implements BlobStore {
-  readonly tags: TagStore
+  readonly #tags: FsTags
   readonly #context: FsContext
   readonly #notices: Notices
   readonly #lifetime = new Lifetime()
@@ -92,7 +92,7 @@ export class LegacyFsStore implements BlobStore {
     this.#integrity = new Integrity(context)
     this.#partials = new Partials(context, this.#integrity, hash => this.#watchers.notify(hash))
     this.#leases = new FsLeases(context, this.#lifetime)
-    this.tags = new FsTags(context, this.#lifetime, this.#limiter, this.#leases)
+    this.#tags = new FsTags(context, this.#lifetime, this.#limiter, this.#leases)
     this.#mending = new Mending(context, this.#integrity, this.#partials, this.#lifetime)
   }
 
@@ -132,6 +132,10 @@ export class LegacyFsStore implements BlobStore {
   /** What is not as it should be, and what to do about it: damaged files, blobs that cannot be read. Each is told once. */
   get notices(): readonly string[] {
     return this.#notices.all
+  }
+
+  get tags(): TagStore {
+    return this.#tags
   }
 
   async status(hash: Hash, options: WaitOptions = {}): Promise<BlobStatus> {
@@ -241,7 +245,7 @@ export class LegacyFsStore implements BlobStore {
     return await this.#lifetime.run(options.signal, () =>
       FsSweep.begin({
         leases: this.#leases,
-        tags: this.tags,
+        tags: this.#tags,
         lifetime: this.#lifetime,
         remove: hash => this.#partials.removeUnused(hash),
         sync: () => this.#context.dataSync.sync()

@@ -2,16 +2,17 @@
 import type { Hash } from '../../hash.ts'
 import { HandleClosedError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
-import type { Root, Sweep, TagStore, WaitOptions } from '../index.ts'
+import type { Root, Sweep, WaitOptions } from '../index.ts'
 import type { Lifetime } from '../lifetime.ts'
 import type { FsLeases } from './leases.ts'
+import type { FsTags } from './tags.ts'
 
 /** Blobs whose files are deleted at the same time. */
 const AT_ONCE = 8
 
 export interface FsSweepHome {
   readonly leases: FsLeases
-  readonly tags: TagStore
+  readonly tags: FsTags
   readonly lifetime: Lifetime
   /** Deletes a blob unless it is being written. @returns whether it is gone */
   remove(hash: Hash): Promise<boolean>
@@ -54,9 +55,15 @@ export class FsSweep implements Sweep {
     })
   }
 
-  /** Tags first: what has gone over from a lease to a tag since has left its lease to be read. */
+  /**
+   * Tags first: what has gone over from a lease to a tag since has left its lease to be read.
+   *
+   * @throws GarbageUnknownError when there is a tag that cannot be read
+   */
   async *roots(options: WaitOptions = {}): AsyncGenerator<Root, void, undefined> {
-    for await (const { name: tag, hash, format } of this.#home.tags.list(options)) yield { hash, format, tag }
+    for await (const { name: tag, hash, format } of this.#home.tags.listForSweep(options)) {
+      yield { hash, format, tag }
+    }
     yield* await this.#freshRoots()
   }
 

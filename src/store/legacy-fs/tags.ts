@@ -9,10 +9,10 @@ import { z } from 'zod'
 import { hashBytes } from '../../bao/outboard.ts'
 import { Hash } from '../../hash.ts'
 import { Breather } from '../breather.ts'
-import { TagNotFoundError } from '../errors.ts'
+import { GarbageUnknownError, TagNotFoundError } from '../errors.ts'
 import { FolderSync } from '../folder-sync.ts'
 import { explained, isNotFound } from '../fs-errors.ts'
-import type { HashAndFormat, Tag, TagQuery, TagStore } from '../index.ts'
+import type { HashAndFormat, Tag, TagQuery, TagStore, WaitOptions } from '../index.ts'
 import type { Lifetime } from '../lifetime.ts'
 import type { Limiter } from '../limiter.ts'
 import { sortInTurns } from '../sort-in-turns.ts'
@@ -62,10 +62,21 @@ export class FsTags implements TagStore {
   }
 
   async get(name: string): Promise<Tag | undefined> {
-    return await this.#lifetime.run(undefined, () => this.#read(this.#path(name)))
+    return await this.#lifetime.run(undefined, () => this.#read(this.#path(name), this.#context.notice))
   }
 
   async *list(options: TagQuery = {}): AsyncGenerator<Tag> {
+    yield* this.#list(options, this.#context.notice)
+  }
+
+  /** All tags, for who deletes what they do not hold. @throws GarbageUnknownError when one cannot be read */
+  async *listForSweep(options: WaitOptions = {}): AsyncGenerator<Tag> {
+    yield* this.#list(options, text => {
+      throw new GarbageUnknownError(`nobody can tell what is garbage: ${text}`)
+    })
+  }
+
+  async *#list(options: TagQuery, onDamaged: (text: string) => void): AsyncGenerator<Tag> {
     const { signal } = options
     const isAskedFor = tagFilter(options)
     this.#lifetime.check(signal)
@@ -84,7 +95,8 @@ export class FsTags implements TagStore {
     const tags: Tag[] = []
     for (let i = 0; i < files.length; i += READS) {
       await breathe()
-      const some = await Promise.all(files.slice(i, i + READS).map(name => this.#read(join(folder, name))))
+      const paths = files.slice(i, i + READS).map(name => join(folder, name))
+      const some = await Promise.all(paths.map(path => this.#read(path, onDamaged)))
       for (const tag of some) if (tag !== undefined && isAskedFor(tag.name)) tags.push(tag)
     }
     for (const tag of await sortInTurns(tags, (a, b) => compareTagNames(a.name, b.name), breathe)) {
@@ -139,7 +151,7 @@ export class FsTags implements TagStore {
     await this.#folderSync.sync()
   }
 
-  async #read(path: string): Promise<Tag | undefined> {
+  async #read(path: string, onDamaged: (text: string) => void): Promise<Tag | undefined> {
     let text: string
     try {
       text = await readFile(path, 'utf8')
@@ -149,7 +161,7 @@ export class FsTags implements TagStore {
     }
     const tag = parse(text)
     if (tag === undefined || this.#path(tag.name) !== path) {
-      this.#context.notice(`${path} is damaged, the tag in it is lost; set it again or remove the file`)
+      onDamaged(`${path} is damaged, the tag in it is lost; set it again or remove the file`)
       return undefined
     }
     return tag

@@ -1,5 +1,5 @@
 /** What is garbage, and how it is collected while other things go on. That nothing is lost, `model.test.ts` tells. */
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -156,6 +156,23 @@ describe('collecting garbage', () => {
     await writeFile(join(folder, 'data', `${list.hash}.data`), new Uint8Array(list.size))
     await expect(collectGarbage(store)).rejects.toMatchObject({ code: 'ERR_BLOB_DAMAGED' })
     expect((await store.status(one.hash)).state).toBe('complete')
+  })
+
+  it('deletes nothing when a tag turns out to be damaged, until it is set again', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'collect-'))
+    onTestFinished(() => rm(folder, { recursive: true }))
+    await using store = await LegacyFsStore.open(folder)
+    await addAll(store, one, two)
+    await store.tags.set('one', { hash: one.hash, format: 'raw' })
+    const [tag] = await readdir(join(folder, 'tags'))
+    await writeFile(join(folder, 'tags', tag!), new Uint8Array(100))
+    const collecting = collectGarbage(store)
+    await expect(collecting).rejects.toMatchObject({ code: 'ERR_GARBAGE_UNKNOWN' })
+    await expect(collecting).rejects.toThrow(tag)
+    expect(await hashesIn(store)).toEqual(hashesOf(one, two))
+    await store.tags.set('one', { hash: one.hash, format: 'raw' })
+    await collectGarbage(store)
+    expect(await hashesIn(store)).toEqual(hashesOf(one))
   })
 
   it('lets others have their turn, also when everything is kept', async () => {
