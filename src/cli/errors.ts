@@ -169,12 +169,14 @@ const EXPLAIN: Readonly<Record<string, (error: unknown) => string>> = {
   ERR_HASH_MISMATCH: error => `the node sent wrong bytes, which were not kept: ${messageOf(error)}`
 }
 
-/** Several were asked: the last reason counts, unless one of them is nearer to success. */
+/** Several were asked: each is told with its reason, those that have the same together. The reason counts when all have the same. */
 function explainAll(error: unknown, exitCode: ExitCode): Failure {
   const failures = error instanceof AggregateError ? error.errors.map(explain) : []
   const [first] = failures
   const isSame = failures.every(failure => failure.code === first?.code)
-  const reasons = [...new Set(failures.map(({ message }) => message))]
+  const peers = error instanceof Error && 'peers' in error && Array.isArray(error.peers) ? error.peers : []
+  const byReason = Map.groupBy(failures.keys(), i => failures[i]!.message)
+  const reasons = Array.from(byReason, ([why, which]) => `${which.map(i => peers[i]).join(', ')}: ${why}`)
   return {
     code: isSame && first !== undefined ? first.code : 'ERR_ALL_PROVIDERS_FAILED',
     message: `none of ${plural(failures.length, 'node')} could give it: ${reasons.join('; ')}`,

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, it } from 'vitest'
 import { EXIT_OF_CODE, explain } from '../../src/cli/errors.ts'
 import { EXIT } from '../../src/cli/exit-codes.ts'
@@ -9,6 +10,7 @@ import { AllProvidersFailedError, ProviderUnreachableError } from '../../src/lib
 import { ReceiveInterruptedError } from '../../src/node/receive-interrupted.ts'
 import { NotAvailableError } from '../../src/protocol/errors.ts'
 
+const PEER = '12D3KooWEkegP3JMg9p2bKoCJdye51DMswJkn3v3e8swBGc6JP31'
 const SRC = resolve(import.meta.dirname, '../../src')
 
 /** Codes of errors that are always the reason of another one, or are turned into something else. */
@@ -87,24 +89,27 @@ describe('an error', () => {
     expect(explain(error).message).toContain("kept in '/tmp/my part': run the same again")
   })
 
-  it('of several nodes says each reason once, and counts as theirs if they agree', () => {
+  it('of several nodes names each with its reason, and counts as theirs if they agree', () => {
     const refused = new ProviderUnreachableError(
       [],
       new AggregateError([systemError('ECONNREFUSED')], 'all failed')
     )
     const lacking = new NotAvailableError(EMPTY_HASH, 0)
-    const of = (...errors: Error[]) =>
+    const [one, other] = [multiaddr(`/ip4/192.0.2.1/tcp/1/p2p/${PEER}`), multiaddr('/ip4/192.0.2.2/tcp/2')]
+    const of = (first: Error, second: Error) =>
       explain(
-        new AllProvidersFailedError(
-          EMPTY_HASH,
-          errors.map(error => ({ provider: [], error }))
-        )
+        new AllProvidersFailedError(EMPTY_HASH, [
+          { provider: [one], error: first },
+          { provider: [other], error: second }
+        ])
       )
     expect(of(refused, refused)).toMatchObject({
       code: 'ERR_PROVIDER_UNREACHABLE',
       exitCode: EXIT.unreachable,
       message: expect.stringMatching(
-        /^none of 2 nodes could give it: (?!.*nothing listens.*nothing listens).*nothing listens/
+        new RegExp(
+          `^none of 2 nodes could give it: ${PEER}, ${other}: the node [^;]* nothing listens there[^;]*$`
+        )
       )
     })
     expect(of(lacking, lacking)).toMatchObject({ code: 'ERR_NOT_AVAILABLE', exitCode: EXIT.notFound })
@@ -112,6 +117,8 @@ describe('an error', () => {
       code: 'ERR_ALL_PROVIDERS_FAILED',
       exitCode: EXIT.unreachable
     })
-    expect(of(refused, lacking).message).toMatch(/nothing listens.*does not have blob/)
+    expect(of(refused, lacking).message).toMatch(
+      new RegExp(`: ${PEER}: .*nothing listens.*; ${other}: .*does not have blob`)
+    )
   })
 })

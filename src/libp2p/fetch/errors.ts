@@ -4,7 +4,7 @@ import type { Hash } from '../../hash.ts'
 import { NotAvailableError, RefusedError } from '../../protocol/errors.ts'
 import { SizeMismatchError } from '../../store/errors.ts'
 import { ProviderUnreachableError } from '../getter.ts'
-import { nameOf, type ProviderAddress } from '../provider-address.ts'
+import { idOf, nameOf, type ProviderAddress } from '../provider-address.ts'
 import { StreamIdleTimeoutError, StreamResetError } from '../stream-errors.ts'
 import type { Item } from './item.ts'
 
@@ -12,6 +12,8 @@ import type { Item } from './item.ts'
 export class AllProvidersFailedError extends AggregateError {
   override readonly name = 'AllProvidersFailedError'
   readonly code = 'ERR_ALL_PROVIDERS_FAILED'
+  /** Whose each of `errors` is: the peer's id, or, where it is not known, the address. */
+  readonly peers: readonly string[]
 
   constructor(hash: Hash, failures: readonly { provider: ProviderAddress; error: unknown }[]) {
     const reasons = failures.map(({ provider, error }) => `${nameOf(provider)}: ${messageOf(error)}`)
@@ -19,6 +21,7 @@ export class AllProvidersFailedError extends AggregateError {
       failures.map(({ error }) => error),
       `no provider could give blob ${hash}: ${reasons.join('; ')}`
     )
+    this.peers = failures.map(({ provider }) => idOf(provider) ?? nameOf(provider))
   }
 }
 
