@@ -4,12 +4,12 @@ import { join } from 'node:path'
 import type { Hash } from '../hash.ts'
 import { UnsupportedExportModeError } from '../store/errors.ts'
 import { explained } from '../store/fs-errors.ts'
-import type { BlobStore, HashAndFormat, WaitOptions } from '../store/index.ts'
+import type { BlobStore, HashAndFormat, Tag, WaitOptions } from '../store/index.ts'
 import { forEachBounded } from './bounded.ts'
 import { EXPORT_CONCURRENCY, type ExportProgress, exportPath } from './export-path.ts'
 import type { ExportPlan, PlannedFile } from './export-plan.ts'
 import { BlobHeldError } from './remove.ts'
-import { findHolders, linksOf, tagsOf } from './tags.ts'
+import { findHolders, linksOf, tagsOf, untag } from './tags.ts'
 
 /** What a new file's permissions are before the process's mask. */
 const DEFAULT_MODE = 0o666
@@ -46,11 +46,13 @@ export async function moveOut(
   const linked = await writeTree(store, plan, target, { signal, onProgress })
   // From here on it is only tidied up: the target is there.
   const tags = isForced ? (await tagsOf(store, hash)).map(({ name }) => name) : tag === undefined ? [] : [tag]
-  await forEachBounded(all.values(), EXPORT_CONCURRENCY, async blob => {
-    if (!blob.equals(hash)) await store.delete(blob)
+  // Writing takes its time: what others have given a tag meanwhile stays.
+  const held = isForced ? new Map() : await holdersOf(store, all, tag)
+  await forEachBounded(all, EXPORT_CONCURRENCY, async ([hex, blob]) => {
+    if (!blob.equals(hash) && !held.has(hex)) await store.delete(blob)
   })
-  await store.delete(hash)
-  for (const name of tags) await store.tags.delete(name)
+  if (!held.has(hash.toString())) await store.delete(hash)
+  for (const name of tags) await untag(store, { name, hash })
   await forEachBounded(linked, EXPORT_CONCURRENCY, ({ segments }) => makeWritable(join(target, ...segments)))
 }
 
@@ -61,13 +63,20 @@ async function requireUnheld(
   except: string | undefined,
   signal: AbortSignal | undefined
 ): Promise<void> {
-  const holders = await findHolders(store, new Set(blobs.keys()), {
-    signal,
-    ...(except === undefined ? {} : { except })
-  })
+  const holders = await holdersOf(store, blobs, except, signal)
   // Of all that could be said, what is meant by the user comes first.
   const [held] = holders.has(hash.toString()) ? [hash.toString()] : holders.keys()
   if (held !== undefined) throw new BlobHeldError(held, holders.get(held)!.name)
+}
+
+async function holdersOf(
+  store: BlobStore,
+  blobs: ReadonlyMap<string, Hash>,
+  except: string | undefined,
+  signal?: AbortSignal
+): Promise<Map<string, Tag>> {
+  const options = { signal, ...(except === undefined ? {} : { except }) }
+  return await findHolders(store, new Set(blobs.keys()), options)
 }
 
 /** @returns the files that are the store's own */

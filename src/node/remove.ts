@@ -1,7 +1,7 @@
 /** Removing blobs, without taking from others what they hold. */
 import type { Hash } from '../hash.ts'
 import type { BlobFormat, BlobStore, Tag, WaitOptions } from '../store/index.ts'
-import { findHolders, linksOf, tagsOf } from './tags.ts'
+import { findHolders, linksOf, tagsOf, untag } from './tags.ts'
 
 /** A tag says that the blob is to be kept. */
 export class BlobHeldError extends Error {
@@ -9,7 +9,8 @@ export class BlobHeldError extends Error {
   readonly code = 'ERR_BLOB_HELD'
 
   constructor(hash: Hash | string, tag: string) {
-    super(`blob ${hash} is held by the tag "${tag}"; remove that with: blobs rm ${tag} (or use --force)`)
+    const word = /^[\w./-]+$/.test(tag) ? tag : JSON.stringify(tag)
+    super(`blob ${hash} is held by the tag "${tag}"; remove that with: blobs rm ${word} (or use --force)`)
   }
 }
 
@@ -26,7 +27,7 @@ const WINDOW = 8192
 export async function removeTag(store: BlobStore, tag: Tag, options: WaitOptions = {}): Promise<Removed> {
   // The tag goes last: when this is interrupted, it can be done again.
   const blobs = await removeTree(store, tag.hash, tag.format, tag.name, options)
-  await store.tags.delete(tag.name)
+  await untag(store, tag)
   return { tags: [tag.name], blobs }
 }
 

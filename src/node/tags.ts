@@ -30,6 +30,12 @@ export async function tagsOf(store: BlobStore, hash: Hash, options: WaitOptions 
   return tags
 }
 
+/** Deletes a tag of a blob, unless others have given its name to another one meanwhile. */
+export async function untag(store: BlobStore, { name, hash }: Pick<Tag, 'name' | 'hash'>): Promise<void> {
+  const tag = await store.tags.get(name)
+  if (tag?.hash.equals(hash)) await store.tags.delete(name)
+}
+
 /**
  * Which of some blobs are held by a tag: named by it, or linked to by the hash sequence that it names.
  *

@@ -78,6 +78,25 @@ describe.each(STORES)('moving out of the %s store', (kind, openStore) => {
     expect((await Array.fromAsync(store.tags.list())).map(({ name }) => name)).toEqual(['other'])
   })
 
+  it('leaves what others have given a tag while it wrote, and a tag that they have set anew', async () => {
+    await using folder = await scratch()
+    const { store, imported, plan, out } = await setup(folder)
+    await store.tags.set('mine', imported)
+    const { hash } = plan.files.find(({ segments }) => segments[0] === 'large')!
+    const loose = await store.addBytes(Buffer.from('loose'))
+    const write = store.exportPath.bind(store)
+    store.exportPath = async (...args) => {
+      await write(...args)
+      await store.tags.set('other', { hash, format: 'raw' })
+      await store.tags.set('mine', { hash: loose.hash, format: 'raw' })
+    }
+    await moveOut(store, imported, plan, out, { tag: 'mine' })
+    expect(await differences(out, TREE)).toEqual([])
+    const left = (await Array.fromAsync(store.list())).map(blob => blob.hash.toString())
+    expect(left.sort()).toEqual([hash, loose.hash].map(String).sort())
+    expect((await Array.fromAsync(store.tags.list())).map(({ name }) => name)).toEqual(['mine', 'other'])
+  })
+
   it.runIf(kind === 'legacy-fs')('leaves alone a file that was linked before', async () => {
     await using folder = await scratch()
     const { store, imported, plan, out } = await setup(folder)

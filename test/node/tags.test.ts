@@ -84,6 +84,19 @@ describe('removing', () => {
     expect(left).toContain((await store.addBytes(Buffer.from('common'))).hash.toString())
   })
 
+  it('a tag that others set anew meanwhile stays', async () => {
+    const store = new MemoryStore()
+    const x = await addFolder(store, 'x', { a: 'a' })
+    const { hash } = await store.addBytes(Buffer.from('new'))
+    const remove = store.delete.bind(store)
+    store.delete = async blob => {
+      await store.tags.set('x', { hash, format: 'raw' })
+      return await remove(blob)
+    }
+    await removeTag(store, x)
+    expect(await Array.fromAsync(store.tags.list())).toMatchObject([{ name: 'x', hash }])
+  })
+
   it('a blob that a tag holds is refused, also inside a collection', async () => {
     const store = new MemoryStore()
     const { hash: root } = await addFolder(store, 'x', { a: 'a' })
@@ -92,9 +105,11 @@ describe('removing', () => {
     for (const hash of [root, child]) {
       const removing = removeBlob(store, hash)
       await expect(removing).rejects.toThrow(BlobHeldError)
-      await expect(removing).rejects.toThrow('blobs rm x')
+      await expect(removing).rejects.toThrow('blobs rm x (')
     }
     expect(await hashesIn(store)).toEqual(before)
+    await store.tags.rename('x', 'my x')
+    await expect(removeBlob(store, root)).rejects.toThrow('blobs rm "my x" (')
   })
 
   it('a blob by force takes its tags along', async () => {
