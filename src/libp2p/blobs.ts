@@ -1,5 +1,5 @@
 /** The service: what `index.ts` promises. */
-import type { Logger, Startable } from '@libp2p/interface'
+import type { Logger, PeerId, Startable } from '@libp2p/interface'
 import { TypedEventEmitter } from 'main-event'
 import { TruncatedEncodingError } from '../bao/errors.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
@@ -47,6 +47,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
   readonly #log: Logger
   readonly #getter: Getter
   readonly #acceptPush: ReturnType<typeof pushPolicy>
+  readonly #misbehaviour = new Misbehaviour()
   readonly #transfers: Transfers
   #provider: Provider | undefined
 
@@ -63,11 +64,8 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
       store: init.store,
       limits: this.#limits,
       log: this.#log,
-      misbehaviour: new Misbehaviour(),
-      onMisbehaved: (peer, hash, error) => {
-        this.#log.error('%p has sent wrong bytes of %s: %e', peer, hash, error)
-        this.safeDispatchEvent('misbehaved', { detail: { peer, hash, error } })
-      },
+      misbehaviour: this.#misbehaviour,
+      onMisbehaved: this.#tellMisbehaved,
       onFetched: (result, ms) => this.safeDispatchEvent('fetched', { detail: { ...result, ms } }),
       onFailed: (hash, error) => {
         this.#log('fetching %s failed: %e', hash, error)
@@ -137,6 +135,10 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
       provider: provider!,
       maxBlobBytes,
       signal: options.signal,
+      onMisbehaved: (peer, hash, error) => {
+        this.#misbehaviour.note(peer.toString())
+        this.#tellMisbehaved(peer, hash, error)
+      },
       onProgress: options.onProgress,
       fetch: hash => this.fetch(hash, { from: options.from, signal: options.signal })
     })
@@ -252,6 +254,11 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
         return { state: 'available', size: claimed, isSizeProven: false }
       throw error
     }
+  }
+
+  readonly #tellMisbehaved = (peer: PeerId, hash: Hash, error: Error): void => {
+    this.#log.error('%p has sent wrong bytes of %s: %e', peer, hash, error)
+    this.safeDispatchEvent('misbehaved', { detail: { peer, hash, error } })
   }
 
   /** From the first provider: what is not kept in the store cannot be gone on with elsewhere. */

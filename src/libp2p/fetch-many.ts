@@ -1,4 +1,5 @@
 /** Fetches a list of blobs, as many as possible in one request. */
+import type { PeerId } from '@libp2p/interface'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { NotAvailableError } from '../protocol/errors.ts'
@@ -7,6 +8,7 @@ import { receive } from '../protocol/receive.ts'
 import { storeSink } from '../protocol/store-sink.ts'
 import type { BlobStore } from '../store/index.ts'
 import { CHILDREN_PER_REQUEST } from './constants.ts'
+import { isLie } from './fetch/errors.ts'
 import { lookUp } from './fetch/look-up.ts'
 import type { Getter } from './getter.ts'
 import type { ProviderAddress } from './provider-address.ts'
@@ -33,6 +35,7 @@ export interface FetchManyJob {
   readonly maxBlobBytes: number
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: FetchManyProgress) => void) | undefined
+  readonly onMisbehaved: (peer: PeerId, hash: Hash, error: Error) => void
   /** Fetches one blob by itself. */
   readonly fetch: (hash: Hash) => Promise<{ received: number }>
 }
@@ -103,10 +106,11 @@ async function getMany(
   getter: Getter,
   store: BlobStore,
   wanted: readonly Wanted[],
-  { provider, maxBlobBytes, signal, onProgress }: FetchManyJob
+  { provider, maxBlobBytes, signal, onMisbehaved, onProgress }: FetchManyJob
 ): Promise<{ done: number; bytes: number }> {
   let done = 0
   let bytes = 0
+  let peer: PeerId | undefined
   const request = {
     type: 'get_many',
     hashes: wanted.map(({ hash }) => hash),
@@ -116,7 +120,8 @@ async function getMany(
     await getter.ask(
       provider,
       request,
-      async ({ response, hasStatus }) => {
+      async ({ peer: answering, response, hasStatus }) => {
+        peer = answering
         const sink = storeSink(store, { signal })
         for await (const blob of receive(request, response, sink, { hasStatus, maxBlobBytes })) {
           if (blob.isDone) {
@@ -129,6 +134,7 @@ async function getMany(
       { signal }
     )
   } catch (error) {
+    if (peer !== undefined && isLie(error)) onMisbehaved(peer, wanted[done]!.hash, error)
     if (!(error instanceof NotAvailableError)) throw error
   }
   return { done, bytes }

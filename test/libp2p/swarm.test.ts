@@ -164,6 +164,21 @@ describe('a blob from several providers', () => {
     expect(lies.served.bytes).toBeLessThan(4 * MIB)
   })
 
+  it('names who sends wrong bytes also when a list of blobs is asked for', async () => {
+    const [lies, getter] = [await startNode(), await startNode()]
+    const blobs = [1, 2, 3].map(seed => randomData(300_000, seed))
+    for (const data of blobs) await lies.store.addBytes(data)
+    await corrupt(lies, 400_000)
+    const misbehaved: { peer: unknown; hash: unknown }[] = []
+    getter.services.blobs.addEventListener('misbehaved', ({ detail }) => misbehaved.push(detail))
+    const hashes = blobs.map(data => hashBytes(data).hash)
+    const fetching = getter.services.blobs.fetchMany(hashes, { from: lies.getMultiaddrs() })
+    await expect(fetching).rejects.toThrow(HashMismatchError)
+    expect(misbehaved.map(({ peer, hash }) => [String(peer), String(hash)])).toEqual([
+      [lies.peerId.toString(), hashes[1]!.toString()]
+    ])
+  })
+
   it('is asked of one who often sent wrong bytes only when nobody else can give it', async () => {
     const [lies, has, getter] = [await startNode(), await startNode(), await startNode()]
     const blobs = [1, 2, 3, 4].map(seed => randomData(2 * MIB, seed))
