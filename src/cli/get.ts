@@ -2,6 +2,7 @@
 import { MissingChunksError } from '../bao/errors.ts'
 import type { Hash } from '../hash.ts'
 import type { FetchResult } from '../libp2p/index.ts'
+import { idOf } from '../libp2p/provider-address.ts'
 import { planPath } from '../node/collection-path.ts'
 import { addCollection } from '../node/collections.ts'
 import { checkFree, exportPath } from '../node/export-path.ts'
@@ -10,7 +11,7 @@ import { surveyPlan } from '../node/export-survey.ts'
 import { fetchNamed } from '../node/fetch-named.ts'
 import { formatOf, localState } from '../node/local.ts'
 import { type Place, pathOf, placeOf, requireFolder } from '../node/place.ts'
-import { parseWantedPath, requireProvider, type WantedPath } from '../node/provider-list.ts'
+import { InvalidPeerError, parseWantedPath, requireProvider, type WantedPath } from '../node/provider-list.ts'
 import { addTag, tagsOf } from '../node/tags.ts'
 import { InvalidCollectionError } from '../protocol/collection.ts'
 import { UnsafeNameError } from '../protocol/safe-name.ts'
@@ -165,8 +166,13 @@ async function fetchMissing(
   requireProvider(wanted)
   await using client = await startClient(context, opened)
   const { node } = client
-  if (wanted.peerId === node.peerId) throw new OwnTicketError(home)
-  const common = { from: providers, format, signal, onProgress: view.update }
+  // Its own ticket is of use to a node that has lost what it names, when another one is named too.
+  const from = providers.filter(addr => idOf([addr]) !== node.peerId)
+  if (from.length === 0) {
+    if (wanted.peerId === node.peerId) throw new OwnTicketError(home)
+    throw new InvalidPeerError(`"${providers[0]}" is this very node: name another one`)
+  }
+  const common = { from, format, signal, onProgress: view.update }
   // Names that cannot be files do no harm in a store.
   if (place === undefined && path === undefined) {
     return { result: await node.blobs.fetch(hash, { ...common, askSizes: true }) }

@@ -364,6 +364,26 @@ describe('a home', () => {
     })
     const peer = String((addrs as string[])[0])
     expectFailure(await run(['get', own, '--peer', peer], home('a')), EXIT.usage, /made by this very node/)
+    expectFailure(await run(['get', hash, '--peer', peer], home('a')), EXIT.usage, /is this very node/)
+  })
+
+  it('gets by its own ticket what it has lost, from another node that is named', async () => {
+    await run(['init'], home('a'))
+    await run(['init'], home('b'))
+    const adding = start(['add', '--json', 'file.bin'], home('b'))
+    expect((await adding.ended).code).toBe(EXIT.ok)
+    const serving = start(['serve', ...LISTEN, '--json'], home('b'))
+    const { addrs } = await serving.untilEvent('listening')
+    const asking = start(['serve', ...LISTEN, '--json'], home('a'))
+    const own = await asking.untilEvent('listening')
+    const ticket = encodeTicket({
+      hash: parseWanted(String(adding.events[0]!.hash)).hash,
+      format: 'raw',
+      peerId: String(own.peerId),
+      addrs: own.addrs as string[]
+    })
+    const { code } = await run(['get', ticket, '--peer', String((addrs as string[])[0])], home('a'))
+    expect(code).toBe(EXIT.ok)
   })
 
   it('lists, describes and removes', async () => {
