@@ -129,11 +129,12 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
   }
 
   async fetchMany(hashes: readonly Hash[], options: FetchManyOptions): Promise<FetchManyResult> {
-    const { maxBlobBytes } = this.#limits
+    const { maxBlobBytes, idleTimeoutMs, stallTimeoutMs } = this.#limits
     const [provider] = providersOf(options.from)
     return fetchMany(this.#getter, this.#init.store, hashes, {
       provider: provider!,
       maxBlobBytes,
+      idleTimeoutMs: options.hasOthers === true ? Math.min(idleTimeoutMs, stallTimeoutMs) : idleTimeoutMs,
       signal: options.signal,
       onMisbehaved: (peer, hash, error) => {
         this.#misbehaviour.note(peer.toString())

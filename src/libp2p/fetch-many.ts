@@ -33,6 +33,8 @@ export interface FetchManyProgress {
 export interface FetchManyJob {
   readonly provider: ProviderAddress
   readonly maxBlobBytes: number
+  /** Longest time without a byte, in ms. */
+  readonly idleTimeoutMs: number
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: FetchManyProgress) => void) | undefined
   readonly onMisbehaved: (peer: PeerId, hash: Hash, error: Error) => void
@@ -106,7 +108,7 @@ async function getMany(
   getter: Getter,
   store: BlobStore,
   wanted: readonly Wanted[],
-  { provider, maxBlobBytes, signal, onMisbehaved, onProgress }: FetchManyJob
+  { provider, maxBlobBytes, idleTimeoutMs, signal, onMisbehaved, onProgress }: FetchManyJob
 ): Promise<{ done: number; bytes: number }> {
   let done = 0
   let bytes = 0
@@ -131,7 +133,7 @@ async function getMany(
           onProgress?.({ received: blob.isDone ? bytes : bytes + blob.received, blobsDone: done })
         }
       },
-      { signal }
+      { signal, idleTimeoutMs }
     )
   } catch (error) {
     if (peer !== undefined && isLie(error)) onMisbehaved(peer, wanted[done]!.hash, error)

@@ -174,6 +174,12 @@ export interface BlobsEvents {
 }
 
 export interface FetchManyOptions extends PeerOptions {
+  /**
+   * Whether there are others to ask: then the provider is given up when it sends nothing for `stallTimeoutMs`.
+   *
+   * @default false
+   */
+  readonly hasOthers?: boolean | undefined
   readonly onProgress?: ((progress: FetchManyProgress) => void) | undefined
 }
 

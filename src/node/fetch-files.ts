@@ -40,12 +40,14 @@ export async function fetchFiles(
     onProgress?.({ hash, received, had, total: undefined, blobsDone, blobs: each.size, providers: 1 })
   report(each.size - missing.length)
   const failures: { provider: ProviderAddress; error: unknown }[] = []
-  for (const provider of providersOf(from)) {
+  const providers = providersOf(from)
+  for (const provider of providers) {
     if (missing.length === 0) break
     const [before, done] = [received, each.size - missing.length]
     try {
       const { notAvailable } = await blobs.fetchMany(missing, {
         from: provider,
+        hasOthers: provider !== providers.at(-1),
         signal,
         onProgress: ({ received: now, blobsDone }) => {
           received = before + now

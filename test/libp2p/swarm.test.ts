@@ -179,6 +179,19 @@ describe('a blob from several providers', () => {
     ])
   })
 
+  it('does not wait long for a list of blobs from one who sends nothing more, when there are others', async () => {
+    const [silent, getter] = [
+      await startNode({ wrap: stallingAfter(100_000) }),
+      await startNode({ limits: { stallTimeoutMs: 300, idleTimeoutMs: 300_000 } })
+    ]
+    const { hash } = await silent.store.addBytes(randomData(300_000))
+    const fetching = getter.services.blobs.fetchMany([hash], {
+      from: silent.getMultiaddrs(),
+      hasOthers: true
+    })
+    await expect(fetching).rejects.toMatchObject({ code: 'ERR_STREAM_IDLE_TIMEOUT' })
+  })
+
   it('is asked of one who often sent wrong bytes only when nobody else can give it', async () => {
     const [lies, has, getter] = [await startNode(), await startNode(), await startNode()]
     const blobs = [1, 2, 3, 4].map(seed => randomData(2 * MIB, seed))
