@@ -101,6 +101,8 @@ export class Integrity {
     // Somebody has mended it already, or it was deleted when it was read.
     if (await this.#isRight(hash, found, ChunkRanges.all)) return true
     if (!(await this.#check(hash, { ...found, hasOutboard: false }))) return false
+    // Deleted since: nothing has been computed.
+    if ((await findComplete(this.#context.layout, hash))?.version !== found.version) return true
     this.#context.notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
     return true
   }
