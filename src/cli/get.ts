@@ -13,6 +13,7 @@ import { formatOf, localState } from '../node/local.ts'
 import { type Place, pathOf, placeOf, requireFolder } from '../node/place.ts'
 import { InvalidPeerError, parseWantedPath, requireProvider, type WantedPath } from '../node/provider-list.ts'
 import { addTag, tagsOf } from '../node/tags.ts'
+import { markUnfinished, unfinishedSince, unmarkUnfinished } from '../node/unfinished.ts'
 import { InvalidCollectionError } from '../protocol/collection.ts'
 import { UnsafeNameError } from '../protocol/safe-name.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
@@ -25,11 +26,12 @@ import { TransferView } from './transfer.ts'
 const DESCRIPTION = `Fetch a blob, or a collection with all its files, into the home's store; with -o write it to a file or folder too.
 
 What is in the store already is not fetched: when all of it is, nobody has to be asked. A hash alone does not say who has it:
-name a peer with --peer. -o NAME names the file or folder, -o FOLDER/ (a slash at the end) the folder it goes into under its own
-name; nothing is overwritten.
+name a peer with --peer, and say --format hash_seq when it names a collection, which a ticket says by itself. -o NAME names the
+file or folder, -o FOLDER/ (a slash at the end) the folder it goes into under its own name; nothing is overwritten.
 
 With a path behind it, TICKET/photos/a.jpg, only this file or folder of the collection is fetched, and gets a tag of its own.
-What was interrupted goes on where it was when the same is run again.`
+What was interrupted goes on where it was when the same is run again; of a collection, a tag "unfinished/…" keeps what has come for
+as many days as partial blobs are kept.`
 
 /** Blobs that are protected by one call, which takes them as arguments. */
 const PROTECTED_AT_ONCE = 1_000
@@ -107,9 +109,10 @@ async function get(context: Context, what: string, flags: GetFlags): Promise<und
   try {
     const { result, plan } =
       (await held(store, target, signal)) ??
-      (await fetchMissing(context, opened, target, { place, view, lease }))
+      (await fetchKept(context, opened, target, { place, view, lease }))
     const kept = plan === undefined || target.path === undefined ? result : await keepPart(store, plan, lease)
     await tagOnce(store, kept, target.path === undefined ? undefined : plan?.name)
+    await unmarkUnfinished(store, wanted.hash)
     const path = place === undefined ? null : await write(context, store, result, plan, place)
     view.done({ ...result, hash: kept.hash }, path)
   } finally {
@@ -155,6 +158,26 @@ interface Fetching {
   readonly lease: Lease
 }
 
+/** What has come of a collection when it is cut off stays for the next time, for some days. */
+async function fetchKept(
+  context: Context,
+  opened: OpenHome,
+  wanted: Target,
+  fetching: Fetching
+): Promise<Fetched> {
+  const { store } = opened
+  const { hash, format } = wanted
+  requireProvider(wanted)
+  if (format === 'raw') return await fetchMissing(context, opened, wanted, fetching)
+  await markUnfinished(store, hash, context)
+  try {
+    return await fetchMissing(context, opened, wanted, fetching)
+  } catch (error) {
+    if ((await store.status(hash)).state === 'absent') await unmarkUnfinished(store, hash)
+    throw error
+  }
+}
+
 async function fetchMissing(
   context: Context,
   opened: OpenHome,
@@ -163,7 +186,6 @@ async function fetchMissing(
 ): Promise<Fetched> {
   const { home, signal } = context
   const { hash, format, path, providers } = wanted
-  requireProvider(wanted)
   await using client = await startClient(context, opened)
   const { node } = client
   // Its own ticket is of use to a node that has lost what it names, when another one is named too.
@@ -220,7 +242,8 @@ async function keepPart(
 
 /** What was fetched is meant to be kept: under its own name, if it has one that can be used. */
 async function tagOnce(store: BlobStore, { hash, format }: HashAndFormat, name?: string): Promise<void> {
-  if ((await tagsOf(store, hash)).length > 0) return
+  const tags = await tagsOf(store, hash)
+  if (tags.some(tag => unfinishedSince(tag.name) === undefined)) return
   const own = name ?? (format === 'raw' ? '' : await ownName(store, hash))
   await addTag(store, own, { hash, format })
 }

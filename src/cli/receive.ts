@@ -12,6 +12,8 @@ Nothing is ever overwritten.
 
 With a path behind the ticket only this file or folder of the collection is fetched: TICKET/photos/a.jpg.
 
+A hash alone names a blob as it is; what a collection's hash names is its list, unless a ticket or a /path behind it says more.
+
 Until all has arrived it is kept in .blobs-<16 digits of the hash>.part beside the target. When the transfer is interrupted,
 run the same again: what is there is not fetched again. No home is needed.`
 

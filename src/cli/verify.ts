@@ -1,9 +1,11 @@
 /** `blobs verify`: reads blobs through to find damage. */
+
 import { CHUNK_BYTES } from '../bao/constants.ts'
 import { groupCount } from '../bao/geometry.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { parseWanted } from '../node/provider-list.ts'
+import { unfinishedSince } from '../node/unfinished.ts'
 import { type Lost, type Verified, verifyBlob } from '../node/verify-blob.ts'
 import { Links } from '../protocol/links.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
@@ -19,9 +21,10 @@ const DESCRIPTION = `Read blobs in the home's store through, and tell which are 
 Each is checked twice: against the tree of hashes it is served with, and as a whole by another implementation of BLAKE3.
 What is wrong of a blob is no longer counted as held, in groups of 16 KiB: it is partial then, and "blobs get" fetches what is
 wrong and no more. A blob of which nothing can be proven is set aside; adding or getting it again brings it back. --remove
-removes all of a damaged blob. Without a hash it is also told which blobs are missing that a tag names.
+removes all of a damaged blob. Without a hash it is also told which blobs that a tag names are missing, or
+not all there.
 
-The exit code is 7 when anything is damaged, and 1 when something is missing.`
+The exit code is 7 when anything is damaged, and 1 when something is missing or not all there.`
 
 /** Byte ranges that are printed of a damaged blob. */
 const MOST_TOLD = 4
@@ -73,18 +76,22 @@ async function verify(context: Context, texts: readonly string[], flags: VerifyF
   let damaged = 0
   let mended = 0
   /** Blobs that are gone, although the store says that it has them. */
-  const gone = new Set<string>()
+  let gone = 0
+  /** Blobs of which something bad has been said. */
+  const told = new Set<string>()
   const isAll = hashes.length === 0
   for await (const hash of isAll ? everyHash(store, signal) : hashes) {
     blobs++
     const state = await verifyOne(context, store, hash)
     if (state === 'mended') mended++
-    if (state === 'missing') gone.add(hash.toString())
+    if (state !== 'missing' && state !== 'damaged') continue
+    told.add(hash.toString())
+    if (state === 'missing') gone++
     if (state !== 'damaged') continue
     damaged++
     if (flags.remove) await store.delete(hash)
   }
-  const missing = gone.size + (isAll ? await tellMissing(context, store, gone) : 0)
+  const missing = gone + (isAll ? await tellMissing(context, store, told) : 0)
   const found =
     damaged === 0
       ? 'none is damaged'
@@ -100,7 +107,7 @@ async function verify(context: Context, texts: readonly string[], flags: VerifyF
 }
 
 /**
- * Tells of blobs that a tag names, itself or by a hash sequence, and that are not there.
+ * Tells of blobs that a tag names, itself or by a hash sequence, and that are not there, or not all there.
  *
  * @param told blobs of which it has been said already
  * @returns how many
@@ -113,14 +120,17 @@ async function tellMissing(
   let missing = 0
   const look = async (hash: Hash, tag: string): Promise<boolean> => {
     const { state } = await store.status(hash, { signal })
-    if (state !== 'absent') return state === 'complete'
+    if (state === 'complete') return true
     if (told.has(hash.toString())) return false
     missing++
-    const event = { event: 'verified', hash, state: 'missing', bytes: 0, reason: `tag "${tag}" names it` }
-    output.result(event, `${hash}  missing: tag "${tag}" names it`)
+    const found = state === 'absent' ? 'missing' : 'incomplete'
+    const event = { event: 'verified', hash, state: found, bytes: 0, reason: `tag "${tag}" names it` }
+    output.result(event, `${hash}  ${found}: tag "${tag}" names it; get it again`)
     return false
   }
   for await (const { name, hash, format } of store.tags.list({ signal })) {
+    // Of that it is known that it is not all there.
+    if (unfinishedSince(name) !== undefined) continue
     if (!(await look(hash, name)) || format === 'raw') continue
     await using links = await Links.open(store, hash, { signal })
     for await (const child of links) await look(child, name)

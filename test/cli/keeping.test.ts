@@ -123,6 +123,48 @@ describe('blobs gc', { timeout: 120_000 }, () => {
     await failure(EXIT.usage, /A number of days is meant/, 'gc', '--partial-days', '-1')
   })
 
+  it('leaves what has come of a collection until it is gone on with, for as long as it is told to', async () => {
+    const size = 60_000_000
+    await writeTree(folder.in('tree'), { z: randomData(size, 5) })
+    const source = ['--home', folder.in('source')]
+    const listen = ['--listen', '/ip4/127.0.0.1/tcp/0']
+    await new Program(['init', ...source], { cwd: folder.path }).ended
+    await new Program(['add', 'tree', ...source], { cwd: folder.path }).ended
+    const serving = new Program(['serve', ...listen, ...source, '--json'], { cwd: folder.path })
+    try {
+      const ticket = String((await serving.untilEvent('ticket')).ticket)
+      await blobs('init')
+      const getting = new Program(['get', ticket, ...home, '--json'], { cwd: folder.path })
+      await getting.until(({ events }) => events.find(({ received }) => Number(received) > 1_000_000))
+      await getting.stop('SIGKILL')
+      await writeTree(folder.path, { 'other.bin': randomData(1000, 6) })
+      await add('other.bin')
+      await blobs('tags', 'rm', 'other.bin')
+      // The list itself is whole, and nothing else says that it is to be kept.
+      expect((await held()).length).toBeGreaterThanOrEqual(3)
+      expect((await blobs('gc')).at(-1)).toMatchObject({ blobs: 1 })
+      expect(await tags()).toEqual([expect.stringMatching(/^unfinished\/[0-9a-f]{64}\/\d+$/)])
+      const [resumed] = await blobs('get', ticket)
+      expect(resumed).toMatchObject({ event: 'resumed' })
+      expect(await tags()).toEqual(['tree'])
+
+      await blobs('tags', 'rm', 'tree')
+      await blobs(
+        'tags',
+        'set',
+        `unfinished/${resumed!.hash}/1000`,
+        String(resumed!.hash),
+        '--format',
+        'hash_seq'
+      )
+      await blobs('gc')
+      expect(await held()).toEqual([])
+      expect(await tags()).toEqual([])
+    } finally {
+      await serving.stop()
+    }
+  })
+
   it('does not guess what a list that is not here stands for', async () => {
     await blobs('init')
     const one = await add('one.bin')

@@ -7,6 +7,7 @@
 import type { Hash } from '../../hash.ts'
 import type { BlobInfo, BlobStore, Root, Sweep, WaitOptions } from '../../store/index.ts'
 import { heldBytes } from '../../store/status.ts'
+import { unfinishedSince } from '../unfinished.ts'
 import { Marks } from './mark.ts'
 import { Pace } from './pace.ts'
 
@@ -91,16 +92,29 @@ export async function collectGarbage(store: BlobStore, options: CollectOptions =
   return await new Collector(sweep, marks, options, pace).run(store.list(options))
 }
 
-async function markAll(store: BlobStore, sweep: Sweep, options: WaitOptions, pace: Pace): Promise<Marks> {
+async function markAll(store: BlobStore, sweep: Sweep, options: CollectOptions, pace: Pace): Promise<Marks> {
   const marks = new Marks(store)
   const unknown: string[] = []
+  const givenUp: string[] = []
+  const oldest = Date.now() - (options.partialAgeMs ?? DEFAULT_PARTIAL_AGE_MS)
   for await (const root of sweep.roots(options)) {
+    const since = root.tag === undefined ? undefined : unfinishedSince(root.tag)
+    if (since !== undefined && since <= oldest) {
+      givenUp.push(root.tag!)
+      continue
+    }
     const isKnown = await marks.add(root, pace, options)
-    if (!isKnown && root.tag !== undefined) unknown.push(root.tag)
+    if (!isKnown && isMeantToBeWhole(root)) unknown.push(root.tag!)
     await pace.breathe()
   }
   if (unknown.length > 0) throw new IncompleteSequenceError(unknown)
+  if (options.isDryRun !== true) for (const tag of givenUp) await store.tags.delete(tag)
   return marks
+}
+
+/** A lease says nothing of that, nor does the tag of a fetch that was cut off. */
+function isMeantToBeWhole({ tag }: Root): boolean {
+  return tag !== undefined && unfinishedSince(tag) === undefined
 }
 
 class Collector {
@@ -171,7 +185,7 @@ class Collector {
       const pace = new Pace({ signal: this.#options.signal })
       for (const root of fresh) {
         const isKnown = await this.#marks.add(root, pace, this.#options)
-        if (!isKnown && root.tag !== undefined) throw new IncompleteSequenceError([root.tag])
+        if (!isKnown && isMeantToBeWhole(root)) throw new IncompleteSequenceError([root.tag!])
       }
       return new Set(hashes.filter(hash => this.#marks.has(hash)).map(String))
     }
