@@ -135,7 +135,7 @@ describe('blobs gc', { timeout: 120_000 }, () => {
       const ticket = String((await serving.untilEvent('ticket')).ticket)
       await blobs('init')
       const getting = new Program(['get', ticket, ...home, '--json'], { cwd: folder.path })
-      await getting.until(({ events }) => events.find(({ received }) => Number(received) > 1_000_000))
+      await getting.until(({ events }) => events.find(({ received }) => Number(received) > 10_000_000))
       await getting.stop('SIGKILL')
       await writeTree(folder.path, { 'other.bin': randomData(1000, 6) })
       await add('other.bin')
