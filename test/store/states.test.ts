@@ -12,7 +12,7 @@ import { ObjectStore } from '../../src/store/object/index.ts'
 import { QuotaStore } from '../../src/store/quota.ts'
 
 /** Methods that are the store's own, or its parts' among themselves. */
-const OWN = ['recoverFromStorage', 'all', 'keep', 'stats', 'sync']
+const OWN = ['recoverFromStorage', 'all', 'keep', 'stats', 'sync', 'listForSweep']
 
 async function scratch(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), 'states-'))
