@@ -5,20 +5,20 @@
  * leaves here verifies, whatever happened to the stored bytes.
  */
 import type { Hash } from '../hash.ts'
-import { CHUNK_BYTES, CV_BYTES, GROUP_BYTES, PAIR_BYTES } from './constants.ts'
+import { CV_BYTES, GROUP_BYTES } from './constants.ts'
 import { Decoder, type Piece, type Verified } from './decoder.ts'
 import { CorruptSourceError, HashMismatchError, MissingChunksError } from './errors.ts'
-import { isWhole, leftLeaves } from './geometry.ts'
+import { isWhole } from './geometry.ts'
 import { kernel as defaultKernel, type Kernel } from './kernel/index.ts'
 import type { ChunkRanges } from './ranges.ts'
-import { type Batch, type EncodeSource, Planner, StoredBatch } from './stored-batches.ts'
-import { INSIDE_GROUP } from './walker.ts'
+import { type Batch, type EncodeSource, Planner } from './stored-batches.ts'
+import { WireReader } from './wire-reader.ts'
 
 export type { EncodeSource } from './stored-batches.ts'
 
 export interface EncodeOptions {
   readonly signal?: AbortSignal | undefined
-  /** Data bytes per piece handed out, 16 KiB to 1 MiB. Up to three pieces are held in memory, six with `reuseBuffers`. */
+  /** Data bytes per piece handed out, 16 KiB to 1 MiB. Up to three pieces are held in memory, five with `reuseBuffers`. */
   readonly batchBytes?: number | undefined
   /**
    * Whether a piece may be overwritten once three more have been handed out. Making new memory for all of a blob costs a
@@ -37,10 +37,11 @@ export interface EncodeOptions {
 export const ENCODE_BATCH_BYTES = 1024 * 1024
 
 /**
- * With {@link EncodeOptions.reuseBuffers}: how many buffers take turns, and from which length on pieces go into them. So at least
- * 1.5 MiB have gone out behind a piece before it is overwritten; a connection holds back a fraction of that.
+ * With {@link EncodeOptions.reuseBuffers}: how many buffers take turns, one of which is being read into, and from which length on
+ * pieces go into them. So at least 1.5 MiB have gone out behind a piece before it is overwritten; a connection holds back a
+ * fraction of that.
  */
-const REUSED_BUFFERS = 4
+const REUSED_BUFFERS = 5
 const REUSE_FROM_BYTES = 512 * 1024
 
 /**
@@ -108,9 +109,6 @@ async function* encodeBatches(
   }
   const planner = new Planner(source, ranges, options.batchBytes ?? ENCODE_BATCH_BYTES)
   const check = new Decoder(hash, source.size, ranges, kernel)
-  // The piece that is being assembled and the one that is being read.
-  const buffers = [new StoredBatch(), new StoredBatch()] as const
-  let turn = 0
   const reused: Uint8Array[] = []
   let reuses = 0
   const roomFor = (bytes: number): Uint8Array => {
@@ -119,27 +117,23 @@ async function* encodeBatches(
     if ((reused[place]?.length ?? 0) < bytes) reused[place] = new Uint8Array(bytes)
     return reused[place]!.subarray(0, bytes)
   }
-  const read = (batch: Batch): Promise<StoredBatch> | undefined => {
+  const reader = new WireReader(source, kernel, options.signal)
+  const read = (batch: Batch): Promise<Uint8Array> | undefined => {
     if (batch.isEmpty) return undefined
-    const reading = buffers[turn++ % 2]!.read(batch, source, options.signal)
+    const reading = reader.read(batch, roomFor(batch.bytes))
     // It may fail while the consumer is busy: it is awaited, and its failure thrown, when its turn comes.
     reading.catch(() => undefined)
     return reading
   }
 
-  let batch = planner.next()
-  let reading = read(batch)
+  let reading = read(planner.next())
   try {
     while (reading !== undefined) {
-      const stored: StoredBatch = await reading
-      const following = planner.next()
-      reading = read(following)
-      const bytes = roomFor(batch.bytes)
-      assemble(bytes, batch, stored, source.size, kernel)
+      const bytes: Uint8Array = await reading
+      reading = read(planner.next())
       const verified = check.decode(bytes)
       yield { bytes, verified }
       if (verified.error !== undefined) throw new CorruptSourceError(verified.error)
-      batch = following
     }
   } finally {
     // A read may be under way for a consumer who has left: it must end before the source is closed, and fails for nobody.
@@ -163,31 +157,4 @@ async function readGroup(
   if (!hash.bytes.every((byte, i) => byte === root[i]))
     throw new CorruptSourceError(new HashMismatchError('leaf', 0))
   return { bytes, verified: { consumed: bytes.length, leaves: [{ offset: 0, bytes }], parents: [] } }
-}
-
-/** Puts parents and leaves in their order. */
-function assemble(out: Uint8Array, batch: Batch, stored: StoredBatch, size: number, kernel: Kernel): void {
-  let at = 0
-  for (let i = 0; i < batch.nodes.length; i += 4) {
-    const start = batch.nodes[i]!
-    const end = batch.nodes[i + 1]!
-    const node = batch.nodes[i + 2]!
-    const isLeaf = batch.nodes[i + 3] === 1
-    const chunks = (from: number, to: number) =>
-      stored.data.view(from * CHUNK_BYTES, Math.min(to * CHUNK_BYTES, size) - from * CHUNK_BYTES)
-    if (isLeaf) {
-      const data = chunks(start, end)
-      out.set(data, at)
-      at += data.length
-      continue
-    }
-    if (node === INSIDE_GROUP) {
-      const middle = start + leftLeaves(end - start)
-      kernel.subtree(chunks(start, middle), start, false, out.subarray(at, at + CV_BYTES))
-      kernel.subtree(chunks(middle, end), middle, false, out.subarray(at + CV_BYTES, at + PAIR_BYTES))
-    } else {
-      out.set(stored.outboard.view(node * PAIR_BYTES, PAIR_BYTES), at)
-    }
-    at += PAIR_BYTES
-  }
 }

@@ -12,6 +12,11 @@ export interface EncodeSource {
   readonly held?: ChunkRanges | undefined
   /** Fills `target` with the blob's bytes from `offset` on. Rejects when it cannot fill all of it. */
   readData(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void>
+  /**
+   * Fills `targets`, one after the other, with the blob's bytes from `offset` on, as `readData` does. A source need not have it: it
+   * saves a copy, since on the wire there are parents between the data.
+   */
+  readDataInto?(offset: number, targets: readonly Uint8Array[], signal?: AbortSignal): Promise<void>
   /** Fills `target` with the outboard's bytes from `offset` on. Rejects when it cannot fill all of it. */
   readOutboard(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void>
 }
@@ -29,6 +34,8 @@ export class Batch {
   readonly outboard: number[] = []
   /** Bytes on the wire. */
   bytes = 0
+  /** Whether there are nodes in it that lie inside a chunk group: parents that are not stored, or a part of a group's data. */
+  opensGroups = false
 
   get isEmpty(): boolean {
     return this.nodes.length === 0
@@ -45,7 +52,9 @@ export class Batch {
       addSpan(this.outboard, walker.node * PAIR_BYTES, (walker.node + 1) * PAIR_BYTES, OUTBOARD_GAP_BYTES)
     } else {
       const group = Math.floor(walker.start / GROUP_CHUNKS) * GROUP_BYTES
-      addSpan(this.data, group, Math.min(group + GROUP_BYTES, walker.size), 0)
+      const end = Math.min(group + GROUP_BYTES, walker.size)
+      addSpan(this.data, group, end, 0)
+      if (!walker.isLeaf || walker.bytes < end - group) this.opensGroups = true
     }
   }
 }
@@ -124,7 +133,7 @@ export class StoredBatch {
 }
 
 /** Spans of a longer sequence of bytes, side by side in one buffer that is used again for the next batch. */
-class SpanBuffer {
+export class SpanBuffer {
   #spans: readonly number[] = []
   #bytes = new Uint8Array(0)
   // The span last looked at, and where it starts in the buffer. Views are asked for in ascending order.

@@ -15,6 +15,13 @@ import { boundReadAhead } from './yamux-options.ts'
  */
 export const DEFAULT_MAX_BUFFERED_BYTES = 1024 * 1024
 
+/**
+ * Bytes that a paused stream gathers before the peer is answered, as long as more arrive in each turn of the event loop. Half of
+ * the first window of a yamux stream, so that the peer need not stop; an answer is a message of its own through the whole
+ * connection, on both sides.
+ */
+const ANSWER_BYTES = 128 * 1024
+
 /** The stream resumes when the queue is down to this part of its maximum: late enough to rest, early enough not to run dry. */
 const RESUME_BELOW = 1 / 4
 
@@ -83,6 +90,8 @@ class Reader implements StreamReader {
   #queueHead = 0
   #resuming = false
   #resumeScheduled = false
+  /** What the paused stream held a turn ago. */
+  #heldBefore = 0
   /** The peer closed its side; the stream may still hold bytes. */
   #remoteEnded: boolean
   /** The peer closed its side and the stream has handed us its last byte: no later failure can take that back. */
@@ -228,7 +237,8 @@ class Reader implements StreamReader {
 
   /**
    * A stream that is not paused answers every frame with a grant for the next, each a message of its own through the
-   * whole connection. So the stream is paused from one turn of the event loop to the next, and answers a turn at once.
+   * whole connection. So the stream is paused from one turn of the event loop to the next, or while `ANSWER_BYTES` come, and
+   * answers all of that at once.
    */
   #pause(): void {
     if (this.#stream.readStatus === 'readable') this.#stream.pause()
@@ -241,6 +251,13 @@ class Reader implements StreamReader {
     this.#resumeScheduled = true
     nextTurn(() => {
       this.#resumeScheduled = false
+      const held = this.#stream.readBufferLength
+      if (held > this.#heldBefore && held < ANSWER_BYTES) {
+        this.#heldBefore = held
+        this.#resumeSoon()
+        return
+      }
+      this.#heldBefore = 0
       this.#resume()
     })
   }

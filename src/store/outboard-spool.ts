@@ -113,7 +113,7 @@ export class OutboardSpool {
     for (let run = 0; run < this.#spooledRuns; run += RUNS_PER_READ) {
       const count = Math.min(RUNS_PER_READ, this.#spooledRuns - run)
       const pairs = new Uint8Array(count * FULL_RUN_BYTES)
-      if (!(await this.#withFile(file => readAll(file, pairs, run * FULL_RUN_BYTES)))) {
+      if (!(await this.#withFile(file => readAll(file, [pairs], run * FULL_RUN_BYTES)))) {
         throw new StoreError(`${this.#path} was cut off while it was in use; add the blob again`)
       }
       for (let at = 0; at < pairs.length; at += FULL_RUN_BYTES) yield pairs.subarray(at, at + FULL_RUN_BYTES)

@@ -1,4 +1,4 @@
-/** Writing to files without leaving anything out. */
+/** Writing to files, and reading from them, without leaving anything out. */
 import type { FileHandle } from 'node:fs/promises'
 
 /** Most buffers in one call: the system's own limit (IOV_MAX) is 1024. */
@@ -20,7 +20,8 @@ export async function writeAll(
   }
 }
 
-function dropBytes(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+/** What is left of `pieces` behind the first `bytes` bytes. */
+export function dropBytes(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
   let left = bytes
   let i = 0
   while (i < pieces.length && left >= pieces[i]!.length) left -= pieces[i++]!.length
@@ -29,13 +30,22 @@ function dropBytes(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
   return rest
 }
 
-/** Fills all of `target` from `offset` on. @returns whether the file was long enough */
-export async function readAll(file: FileHandle, target: Uint8Array, offset: number): Promise<boolean> {
-  let filled = 0
-  while (filled < target.length) {
-    const { bytesRead } = await file.read(target, filled, target.length - filled, offset + filled)
+/** Fills all of `targets`, one behind the other, from `offset` on. @returns whether the file was long enough */
+export async function readAll(
+  file: FileHandle,
+  targets: readonly Uint8Array[],
+  offset: number
+): Promise<boolean> {
+  let rest = targets
+  let at = offset
+  while (rest.length > 0) {
+    const batch = rest.slice(0, MAX_BUFFERS)
+    const [only] = batch
+    const { bytesRead } =
+      batch.length === 1 ? await file.read(only!, 0, only!.length, at) : await file.readv(batch, at)
     if (bytesRead === 0) return false
-    filled += bytesRead
+    at += bytesRead
+    rest = [...dropBytes(batch, bytesRead), ...rest.slice(MAX_BUFFERS)]
   }
   return true
 }

@@ -50,6 +50,22 @@ export function readTests({ describe, test }: Suite): void {
       )
     })
 
+    test('reads to several places at once, where it can', async store => {
+      const blob = sample(RUN_BYTES + 777)
+      await store.addBytes(blob.data)
+      await using reader = await opened(store, blob.hash)
+      if (reader.readDataInto === undefined) return
+      for (const offset of [0, 5, GROUP_BYTES, RUN_BYTES]) {
+        const target = new Uint8Array(Math.min(blob.size - offset, 600 * 100))
+        const cuts = [0, 1, 100, 100, 777, target.length].filter(cut => cut <= target.length)
+        const places = cuts.slice(1).map((end, i) => target.subarray(cuts[i], end))
+        await reader.readDataInto(offset, places)
+        assertSameBytes(target, blob.data.subarray(offset, offset + target.length), `data at ${offset}`)
+      }
+      await assert.rejects(reader.readDataInto(blob.size - 4, [new Uint8Array(4), new Uint8Array(1)]))
+      await assert.rejects(reader.readDataInto(0, [new Uint8Array(1)], AbortSignal.abort()))
+    })
+
     test('rejects what reaches beyond the end, of data and outboard', async store => {
       const blob = sample(2 * GROUP_BYTES + 5)
       await store.addBytes(blob.data)

@@ -12,9 +12,12 @@ import { ChunkRanges } from '../../bao/ranges.ts'
 import { HASH_BYTES, type Hash } from '../../hash.ts'
 import { isNotFound } from '../fs-errors.ts'
 import { bootId } from '../processes.ts'
-import { type Claim, decodeClaim, encodeClaim, isSameIdentity } from './claim.ts'
+import { type Claim, decodeClaim, encodeClaim, isSameIdentity, type Lengths } from './claim.ts'
 import type { FsContext } from './context.ts'
 import type { Layout } from './layout.ts'
+
+/** A note says nothing about how long the files are: what was written to them makes them so long. */
+const NO_LENGTHS: Lengths = { data: 0n, outboard: 0n }
 
 /** Chunks that were written beyond what `claim` says. */
 export async function readNote(layout: Layout, hash: Hash, claim: Claim): Promise<ChunkRanges> {
@@ -35,12 +38,18 @@ export async function readNote(layout: Layout, hash: Hash, claim: Claim): Promis
 }
 
 /** Replaces the note. Does nothing where the system does not tell when it was started. */
-export async function writeNote({ layout, temp }: FsContext, hash: Hash, note: Claim): Promise<void> {
+export async function writeNote(
+  { layout, temp }: FsContext,
+  hash: Hash,
+  note: Omit<Claim, 'lengths'>
+): Promise<void> {
   const boot = thisBoot()
   if (boot === undefined) return
   const path = temp.newPath()
   try {
-    await writeFile(path, Buffer.concat([boot, encodeClaim(hash, note)]), { flag: 'wx' })
+    await writeFile(path, Buffer.concat([boot, encodeClaim(hash, { ...note, lengths: NO_LENGTHS })]), {
+      flag: 'wx'
+    })
     await rename(path, layout.note(hash))
   } catch (error) {
     await rm(path, { force: true })

@@ -6,6 +6,7 @@ import { StoreError } from '../errors.ts'
 import { errorCode, isNotFound } from '../fs-errors.ts'
 import { fileStats } from '../stats.ts'
 import { pause } from '../waiting.ts'
+import { dropBytes, writeAll } from '../write-all.ts'
 import {
   type Claim,
   type Identity,
@@ -19,6 +20,7 @@ import type { FsContext } from './context.ts'
 import { findPartialFiles } from './found.ts'
 import type { Layout } from './layout.ts'
 import { readNote, removeNote } from './note.ts'
+import { isWorthIt, UncachedFile } from './uncached.ts'
 
 /** Milliseconds after which to look again while another process is making the files, and how often to look at all. */
 const LOOK_AGAIN_MS = 15
@@ -33,6 +35,7 @@ export class PartialFiles {
   readonly data: FileHandle
   readonly outboard: FileHandle
   readonly identity: Identity
+  #uncached: Promise<UncachedFile | undefined> | undefined
 
   private constructor(data: FileHandle, outboard: FileHandle, identity: Identity) {
     this.data = data
@@ -46,6 +49,16 @@ export class PartialFiles {
       outboard.stat({ bigint: true })
     ])
     return new PartialFiles(data, outboard, { data: ino, outboard: outboardIno })
+  }
+
+  /** Writes data; a lot of it past the system's cache, where that can be done. */
+  async writeData(pieces: readonly Uint8Array[], offset: number): Promise<void> {
+    let written = 0
+    if (isWorthIt(pieces, offset)) {
+      this.#uncached ??= UncachedFile.of(this.data)
+      written = (await (await this.#uncached)?.write(pieces, offset)) ?? 0
+    }
+    await writeAll(this.data, dropBytes(pieces, written), offset + written)
   }
 
   async lengths(): Promise<Lengths> {
@@ -68,7 +81,8 @@ export class PartialFiles {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.data.close(), this.outboard.close()])
+    const uncached = await this.#uncached?.catch(() => undefined)
+    await Promise.all([this.data.close(), this.outboard.close(), uncached?.close()])
   }
 }
 

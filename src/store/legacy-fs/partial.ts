@@ -2,7 +2,7 @@
  * A blob that is arriving, as long as somebody in this process writes to it. All its writers share this.
  *
  * What is written counts as held at once, in this process. What a restart, or another process, may believe is the claim on
- * disk (`claim.ts`). It follows in the background, at the latest after 1 s or 8 MiB: take note of what is held, wait until
+ * disk (`claim.ts`). It follows in the background, at the latest after 1 s or 32 MiB: take note of what is held, wait until
  * data and outboard are on disk, only then replace the claim. So neither a killed process nor a power failure leaves a
  * claim about bytes that are not there.
  */
@@ -30,15 +30,19 @@ import type { OpenedPartial, PartialFiles } from './partial-files.ts'
 
 /**
  * Bytes, and milliseconds, of progress after which the claim on disk is replaced. About as much again comes while that is being
- * done: a killed process loses 16 MiB. Of several blobs that arrive at the same time each may keep its share of these bytes
+ * done: a power failure costs 64 MiB, a killed process what was not noted (`NOTE_BYTES`). Of several blobs that arrive at the same time each may keep its share of these bytes
  * unsaved, but none is saved more often than after `MIN_SAVE_BYTES`.
  */
-export const SAVE_BYTES = 8 * 1024 * 1024
+export const SAVE_BYTES = 32 * 1024 * 1024
 export const MIN_SAVE_BYTES = 2 * 1024 * 1024
 export const SAVE_MS = 1000
 
-/** Bytes of progress after which they are noted as written: what a killed process loses at most of a blob. */
+/**
+ * Bytes of progress after which they are noted as written, which is what a killed process loses: of a large blob less than 1 %. A
+ * note costs as much as writing half a MiB.
+ */
 export const NOTE_BYTES = 1024 * 1024
+const NOTES_PER_BLOB = 128
 
 /** What a partial blob tells and asks of its store. */
 export interface PartialHome {
@@ -129,10 +133,10 @@ export class PartialBlob {
     if (this.#isComplete) return
     // Parents are written in any case: those at the end of a batch belong to groups that are yet to come.
     const news = this.#held.containsAll(ranges) ? [] : runs
-    const { data, outboard } = this.#files
+    const { outboard } = this.#files
     await explained(`cannot write to blob ${this.hash} in ${this.#context.layout.dataFolder}`, async () => {
       await allDone([
-        ...news.map(({ offset, pieces }) => writeAll(data, pieces, offset)),
+        ...news.map(({ offset, pieces }) => this.#files.writeData(pieces, offset)),
         ...verified.parents.map(({ offset, bytes }) => writeAll(outboard, [bytes], offset))
       ])
     })
@@ -198,7 +202,8 @@ export class PartialBlob {
 
   /** Costs no waiting: so it is done often. */
   #noteSoon(): void {
-    if (this.#unnotedBytes < NOTE_BYTES || this.#noting !== undefined) return
+    if (this.#unnotedBytes < Math.max(NOTE_BYTES, this.size / NOTES_PER_BLOB) || this.#noting !== undefined)
+      return
     this.#unnotedBytes = 0
     this.#noting = this.#note().finally(() => {
       this.#noting = undefined
@@ -209,10 +214,7 @@ export class PartialBlob {
   async #note(): Promise<void> {
     const ranges = this.#held
     try {
-      const lengths = await this.#files.lengths()
-      if (this.#failure !== undefined || this.#isComplete) return
-      const { identity } = this.#files
-      await writeNote(this.#context, this.hash, { identity, lengths, size: this.size, ranges })
+      await writeNote(this.#context, this.hash, { identity: this.#files.identity, size: this.size, ranges })
     } catch {
       // Without a note more has to be fetched again when this process is killed. What is wrong shows when the claim is saved.
     }

@@ -46,8 +46,17 @@ export class FsReader implements BlobReader {
   }
 
   async readData(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
-    await this.#read('data', this.#data, this.size, offset, target, signal)
+    await this.#read('data', this.#data, this.size, offset, [target], signal)
     if (this.#bytes !== undefined) target.set(this.#bytes.subarray(offset, offset + target.length))
+  }
+
+  async readDataInto(offset: number, targets: readonly Uint8Array[], signal?: AbortSignal): Promise<void> {
+    await this.#read('data', this.#data, this.size, offset, targets, signal)
+    let at = offset
+    for (const target of targets) {
+      if (this.#bytes !== undefined) target.set(this.#bytes.subarray(at, at + target.length))
+      at += target.length
+    }
   }
 
   /** Reads ahead: who reads data in order asks for the outboard in order, a little at a time. */
@@ -63,12 +72,12 @@ export class FsReader implements BlobReader {
     const isNext = this.held === undefined && at >= 0 && at <= window.bytes.length
     const length = isNext ? Math.min(WINDOW_BYTES, total - offset) : 0
     if (length <= target.length) {
-      await this.#read('outboard', this.#outboard, total, offset, target, signal)
+      await this.#read('outboard', this.#outboard, total, offset, [target], signal)
       this.#window = { start: offset, bytes: target.slice() }
       return
     }
     const bytes = new Uint8Array(length)
-    await this.#read('outboard', this.#outboard, total, offset, bytes, signal)
+    await this.#read('outboard', this.#outboard, total, offset, [bytes], signal)
     this.#window = { start: offset, bytes }
     target.set(bytes.subarray(0, target.length))
   }
@@ -90,18 +99,19 @@ export class FsReader implements BlobReader {
     file: FileHandle | undefined,
     size: number,
     offset: number,
-    target: Uint8Array,
+    targets: readonly Uint8Array[],
     signal: AbortSignal | undefined
   ): Promise<void> {
     signal?.throwIfAborted()
     if (this.#isClosed) throw new HandleClosedError('reader', this.hash)
-    if (offset < 0 || offset + target.length > size) {
-      throw new RangeError(`cannot read ${target.length} bytes at ${offset} of the ${kind}: it has ${size}`)
+    const length = targets.reduce((sum, target) => sum + target.length, 0)
+    if (offset < 0 || offset + length > size) {
+      throw new RangeError(`cannot read ${length} bytes at ${offset} of the ${kind}: it has ${size}`)
     }
-    if (file === undefined || target.length === 0) return
+    if (file === undefined || length === 0) return
     const what = `cannot read the ${kind} of blob ${this.hash}`
-    if (!(await explained(what, () => readAll(file, target, offset)))) {
-      throw new StoreError(`${what}: its file ends before byte ${offset + target.length}`)
+    if (!(await explained(what, () => readAll(file, targets, offset)))) {
+      throw new StoreError(`${what}: its file ends before byte ${offset + length}`)
     }
   }
 }

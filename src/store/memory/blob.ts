@@ -102,6 +102,15 @@ export class MemoryReader implements BlobReader {
     this.#blob.data.read(offset, target)
   }
 
+  async readDataInto(offset: number, targets: readonly Uint8Array[], signal?: AbortSignal): Promise<void> {
+    this.#check(signal)
+    let at = offset
+    for (const target of targets) {
+      this.#blob.data.read(at, target)
+      at += target.length
+    }
+  }
+
   async readOutboard(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
     this.#check(signal)
     this.#blob.outboard.read(offset, target)

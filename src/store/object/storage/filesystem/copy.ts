@@ -52,7 +52,7 @@ export async function copySlices(
       for (let at = 0; at < length; at += blockBytes) {
         signal?.throwIfAborted()
         const piece = block.subarray(0, Math.min(blockBytes, length - at))
-        if (!(await readAll(source, piece, offset + at))) {
+        if (!(await readAll(source, [piece], offset + at))) {
           throw new StorageError(`${key} in ${storage} has become shorter while it was being read`)
         }
         await writing

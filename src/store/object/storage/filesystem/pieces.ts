@@ -16,7 +16,7 @@ export async function* pieces(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const readAt = async (at: number) => {
     const piece = Buffer.allocUnsafeSlow(Math.min(PIECE_BYTES, length - at))
-    if (await readAll(file, piece, offset + at)) return piece
+    if (await readAll(file, [piece], offset + at)) return piece
     throw new StorageError(`${key} in ${storage} has become shorter while it was being read`)
   }
   let next = length > 0 ? readAt(0) : undefined
