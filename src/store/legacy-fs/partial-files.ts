@@ -5,6 +5,7 @@ import type { Hash } from '../../hash.ts'
 import { StoreError } from '../errors.ts'
 import { errorCode, isNotFound } from '../fs-errors.ts'
 import { fileStats } from '../stats.ts'
+import { isWorthIt, UncachedFile } from '../uncached.ts'
 import { pause } from '../waiting.ts'
 import { dropBytes, writeAll } from '../write-all.ts'
 import {
@@ -20,7 +21,6 @@ import type { FsContext } from './context.ts'
 import { findPartialFiles } from './found.ts'
 import type { Layout } from './layout.ts'
 import { readNote, removeNote } from './note.ts'
-import { isWorthIt, UncachedFile } from './uncached.ts'
 
 /** Milliseconds after which to look again while another process is making the files, and how often to look at all. */
 const LOOK_AGAIN_MS = 15
@@ -55,7 +55,7 @@ export class PartialFiles {
   async writeData(pieces: readonly Uint8Array[], offset: number): Promise<void> {
     let written = 0
     if (isWorthIt(pieces, offset)) {
-      this.#uncached ??= UncachedFile.of(this.data)
+      this.#uncached ??= UncachedFile.of(this.data, 'write')
       written = (await (await this.#uncached)?.write(pieces, offset)) ?? 0
     }
     await writeAll(this.data, dropBytes(pieces, written), offset + written)

@@ -2,6 +2,7 @@
  * The memory that all blobs arriving at a store have for their parts. When it is used up, whoever has used his least recently is
  * asked to save what it holds and to give it back; so a slow transfer never stops the others. Who waits is served in turn.
  */
+import { alignedBuffer } from '../uncached.ts'
 import { PART_BYTES } from './parts.ts'
 
 /** Bytes: 12 parts, which is six transfers at full speed. */
@@ -49,8 +50,8 @@ export class PartMemory {
     signal?.throwIfAborted()
     if (this.#waiting.length > 0 || !this.#hasRoom(bytes)) await this.#turn(bytes, signal)
     else this.#usedBytes += bytes
-    const spare = bytes === PART_BYTES ? this.#spare.pop() : undefined
-    const buffer = spare ?? new Uint8Array(bytes)
+    // Only what is used again is worth being aligned.
+    const buffer = bytes === PART_BYTES ? (this.#spare.pop() ?? alignedBuffer(bytes)) : new Uint8Array(bytes)
     this.#used.set(buffer, relieve)
     this.#relieve()
     return buffer

@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { PartialFiles } from '../../../src/store/legacy-fs/partial-files.ts'
-import { isWorthIt, UncachedFile } from '../../../src/store/legacy-fs/uncached.ts'
+import { isWorthIt, UncachedFile } from '../../../src/store/uncached.ts'
 
 const GROUP = 16 * 1024
 const MOST_GROUPS = 160
@@ -93,7 +93,7 @@ describe('UncachedFile', () => {
   it('takes whole disk blocks only, and leaves the rest', async () => {
     const path = join(folder, String(files++))
     const file = await open(path, 'wx+')
-    const uncached = await UncachedFile.of(file)
+    const uncached = await UncachedFile.of(file, 'write')
     // Not on every system, and not on every file system.
     if (uncached !== undefined) {
       const content = contentOf(100 * GROUP + 100)

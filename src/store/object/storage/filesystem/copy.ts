@@ -1,6 +1,10 @@
-/** Copying slices of objects into a new file: 4 MiB at a time, while the next are being read. */
-
+/**
+ * Copying slices of objects into a new file: past the system's cache where that can be done, else 4 MiB at a time, while the next
+ * are being read.
+ */
+import type { FileHandle } from 'node:fs/promises'
 import { Breather } from '../../../breather.ts'
+import { UncachedFile } from '../../../uncached.ts'
 import { readAll } from '../../../write-all.ts'
 import { checkInside } from '../checks.ts'
 import { ObjectNotFoundError, StorageError } from '../errors.ts'
@@ -10,6 +14,9 @@ import { openObject } from './open-object.ts'
 import type { Paths } from './paths.ts'
 
 const BLOCK_BYTES = 4 * 1024 * 1024
+
+/** Less than this many bytes is not worth another way. */
+const LEAST_UNCACHED_BYTES = 1024 * 1024
 
 /** @throws ObjectNotFoundError, StorageError when one of the slices is not there: to be found before anything is copied */
 export async function checkSources(
@@ -49,7 +56,9 @@ export async function copySlices(
   try {
     for (const { key, offset, length } of slices) {
       await using source = await openObject(paths, key, storage)
-      for (let at = 0; at < length; at += blockBytes) {
+      const copied = await copyUncached(source, { offset, length }, target, end, signal)
+      end += copied
+      for (let at = copied; at < length; at += blockBytes) {
         signal?.throwIfAborted()
         const piece = block.subarray(0, Math.min(blockBytes, length - at))
         if (!(await readAll(source, [piece], offset + at))) {
@@ -68,5 +77,23 @@ export async function copySlices(
     await writing
   } finally {
     await writing?.catch(() => undefined)
+  }
+}
+
+/** @returns bytes copied, from the first on */
+async function copyUncached(
+  source: FileHandle,
+  { offset, length }: Omit<Slice, 'key'>,
+  target: NewFile,
+  at: number,
+  signal: AbortSignal | undefined
+): Promise<number> {
+  if (length < LEAST_UNCACHED_BYTES) return 0
+  const uncached = await UncachedFile.of(source, 'read')
+  if (uncached === undefined) return 0
+  try {
+    return await target.copy(uncached, offset, at, length, signal)
+  } finally {
+    await uncached.close()
   }
 }

@@ -1,6 +1,7 @@
 /** A file that is being written, on its way to become an object. */
 import { type FileHandle, open, rm } from 'node:fs/promises'
-import { writeAll } from '../../../write-all.ts'
+import { isWorthIt, UncachedFile } from '../../../uncached.ts'
+import { dropBytes, writeAll } from '../../../write-all.ts'
 
 /** Bytes after which the disk is told to begin, so that there is little left to wait for at the end. */
 const FLUSH_BYTES = 32 * 1024 * 1024
@@ -12,6 +13,7 @@ export class NewFile {
   #unflushed = 0
   #end = 0
   #flushing: Promise<void> | undefined
+  #uncached: Promise<UncachedFile | undefined> | undefined
 
   private constructor(path: string, file: FileHandle, isSynced: boolean) {
     this.path = path
@@ -25,11 +27,31 @@ export class NewFile {
   }
 
   async write(pieces: readonly Uint8Array[], offset: number): Promise<void> {
-    await writeAll(this.#file, pieces, offset)
-    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0)
-    this.#end = Math.max(this.#end, offset + bytes)
-    this.#unflushed += bytes
-    if (this.#isSynced && this.#unflushed >= FLUSH_BYTES) this.#flush()
+    const isUncached = this.#isSynced && isWorthIt(pieces, offset)
+    const written = isUncached ? await (await this.#openUncached())?.write(pieces, offset) : undefined
+    await writeAll(this.#file, dropBytes(pieces, written ?? 0), offset + (written ?? 0))
+    this.#note(
+      offset,
+      pieces.reduce((sum, piece) => sum + piece.length, 0)
+    )
+  }
+
+  /**
+   * Copies bytes of another file, without them going through the cache.
+   *
+   * @returns bytes copied, from the first on; 0 when that cannot be done here
+   */
+  async copy(
+    source: UncachedFile,
+    from: number,
+    to: number,
+    length: number,
+    signal: AbortSignal | undefined
+  ): Promise<number> {
+    if (!this.#isSynced) return 0
+    const copied = await (await this.#openUncached())?.copy(source, from, to, length, signal)
+    if (copied !== undefined) this.#note(to, copied)
+    return copied ?? 0
   }
 
   /** Ends writing: the file has `size` bytes, and they are on disk. */
@@ -38,13 +60,30 @@ export class NewFile {
     // A failure of the disk is told once: what was flushed meanwhile must have succeeded, too.
     await this.#flushing
     if (this.#isSynced) await this.#file.datasync()
-    await this.#file.close()
+    await this.#close()
   }
 
   /** Closes the file and removes it, unless it was renamed. Never fails: what stays is swept. */
   async discard(): Promise<void> {
-    await this.#file.close().catch(() => undefined)
+    await this.#close().catch(() => undefined)
     await rm(this.path, { force: true }).catch(() => undefined)
+  }
+
+  async #close(): Promise<void> {
+    const uncached = await this.#uncached?.catch(() => undefined)
+    await Promise.all([this.#file.close(), uncached?.close()])
+  }
+
+  /** Who does not wait for the disk wants the cache. */
+  #openUncached(): Promise<UncachedFile | undefined> {
+    this.#uncached ??= UncachedFile.of(this.#file, 'write')
+    return this.#uncached
+  }
+
+  #note(offset: number, bytes: number): void {
+    this.#end = Math.max(this.#end, offset + bytes)
+    this.#unflushed += bytes
+    if (this.#isSynced && this.#unflushed >= FLUSH_BYTES) this.#flush()
   }
 
   #flush(): void {

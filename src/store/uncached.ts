@@ -1,0 +1,224 @@
+/**
+ * Writing, and copying, past the system's page cache: what arrives of a blob is on its way to the disk anyway, since it counts only when it is
+ * there. The cache would cost a copy and new pages for every byte, which is up to four times the cost of hashing it.
+ *
+ * Linux only (`O_DIRECT`), and there not on every file system. Where it cannot be done, nothing is lost: the caller writes as usual.
+ */
+import { constants, type FileHandle, open } from 'node:fs/promises'
+import { errorCode } from './fs-errors.ts'
+
+/** What addresses, offsets and lengths must be multiples of, in bytes: the largest block of a disk in use. */
+const ALIGNMENT = 4096
+
+/** Bytes of one buffer, and how many there are for the whole process: they are waited for. */
+const BUFFER_BYTES = 1024 * 1024
+const MAX_BUFFERS = 8
+
+/** Less than this many bytes at a time is left to the cache, which puts small writes together: so are all of small blobs. */
+const LEAST_BYTES = 512 * 1024
+
+/** WebAssembly's memory begins at a page, which no other buffer of JavaScript is sure to. */
+const WASM_PAGE_BYTES = 64 * 1024
+
+/** Whether so much is written, and to such a place, that it may go past the cache. */
+export function isWorthIt(pieces: readonly Uint8Array[], offset: number): boolean {
+  return offset % ALIGNMENT === 0 && lengthOf(pieces) >= LEAST_BYTES
+}
+
+/** What says that it cannot be done here: the file system has no such writes, there is no `/proc`, or no room for one more file. */
+const CANNOT: ReadonlySet<string | undefined> = new Set([
+  'EINVAL',
+  'ENOTSUP',
+  'EOPNOTSUPP',
+  'ENOENT',
+  'ENOTDIR',
+  'EACCES',
+  'EPERM',
+  'EMFILE',
+  'ENFILE'
+])
+
+export class UncachedFile {
+  readonly #file: FileHandle
+  #works = true
+
+  private constructor(file: FileHandle) {
+    this.#file = file
+  }
+
+  /** @returns undefined where it cannot be done */
+  static async of(file: FileHandle, access: 'read' | 'write'): Promise<UncachedFile | undefined> {
+    if (constants.O_DIRECT === undefined) return undefined
+    try {
+      const flags = access === 'read' ? constants.O_RDONLY : constants.O_WRONLY
+      // Not by its name, which may lead to another file by now.
+      return new UncachedFile(await open(`/proc/self/fd/${file.fd}`, flags | constants.O_DIRECT))
+    } catch (error) {
+      if (CANNOT.has(errorCode(error))) return undefined
+      throw error
+    }
+  }
+
+  /**
+   * Writes as many of the first bytes of `pieces` as can be written in this way.
+   *
+   * @param offset for which {@link isWorthIt}
+   * @returns bytes written: the rest is to be written as usual
+   */
+  async write(pieces: readonly Uint8Array[], offset: number): Promise<number> {
+    const [first] = pieces
+    let written = 0
+    if (first !== undefined && first.length >= LEAST_BYTES && isAligned(first)) {
+      written = await this.#write(first, wholeBlocks(first.length), offset)
+    }
+    const total = wholeBlocks(lengthOf(pieces))
+    const source = new Gatherer(pieces, written)
+    while (this.#works && written < total) {
+      const buffer = await takeBuffer()
+      try {
+        const length = Math.min(BUFFER_BYTES, total - written)
+        source.fill(buffer.subarray(0, length))
+        const done = await this.#write(buffer, length, offset + written)
+        written += done
+        if (done < length) break
+      } finally {
+        giveBack(buffer)
+      }
+    }
+    return written
+  }
+
+  /**
+   * Copies bytes of another file.
+   *
+   * @param from where they are in `source`, and `to` where they go in this file: multiples of 4 KiB
+   * @returns bytes copied, from the first on: the rest is to be copied as usual
+   * @throws the signal's reason
+   */
+  async copy(
+    source: UncachedFile,
+    from: number,
+    to: number,
+    length: number,
+    signal: AbortSignal | undefined
+  ): Promise<number> {
+    if (from % ALIGNMENT !== 0 || to % ALIGNMENT !== 0) return 0
+    const total = wholeBlocks(length)
+    let copied = 0
+    while (this.#works && source.#works && copied < total) {
+      signal?.throwIfAborted()
+      const buffer = await takeBuffer()
+      try {
+        const wanted = Math.min(BUFFER_BYTES, total - copied)
+        const read = await source.#read(buffer, wanted, from + copied)
+        const written = await this.#write(buffer, read, to + copied)
+        copied += written
+        if (written < wanted) break
+      } finally {
+        giveBack(buffer)
+      }
+    }
+    return copied
+  }
+
+  /** @returns bytes written, in whole blocks */
+  async #write(bytes: Uint8Array, length: number, offset: number): Promise<number> {
+    return await this.#unlessRefused(async () => {
+      const { bytesWritten } = await this.#file.write(bytes, 0, length, offset)
+      return bytesWritten
+    })
+  }
+
+  /** @returns bytes read, in whole blocks */
+  async #read(target: Uint8Array, length: number, offset: number): Promise<number> {
+    return await this.#unlessRefused(async () => {
+      const { bytesRead } = await this.#file.read(target, 0, length, offset)
+      return bytesRead
+    })
+  }
+
+  /** Some file systems say only now that they cannot do it. */
+  async #unlessRefused(action: () => Promise<number>): Promise<number> {
+    try {
+      return wholeBlocks(await action())
+    } catch (error) {
+      if (errorCode(error) !== 'EINVAL') throw error
+      this.#works = false
+      return 0
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#file.close()
+  }
+}
+
+/** The memory that {@link alignedBuffer} has made. */
+const alignedMemory = new WeakSet<ArrayBufferLike>()
+
+/** Memory that is written past the cache without being copied. It is never given back: for buffers that are used again. */
+export function alignedBuffer(bytes: number): Uint8Array {
+  const { buffer } = new WebAssembly.Memory({ initial: Math.ceil(bytes / WASM_PAGE_BYTES) })
+  alignedMemory.add(buffer)
+  return new Uint8Array(buffer, 0, bytes)
+}
+
+function isAligned({ buffer, byteOffset }: Uint8Array): boolean {
+  return byteOffset % ALIGNMENT === 0 && alignedMemory.has(buffer)
+}
+
+function wholeBlocks(bytes: number): number {
+  return bytes - (bytes % ALIGNMENT)
+}
+
+function lengthOf(pieces: readonly Uint8Array[]): number {
+  return pieces.reduce((sum, { length }) => sum + length, 0)
+}
+
+/** Copies pieces, one behind the other. */
+class Gatherer {
+  readonly #pieces: readonly Uint8Array[]
+  #piece = 0
+  #at = 0
+
+  /** @param skipped bytes at the beginning that are not wanted, less than the first piece has or all of them */
+  constructor(pieces: readonly Uint8Array[], skipped: number) {
+    this.#pieces = pieces
+    this.#advance(skipped)
+  }
+
+  fill(target: Uint8Array): void {
+    for (let filled = 0; filled < target.length; ) {
+      const piece = this.#pieces[this.#piece]!
+      const part = piece.subarray(this.#at, this.#at + target.length - filled)
+      target.set(part, filled)
+      filled += part.length
+      this.#advance(part.length)
+    }
+  }
+
+  #advance(bytes: number): void {
+    this.#at += bytes
+    if (this.#at < (this.#pieces[this.#piece]?.length ?? 0)) return
+    this.#piece++
+    this.#at = 0
+  }
+}
+
+const free: Uint8Array[] = []
+const waiting: ((buffer: Uint8Array) => void)[] = []
+let made = 0
+
+function takeBuffer(): Uint8Array | Promise<Uint8Array> {
+  const buffer = free.pop()
+  if (buffer !== undefined) return buffer
+  if (made === MAX_BUFFERS) return new Promise(resolve => waiting.push(resolve))
+  made++
+  return alignedBuffer(BUFFER_BYTES)
+}
+
+function giveBack(buffer: Uint8Array): void {
+  const next = waiting.shift()
+  if (next === undefined) free.push(buffer)
+  else next(buffer)
+}
