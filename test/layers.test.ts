@@ -13,7 +13,8 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   store: ['hash.ts', 'bao'],
   protocol: ['hash.ts', 'cid.ts', 'bao', 'store'],
   libp2p: ['hash.ts', 'bao', 'protocol', 'store'],
-  node: ['hash.ts', 'cid.ts', 'bao', 'protocol', 'store', 'libp2p'],
+  tcp: [],
+  node: ['hash.ts', 'cid.ts', 'bao', 'protocol', 'store', 'libp2p', 'tcp'],
   cli: ['hash.ts', 'cid.ts', 'bao', 'protocol', 'store', 'libp2p', 'node']
 }
 

@@ -1,0 +1,28 @@
+/** What is fixed about the transport, with the reasons. */
+
+/** The libp2p TLS handshake in multistream-select. */
+export const TLS_PROTOCOL = '/tls/1.0.0'
+
+/** ALPN protocol of libp2p, for peers that do not settle the stream muxer within the handshake. */
+export const LIBP2P_ALPN = 'libp2p'
+
+/** The certificate extension that carries the host key: libp2p TLS specification, "libp2p Public Key Extension". */
+export const LIBP2P_EXTENSION_OID = '1.3.6.1.4.1.53594.1.1'
+
+/** What the host key signs, before the certificate's public key. */
+export const SIGNATURE_PREFIX = 'libp2p-tls-handshake:'
+
+/** Longest time in ms for a TLS handshake whose caller gives no signal. libp2p gives one, of 10 s by default as well. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000
+
+/** Age in ms that a new certificate pretends to have, so that it is valid for peers whose clock is behind. */
+export const CERTIFICATE_BACKDATE_MS = 24 * 60 * 60 * 1000
+
+/** How long a certificate is valid, in ms. It dies with its process; a century as in go-libp2p, which costs nothing. */
+export const CERTIFICATE_LIFETIME_MS = 100 * 365 * 24 * 60 * 60 * 1000
+
+/** Of a certificate, nested values deeper than this are not libp2p's. */
+export const MAX_CERTIFICATE_DEPTH = 16
+
+/** Of a certificate, more values than this are not libp2p's: about 40 are usual. */
+export const MAX_CERTIFICATE_NODES = 1_000

@@ -1,0 +1,124 @@
+/** A libp2p connection on a TCP socket that can go over to TLS on the way. */
+import { once } from 'node:events'
+import { Socket } from 'node:net'
+import type { AbortOptions, MultiaddrConnection, StreamCloseEvent } from '@libp2p/interface'
+import { AbstractMultiaddrConnection, type SendResult } from '@libp2p/utils'
+import type { Uint8ArrayList } from 'uint8arraylist'
+import { UnsupportedLibp2pError } from './errors.ts'
+
+const NOTHING = new Uint8Array(0)
+
+/**
+ * Takes the place of the connection that @libp2p/tcp has made of its socket. That one goes on looking after the socket's life:
+ * inactivity, errors, resets. Bytes go past it: first those of the socket, and those of TLS from `useTls` on.
+ */
+export class SocketConnection extends AbstractMultiaddrConnection {
+  /** Why it could not be secured. libp2p keeps only the message. */
+  securityError: Error | undefined
+  readonly #carrier: MultiaddrConnection
+  /** What bytes are read from and written to. */
+  #socket: Socket
+
+  /** @throws UnsupportedLibp2pError */
+  constructor(carrier: MultiaddrConnection) {
+    super({
+      log: carrier.log,
+      remoteAddr: carrier.remoteAddr,
+      direction: carrier.direction,
+      inactivityTimeout: carrier.inactivityTimeout
+    })
+    this.#carrier = carrier
+    this.#socket = socketOf(carrier)
+    // The carrier's own: it was made a moment ago, so nobody else listens yet.
+    this.#socket.removeAllListeners('data')
+    this.#listen()
+    carrier.addEventListener('close', this.#onCarrierClose)
+  }
+
+  /**
+   * Gives the socket away: nothing is read from it here, what was read too far has been put back, and what was written has
+   * been handed to the system. To be followed by `useTls`, or by nothing.
+   */
+  async takeSocket(): Promise<Socket> {
+    const socket = this.#socket
+    socket.off('data', this.#onData)
+    socket.off('drain', this.#onDrain)
+    socket.pause()
+    const tooFar = this.readBuffer.subarray()
+    this.readBuffer.consume(tooFar.length)
+    if (tooFar.length > 0 && !socket.readableEnded) socket.unshift(tooFar)
+    // TLS writes to the handle below the socket, and would overtake what waits in it.
+    await new Promise(resolve => socket.write(NOTHING, resolve))
+    return socket
+  }
+
+  /** Goes on with what comes out of TLS on the socket that was taken. */
+  useTls(socket: Socket): void {
+    this.#socket = socket
+    socket.once('end', () => this.onTransportClosed())
+    socket.once('close', () => this.onTransportClosed())
+    socket.on('error', error => this.abort(error))
+    this.#listen()
+    if (socket.destroyed) this.onTransportClosed()
+  }
+
+  override sendData(data: Uint8ArrayList): SendResult {
+    // One write, and so as few TLS records as possible, for a frame's header and its content.
+    this.#socket.cork()
+    for (const bytes of data) this.#socket.write(bytes)
+    this.#socket.uncork()
+    return { sentBytes: data.byteLength, canSendMore: !this.#socket.writableNeedDrain }
+  }
+
+  override async sendClose(options?: AbortOptions): Promise<void> {
+    if (this.#socket.destroyed) return
+    const closed = once(this.#socket, 'close', options)
+    this.#socket.destroySoon()
+    try {
+      await closed
+    } catch (error) {
+      // A peer that does not read would keep it open for ever.
+      this.#socket.destroy()
+      throw error
+    }
+  }
+
+  override sendReset(error: Error): void {
+    // A socket that is being shut down cannot be reset any more.
+    if (this.#socket.writableEnded) this.#socket.destroy()
+    else this.#carrier.abort(error)
+  }
+
+  override sendPause(): void {
+    this.#socket.pause()
+  }
+
+  override sendResume(): void {
+    this.#socket.resume()
+  }
+
+  #listen(): void {
+    this.#socket.on('data', this.#onData)
+    this.#socket.on('drain', this.#onDrain)
+  }
+
+  readonly #onData = (bytes: Uint8Array): void => this.onData(bytes)
+
+  readonly #onDrain = (): void => {
+    this.safeDispatchEvent('drain')
+  }
+
+  readonly #onCarrierClose = ({ error, local }: StreamCloseEvent): void => {
+    if (error === undefined) this.onTransportClosed()
+    else if (local === true) this.abort(error)
+    else this.onRemoteReset()
+  }
+}
+
+function socketOf(connection: MultiaddrConnection): Socket {
+  const socket = 'socket' in connection ? connection.socket : undefined
+  if (!(socket instanceof Socket)) {
+    throw new UnsupportedLibp2pError('the connections of @libp2p/tcp do not show their socket')
+  }
+  return socket
+}

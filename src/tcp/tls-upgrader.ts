@@ -1,0 +1,77 @@
+/** libp2p's upgrader, which knows one more encryption for one transport. */
+import type {
+  ClearableSignal,
+  Connection,
+  ConnectionEncrypter,
+  MultiaddrConnection,
+  StreamMuxerFactory,
+  Upgrader,
+  UpgraderOptions,
+  UpgraderWithoutEncryptionOptions
+} from '@libp2p/interface'
+import { UnsupportedLibp2pError } from './errors.ts'
+import { SocketConnection } from './socket-connection.ts'
+
+/**
+ * Negotiates an encryption of ours before those of the node, on connections of @libp2p/tcp.
+ *
+ * All else is the node's upgrader's: it negotiates, limits, times out, asks the connection gater, counts and reports, the same
+ * for either encryption and in the same order. That is why we do not negotiate ourselves and pass `skipEncryption`: what
+ * a stranger can make a node do would then come before all limits.
+ */
+export class TlsUpgrader implements Upgrader {
+  readonly #upgrader: Upgrader
+
+  /** @throws UnsupportedLibp2pError */
+  constructor(upgrader: Upgrader, tls: ConnectionEncrypter) {
+    const encrypters = new Map([[tls.protocol, tls]])
+    for (const [protocol, encrypter] of upgrader.getConnectionEncrypters()) {
+      if (!encrypters.has(protocol)) encrypters.set(protocol, encrypter)
+    }
+    this.#upgrader = withEncrypters(upgrader, encrypters)
+  }
+
+  async upgradeOutbound(
+    connection: MultiaddrConnection,
+    options: UpgraderOptions | UpgraderWithoutEncryptionOptions
+  ): Promise<Connection> {
+    const ours = new SocketConnection(connection)
+    try {
+      return await this.#upgrader.upgradeOutbound(ours, options)
+    } catch (error) {
+      throw ours.securityError ?? error
+    }
+  }
+
+  async upgradeInbound(
+    connection: MultiaddrConnection,
+    options: UpgraderOptions | UpgraderWithoutEncryptionOptions
+  ): Promise<void> {
+    await this.#upgrader.upgradeInbound(new SocketConnection(connection), options)
+  }
+
+  createInboundAbortSignal(signal: AbortSignal): ClearableSignal {
+    return this.#upgrader.createInboundAbortSignal(signal)
+  }
+
+  getStreamMuxers(): Map<string, StreamMuxerFactory> {
+    return this.#upgrader.getStreamMuxers()
+  }
+
+  getConnectionEncrypters(): Map<string, ConnectionEncrypter> {
+    return this.#upgrader.getConnectionEncrypters()
+  }
+}
+
+/**
+ * The same upgrader, but for its encrypters. The node's stays as it is: its other transports must not offer ours.
+ *
+ * The field is private to its type only. If it should go by another name one day, the upgrader names its encrypters itself.
+ */
+function withEncrypters(upgrader: Upgrader, encrypters: Map<string, ConnectionEncrypter>): Upgrader {
+  const derived: Upgrader = Object.create(upgrader, { connectionEncrypters: { value: encrypters } })
+  if (derived.getConnectionEncrypters() !== encrypters) {
+    throw new UnsupportedLibp2pError('the upgrader of libp2p cannot be given another encryption')
+  }
+  return derived
+}
