@@ -1,6 +1,6 @@
 /** Certificates as bytes: node:crypto reads neither extensions of its own accord nor makes certificates. */
 import * as asn1 from 'asn1js'
-import { LIBP2P_EXTENSION_OID, MAX_CERTIFICATE_DEPTH, MAX_CERTIFICATE_NODES } from './constants.ts'
+import { MAX_CERTIFICATE_DEPTH, MAX_CERTIFICATE_NODES } from './constants.ts'
 import { InvalidPeerCertificateError } from './errors.ts'
 
 /** What is signed of a new certificate, and by what. */
@@ -10,14 +10,17 @@ export interface CertificateContent {
   readonly notAfter: Date
   /** SubjectPublicKeyInfo, DER. */
   readonly publicKey: Uint8Array
-  /** Value of the libp2p extension. */
-  readonly extension: Uint8Array
+  readonly extensions: readonly CertificateExtension[]
 }
 
 /** What node:crypto does not tell about a certificate. */
 export interface CertificateParts {
   /** SubjectPublicKeyInfo, as it stands in the certificate. */
   readonly publicKey: Uint8Array
+  /** Whether the key's elliptic curve, if it has one, is spelt out instead of named. */
+  readonly hasExplicitCurve: boolean
+  /** OID. */
+  readonly signatureAlgorithm: string
   readonly extensions: readonly CertificateExtension[]
 }
 
@@ -35,6 +38,7 @@ export interface SignedKey {
 }
 
 const ECDSA_WITH_SHA256 = '1.2.840.10045.4.3.2'
+const EC_PUBLIC_KEY = '1.2.840.10045.2.1'
 const COMMON_NAME = '2.5.4.3'
 /** What subject and issuer are called. Nobody looks at it, but some want it not to be empty. */
 const NAME = 'libp2p'
@@ -63,21 +67,10 @@ export function encodeCertificate(
       distinguishedName(),
       new asn1.Sequence({ value: [time(content.notBefore), time(content.notAfter)] }),
       distinguishedName(),
-      parsed(content.publicKey),
+      asn1.fromBER(content.publicKey).result,
       new asn1.Constructed({
         idBlock: { tagClass: 3, tagNumber: EXTENSIONS_TAG },
-        value: [
-          new asn1.Sequence({
-            value: [
-              new asn1.Sequence({
-                value: [
-                  new asn1.ObjectIdentifier({ value: LIBP2P_EXTENSION_OID }),
-                  new asn1.OctetString({ valueHex: bufferOf(content.extension) })
-                ]
-              })
-            ]
-          })
-        ]
+        value: [new asn1.Sequence({ value: content.extensions.map(encodeExtension) })]
       })
     ]
   })
@@ -91,14 +84,22 @@ export function encodeCertificate(
 
 /** @throws InvalidPeerCertificateError */
 export function decodeCertificate(der: Uint8Array): CertificateParts {
-  const [tbs] = childrenOf(parse(der, 'certificate'), 'certificate')
+  const [tbs, signatureAlgorithm] = childrenOf(parse(der, 'certificate'), 'certificate')
   // Of optional fields before it, all but the version come after it: the public key is the sixth that is not tagged.
   const fields = childrenOf(tbs, 'certificate')
   const publicKey = fields.filter(field => !isTagged(field))[5]
   if (publicKey === undefined) throw malformed('it has no public key')
   const tagged = fields.find(field => isTagged(field) && field.idBlock.tagNumber === EXTENSIONS_TAG)
   const list = tagged === undefined ? [] : childrenOf(childrenOf(tagged, 'extensions')[0], 'extensions')
-  return { publicKey: publicKey.valueBeforeDecodeView, extensions: list.map(decodeExtension) }
+  const keyAlgorithm = childrenOf(publicKey, 'public key')[0]
+  return {
+    publicKey: publicKey.valueBeforeDecodeView,
+    hasExplicitCurve:
+      oidOf(keyAlgorithm, 'public key') === EC_PUBLIC_KEY &&
+      !(childrenOf(keyAlgorithm, 'public key')[1] instanceof asn1.ObjectIdentifier),
+    signatureAlgorithm: oidOf(signatureAlgorithm, 'signature'),
+    extensions: list.map(decodeExtension)
+  }
 }
 
 export function encodeSignedKey({ publicKey, signature }: SignedKey): Uint8Array {
@@ -119,12 +120,22 @@ export function decodeSignedKey(der: Uint8Array): SignedKey {
   }
 }
 
+function encodeExtension({ oid, critical, value }: CertificateExtension): asn1.Sequence {
+  const flag = critical ? [new asn1.Boolean({ value: true })] : []
+  return new asn1.Sequence({
+    value: [
+      new asn1.ObjectIdentifier({ value: oid }),
+      ...flag,
+      new asn1.OctetString({ valueHex: bufferOf(value) })
+    ]
+  })
+}
+
 function decodeExtension(extension: asn1.BaseBlock): CertificateExtension {
   const fields = childrenOf(extension, 'extensions')
-  const [oid, second] = fields
-  if (!(oid instanceof asn1.ObjectIdentifier)) throw malformed('an extension has no identifier')
+  const second = fields[1]
   return {
-    oid: oid.getValue(),
+    oid: oidOf(extension, 'extensions'),
     critical: second instanceof asn1.Boolean && second.getValue(),
     value: octetsOf(fields.at(-1), 'extensions')
   }
@@ -139,6 +150,13 @@ function childrenOf(block: asn1.BaseBlock | undefined, where: string): asn1.Base
   return block.valueBlock.value
 }
 
+/** The identifier that an algorithm or an extension begins with. */
+function oidOf(block: asn1.BaseBlock | undefined, where: string): string {
+  const [oid] = childrenOf(block, where)
+  if (!(oid instanceof asn1.ObjectIdentifier)) throw malformed(`a part of its ${where} has no identifier`)
+  return oid.getValue()
+}
+
 function octetsOf(block: asn1.BaseBlock | undefined, where: string): Uint8Array {
   // In pieces is BER; certificates are DER.
   if (!(block instanceof asn1.OctetString) || block.idBlock.isConstructed) {
@@ -149,17 +167,20 @@ function octetsOf(block: asn1.BaseBlock | undefined, where: string): Uint8Array 
 
 /** @throws InvalidPeerCertificateError unless it is one value, no more and no less */
 function parse(der: Uint8Array, what: string): asn1.BaseBlock {
-  const { offset, result } = asn1.fromBER(der, {
-    maxDepth: MAX_CERTIFICATE_DEPTH,
-    maxNodes: MAX_CERTIFICATE_NODES
-  })
+  let parsed: asn1.FromBerResult
+  try {
+    parsed = asn1.fromBER(der, { maxDepth: MAX_CERTIFICATE_DEPTH, maxNodes: MAX_CERTIFICATE_NODES })
+  } catch (cause) {
+    throw malformed(`its ${what} cannot be parsed`, cause)
+  }
+  const { offset, result } = parsed
   if (offset === -1) throw malformed(`its ${what} cannot be parsed: ${result.error}`)
   if (offset !== der.length) throw malformed(`there is more behind its ${what}`)
   return result
 }
 
-function malformed(detail: string): InvalidPeerCertificateError {
-  return new InvalidPeerCertificateError('malformed', detail)
+function malformed(detail: string, cause?: unknown): InvalidPeerCertificateError {
+  return new InvalidPeerCertificateError('malformed', detail, cause)
 }
 
 function distinguishedName(): asn1.Sequence {
@@ -182,10 +203,6 @@ function time(date: Date): asn1.UTCTime {
   return valueDate.getUTCFullYear() < 2050
     ? new asn1.UTCTime({ valueDate })
     : new asn1.GeneralizedTime({ valueDate })
-}
-
-function parsed(der: Uint8Array): asn1.BaseBlock {
-  return asn1.fromBER(der).result
 }
 
 function bytesOf(block: asn1.BaseBlock): Uint8Array {

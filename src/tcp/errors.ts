@@ -18,6 +18,7 @@ export type CertificateProblem =
   | 'malformed'
   | 'not-yet-valid'
   | 'expired'
+  | 'weak-algorithm'
   | 'self-signature'
   | 'no-extension'
   | 'unknown-critical-extension'

@@ -5,7 +5,7 @@ import { promisify } from 'node:util'
 import { publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
 import { encodeCertificate, encodeSignedKey } from './certificate-der.ts'
-import { CERTIFICATE_BACKDATE_MS, CERTIFICATE_LIFETIME_MS } from './constants.ts'
+import { CERTIFICATE_BACKDATE_MS, CERTIFICATE_LIFETIME_MS, LIBP2P_EXTENSION_OID } from './constants.ts'
 import { signedContent } from './signed-content.ts'
 
 const SERIAL_NUMBER_BYTES = 16
@@ -33,6 +33,10 @@ async function certificate(
   privateKey: KeyObject
 ): Promise<Uint8Array> {
   const spki = publicKey.export({ type: 'spki', format: 'der' })
+  const value = encodeSignedKey({
+    publicKey: publicKeyToProtobuf(hostKey.publicKey),
+    signature: await hostKey.sign(signedContent(spki))
+  })
   const notBefore = Date.now() - CERTIFICATE_BACKDATE_MS
   return encodeCertificate(
     {
@@ -40,10 +44,7 @@ async function certificate(
       notBefore: new Date(notBefore),
       notAfter: new Date(notBefore + CERTIFICATE_LIFETIME_MS),
       publicKey: spki,
-      extension: encodeSignedKey({
-        publicKey: publicKeyToProtobuf(hostKey.publicKey),
-        signature: await hostKey.sign(signedContent(spki))
-      })
+      extensions: [{ oid: LIBP2P_EXTENSION_OID, critical: false, value }]
     },
     tbs => sign('sha256', tbs, privateKey)
   )

@@ -1,11 +1,15 @@
 /** Whether a certificate proves who the peer is: libp2p TLS specification, "Peer Authentication". */
 import type { X509Certificate } from 'node:crypto'
-import { publicKeyFromProtobuf } from '@libp2p/crypto/keys'
-import type { PeerId, PublicKey } from '@libp2p/interface'
-import { peerIdFromPublicKey } from '@libp2p/peer-id'
-import { type CertificateExtension, decodeCertificate, decodeSignedKey } from './certificate-der.ts'
+import type { PeerId } from '@libp2p/interface'
+import {
+  type CertificateExtension,
+  type CertificateParts,
+  decodeCertificate,
+  decodeSignedKey
+} from './certificate-der.ts'
 import { LIBP2P_EXTENSION_OID } from './constants.ts'
 import { InvalidPeerCertificateError } from './errors.ts'
+import { decodeHostKey, type HostKey } from './host-key.ts'
 import { signedContent } from './signed-content.ts'
 
 /** Extensions that say nothing about a libp2p peer, however much they insist on being understood. */
@@ -13,6 +17,17 @@ const HARMLESS_EXTENSIONS = new Set([
   '2.5.29.15', // key usage
   '2.5.29.19', // basic constraints
   '2.5.29.37' // extended key usage
+])
+
+/** Signatures with a hash of at least 256 bits, as libp2p wants it. RSA-PSS is left out, since its hash is hidden in parameters. */
+const STRONG_SIGNATURES = new Set([
+  '1.2.840.10045.4.3.2', // ECDSA with SHA-256
+  '1.2.840.10045.4.3.3', // and SHA-384
+  '1.2.840.10045.4.3.4', // and SHA-512
+  '1.2.840.113549.1.1.11', // RSA with SHA-256
+  '1.2.840.113549.1.1.12', // and SHA-384
+  '1.2.840.113549.1.1.13', // and SHA-512
+  '1.3.101.112' // Ed25519
 ])
 
 /**
@@ -31,14 +46,16 @@ export async function verifyCertificate(
     throw refused('more-than-one', 'it came with another one; libp2p peers show exactly one')
   }
   checkDates(certificate, now)
+  const parts = decodeCertificate(certificate.raw)
+  const { publicKey, extensions } = parts
+  checkAlgorithms(parts)
   checkSelfSignature(certificate)
-  const { publicKey, extensions } = decodeCertificate(certificate.raw)
   const { publicKey: hostKeyBytes, signature } = decodeSignedKey(libp2pExtension(extensions).value)
-  const hostKey = decodeHostKey(hostKeyBytes)
+  const hostKey = await hostKeyOf(hostKeyBytes)
   if (!(await isSignedBy(hostKey, signedContent(publicKey), signature))) {
-    throw refused('host-signature', `${peerIdFromPublicKey(hostKey)} has not signed its key`)
+    throw refused('host-signature', `${hostKey.peer} has not signed its key`)
   }
-  return peerIdFromPublicKey(hostKey)
+  return hostKey.peer
 }
 
 function checkDates({ validFromDate, validToDate }: X509Certificate, now: number): void {
@@ -49,6 +66,14 @@ function checkDates({ validFromDate, validToDate }: X509Certificate, now: number
   if (validToDate.getTime() < now) {
     throw refused('expired', `it was valid until ${validToDate.toISOString()}; ${clocks}`)
   }
+}
+
+function checkAlgorithms({ signatureAlgorithm, hasExplicitCurve }: CertificateParts): void {
+  if (!STRONG_SIGNATURES.has(signatureAlgorithm)) {
+    throw refused('weak-algorithm', `it is signed by ${signatureAlgorithm}, which is weak or unknown`)
+  }
+  // Whoever chooses the curve's parameters can have a signature for any key.
+  if (hasExplicitCurve) throw refused('weak-algorithm', 'its elliptic curve is not one of those with a name')
 }
 
 function checkSelfSignature(certificate: X509Certificate): void {
@@ -74,16 +99,16 @@ function libp2pExtension(extensions: readonly CertificateExtension[]): Certifica
   return found[0]
 }
 
-function decodeHostKey(bytes: Uint8Array): PublicKey {
+async function hostKeyOf(bytes: Uint8Array): Promise<HostKey> {
   try {
-    return publicKeyFromProtobuf(bytes)
+    return await decodeHostKey(bytes)
   } catch (cause) {
     throw refused('host-key', 'the host key in it is none', cause)
   }
 }
 
 /** Keys have their own opinion of a signature that cannot be one: some say no, others throw. */
-async function isSignedBy(key: PublicKey, content: Uint8Array, signature: Uint8Array): Promise<boolean> {
+async function isSignedBy(key: HostKey, content: Uint8Array, signature: Uint8Array): Promise<boolean> {
   try {
     return await key.verify(content, signature)
   } catch (cause) {
