@@ -125,9 +125,15 @@ const DIAL_REASONS: Readonly<Record<string, string>> = {
 
 /** The same as libp2p says it. */
 const LIBP2P_REASONS: readonly (readonly [error: RegExp, reason: string])[] = [
-  [/does not match expected remote identity|expected remote peer/, 'another node listens there now'],
+  [
+    /^WrongPeerError|does not match expected remote identity|expected remote peer/,
+    'another node listens there now'
+  ],
   [/^(TimeoutError|AbortError)|aborted due to timeout|no answer within/, 'it does not answer'],
-  [/^(EncryptionFailed|MuxerUnavailable|Invalid|UnexpectedEOF)/, 'what listens there is no such node']
+  [
+    /^(EncryptionFailed|TlsHandshake|MuxerUnavailable|Invalid|UnexpectedEOF)/,
+    'what listens there is no such node'
+  ]
 ]
 
 /** Explains an error. */

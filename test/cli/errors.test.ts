@@ -58,6 +58,8 @@ describe('an error', () => {
       'Payload identity key X does not match expected remote identity key Y',
       /another node/
     ],
+    ['WrongPeerError', 'dialled peer X, but Y answers at this address', /another node/],
+    ['TlsHandshakeError', 'TLS handshake failed: wrong version number', /what listens there is no such node/],
     ['EncryptionFailedError', 'Missing newline', /what listens there is no such node/]
   ])('of dialling is told in words: %s, %s', (name, text, message) => {
     const cause = Object.assign(new Error(text), { name })

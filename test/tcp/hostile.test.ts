@@ -1,0 +1,396 @@
+/** Peers that do not mean well, or cannot do better. Whatever they do, the node lives on and keeps no socket of theirs. */
+import { once } from 'node:events'
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
+import { type ConnectionOptions, connect, TLSSocket, type TLSSocketOptions } from 'node:tls'
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { PrivateKey } from '@libp2p/interface'
+import fc from 'fast-check'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { decodeCertificate } from '../../src/tcp/certificate-der.ts'
+import { InvalidPeerCertificateError, TlsHandshakeError } from '../../src/tcp/index.ts'
+import { randomData } from '../helpers/data.ts'
+import { type Credentials, daysFromNow, makeCertificate, newSigner } from './certificates.ts'
+import {
+  closed,
+  dialRaw,
+  fetchBlob,
+  HEADER,
+  listenRaw,
+  message,
+  openSockets,
+  readMessage,
+  startNode,
+  type TestNode,
+  UPGRADE_TIMEOUT_MS,
+  until
+} from './support.ts'
+
+const TLS = '/tls/1.0.0'
+
+let node: TestNode
+let hostKey: PrivateKey
+let good: Credentials
+
+beforeAll(async () => {
+  node = await startNode('ours')
+  hostKey = await generateKeyPair('Ed25519')
+  good = await makeCertificate({ hostKey })
+})
+
+afterEach(async () => {
+  // Nothing is left of the peer that was here, and others are served.
+  await until(() => openSockets() === 0)
+  await using friend = await startNode('ours')
+  const data = randomData(100_000)
+  expect(Buffer.compare(await fetchBlob(friend, node, data), data)).toBe(0)
+  await friend.stop()
+  await until(() => node.getConnections().length === 0 && openSockets() === 0)
+})
+
+afterAll(async () => {
+  await node.stop()
+})
+
+/** Agrees on TLS with the node, as who dials. */
+async function proposeTls(socket: Socket): Promise<void> {
+  socket.write(Buffer.concat([HEADER, message(TLS)]))
+  expect(await readMessage(socket)).toBe('/multistream/1.0.0')
+  expect(await readMessage(socket)).toBe(TLS)
+}
+
+/** Agrees on TLS with the node, as who is dialled. */
+async function acceptTls(socket: Socket): Promise<void> {
+  await readMessage(socket)
+  await readMessage(socket)
+  socket.write(Buffer.concat([HEADER, message(TLS)]))
+}
+
+function tlsClient(socket: Duplex, options: ConnectionOptions): TLSSocket {
+  const tls = connect({ socket, rejectUnauthorized: false, ALPNProtocols: ['libp2p'], ...options })
+  tls.on('error', () => undefined)
+  // Who does not read does not learn that the other side has gone.
+  tls.resume()
+  return tls
+}
+
+function tlsServer(socket: Socket, options: TLSSocketOptions): TLSSocket {
+  const tls = new TLSSocket(socket, {
+    isServer: true,
+    requestCert: true,
+    rejectUnauthorized: false,
+    ALPNProtocols: ['libp2p'],
+    ...options
+  })
+  tls.on('error', () => undefined)
+  tls.on('_tlsError', () => tls.destroy())
+  tls.resume()
+  return tls
+}
+
+const BAD_CERTIFICATES: [what: string, problem: string, make: () => Promise<Partial<Credentials>>][] = [
+  [
+    'signed by another host key than it claims',
+    'host-signature',
+    async () => await makeCertificate({ hostKey, claimed: (await generateKeyPair('Ed25519')).publicKey })
+  ],
+  [
+    'with the extension of another certificate',
+    'host-signature',
+    async () => await makeCertificate({ hostKey, extensions: decodeCertificate(good.der).extensions })
+  ],
+  [
+    'that has expired',
+    'expired',
+    async () => await makeCertificate({ hostKey, notAfter: daysFromNow(-0.1) })
+  ],
+  [
+    'that is not valid yet',
+    'not-yet-valid',
+    async () => await makeCertificate({ hostKey, notBefore: daysFromNow(0.1) })
+  ],
+  [
+    'not signed by its own key',
+    'self-signature',
+    async () => await makeCertificate({ hostKey, signer: newSigner() })
+  ],
+  ['without the extension', 'no-extension', async () => await makeCertificate({ hostKey, extensions: [] })],
+  [
+    'with garbage for an extension',
+    'malformed',
+    async () => await makeCertificate({ hostKey, extension: randomData(80) })
+  ],
+  [
+    'and another one behind it',
+    'more-than-one',
+    async () => ({ key: good.key, cert: good.cert + (await makeCertificate({ hostKey })).cert })
+  ]
+]
+
+describe('a certificate', () => {
+  it.each(BAD_CERTIFICATES)('%s is refused from who dials', async (_, __, make) => {
+    const socket = await dialRaw(node)
+    await proposeTls(socket)
+    tlsClient(socket, await make())
+    await closed(socket)
+    expect(node.getConnections()).toEqual([])
+  })
+
+  it.each(BAD_CERTIFICATES)('%s is refused from who is dialled, and told', async (_, problem, make) => {
+    const credentials = await make()
+    await using listener = await listenRaw(async socket => {
+      await acceptTls(socket)
+      tlsServer(socket, credentials)
+    })
+    const failure = await node.dial(listener.addr).catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(InvalidPeerCertificateError)
+    expect(failure).toMatchObject({ problem, code: 'ERR_INVALID_PEER_CERTIFICATE' })
+  })
+
+  it('that is missing is refused', async () => {
+    const socket = await dialRaw(node)
+    await proposeTls(socket)
+    tlsClient(socket, {})
+    await closed(socket)
+    expect(node.getConnections()).toEqual([])
+  })
+})
+
+describe('a TLS peer', () => {
+  const BAD_PEERS: [what: string, options: ConnectionOptions & TLSSocketOptions][] = [
+    ['of another application', { ALPNProtocols: ['http/1.1'] }],
+    ['without any application', { ALPNProtocols: [] }],
+    ['of TLS 1.2', { maxVersion: 'TLSv1.2' }]
+  ]
+
+  it.each(BAD_PEERS)('%s is turned away', async (_, options) => {
+    const socket = await dialRaw(node)
+    await proposeTls(socket)
+    tlsClient(socket, { ...good, ...options })
+    await closed(socket)
+    expect(node.getConnections()).toEqual([])
+  })
+
+  it.each(BAD_PEERS)('%s is not talked to when dialled', async (_, options) => {
+    await using listener = await listenRaw(async socket => {
+      await acceptTls(socket)
+      tlsServer(socket, { ...good, ...options })
+    })
+    const failure = await node.dial(listener.addr).catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(TlsHandshakeError)
+    expect(failure).toMatchObject({ code: 'ERR_TLS_HANDSHAKE' })
+  })
+
+  it('that is right is welcome', async () => {
+    const socket = await dialRaw(node)
+    await proposeTls(socket)
+    const tls = tlsClient(socket, good)
+    await once(tls, 'secureConnect')
+    tls.write(Buffer.concat([HEADER, message('/yamux/1.0.0')]))
+    await until(() => node.getConnections().length === 1)
+    tls.destroy()
+    await until(() => node.getConnections().length === 0)
+  })
+
+  it.each(['who dialled', 'who was dialled'])('that goes on in plain text is cut off: %s', async side => {
+    const talk = (socket: Socket): boolean => socket.write('nobody encrypts this')
+    if (side === 'who dialled') {
+      const socket = await dialRaw(node)
+      await proposeTls(socket)
+      const tls = tlsClient(socket, { ...good, ALPNProtocols: ['/yamux/1.0.0', 'libp2p'] })
+      await once(tls, 'secureConnect')
+      await until(() => node.getConnections().length === 1)
+      talk(socket)
+      await closed(socket)
+    } else {
+      await using listener = await listenRaw(async socket => {
+        await acceptTls(socket)
+        const tls = tlsServer(socket, { ...good, ALPNProtocols: ['/yamux/1.0.0'] })
+        tls.once('secure', () => setTimeout(() => talk(socket), 50))
+      })
+      const connection = await node.dial(listener.addr)
+      await until(() => connection.status !== 'open')
+    }
+    await until(() => node.getConnections().length === 0)
+  })
+
+  it.each([
+    ['garbage', (socket: Socket) => socket.write(randomData(1_000))],
+    ['a cut connection', (socket: Socket) => socket.destroy()],
+    ['a reset', (socket: Socket) => socket.resetAndDestroy()],
+    ['half a ClientHello', (socket: Socket) => socket.end(Buffer.from('160301020001', 'hex'))]
+  ])('that answers with %s is let go', async (_, behave) => {
+    const socket = await dialRaw(node)
+    await proposeTls(socket)
+    behave(socket)
+    await closed(socket)
+    await using listener = await listenRaw(async peer => {
+      await acceptTls(peer)
+      behave(peer)
+    })
+    await expect(node.dial(listener.addr)).rejects.toBeInstanceOf(TlsHandshakeError)
+  })
+
+  it('that says nothing more is let go in time', async () => {
+    const socket = await dialRaw(node)
+    await proposeTls(socket)
+    const start = performance.now()
+    await closed(socket)
+    expect(performance.now() - start).toBeGreaterThan(UPGRADE_TIMEOUT_MS / 2)
+  })
+
+  it('that sends a handshake byte by byte, and slowly, is let go in time', async () => {
+    const socket = await dialRaw(node)
+    await proposeTls(socket)
+    const timer = setInterval(() => socket.write(Buffer.from([0x16])), 100)
+    await closed(socket)
+    clearInterval(timer)
+  })
+
+  it('that says nothing can be given up by who dials', async () => {
+    await using listener = await listenRaw(acceptTls)
+    const failure = await node
+      .dial(listener.addr, { signal: AbortSignal.timeout(200) })
+      .catch((error: unknown) => error)
+    expect(String(failure)).toMatch(/TLS handshake failed: it took too long|aborted|timeout/i)
+  })
+})
+
+describe('who dials', () => {
+  it('may wait for our header before proposing', async () => {
+    const socket = await dialRaw(node)
+    socket.write(HEADER)
+    expect(await readMessage(socket)).toBe('/multistream/1.0.0')
+    socket.write(message(TLS))
+    expect(await readMessage(socket)).toBe(TLS)
+    const tls = tlsClient(socket, good)
+    await once(tls, 'secureConnect')
+    tls.destroy()
+  })
+
+  it('may propose what we do not know first, and then noise or TLS', async () => {
+    for (const wanted of [TLS, '/noise']) {
+      const socket = await dialRaw(node)
+      socket.write(Buffer.concat([HEADER, message('/plaintext/2.0.0')]))
+      expect(await readMessage(socket)).toBe('/multistream/1.0.0')
+      expect(await readMessage(socket)).toBe('na')
+      socket.write(message(wanted))
+      expect(await readMessage(socket)).toBe(wanted)
+      socket.destroy()
+    }
+  })
+
+  it('may speak byte by byte, and begin TLS in the same breath', async () => {
+    const socket = await dialRaw(node)
+    for (const byte of Buffer.concat([HEADER, message(TLS)])) {
+      socket.write(Buffer.from([byte]))
+      await new Promise(resolve => setImmediate(resolve))
+    }
+    // Not waiting for the answer: what comes with the proposal is TLS's.
+    const tls = withoutAnswer(socket)
+    await once(tls, 'secureConnect')
+    tls.destroy()
+  })
+
+  it('may send all in one piece', async () => {
+    const socket = await dialRaw(node)
+    socket.cork()
+    socket.write(Buffer.concat([HEADER, message(TLS)]))
+    const tls = withoutAnswer(socket)
+    setImmediate(() => socket.uncork())
+    await once(tls, 'secureConnect')
+    tls.destroy()
+  })
+
+  it.each([
+    ['nothing', (_: Socket) => undefined],
+    [
+      'a byte now and then',
+      (socket: Socket) => setInterval(() => socket.write(HEADER.subarray(0, 1)), 100).unref()
+    ]
+  ])('and says %s is let go in time', async (_, behave) => {
+    const socket = await dialRaw(node)
+    const timer = behave(socket)
+    await closed(socket)
+    clearInterval(timer)
+  })
+
+  it('many at a time and say nothing do not end the node', async () => {
+    const sockets = await Promise.all(Array.from({ length: 50 }, async () => await dialRaw(node)))
+    await Promise.all(sockets.map(closed))
+  })
+
+  it('and sends any bytes is let go', async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.oneof(
+          fc.uint8Array({ maxLength: 100 }),
+          fc.uint8Array({ maxLength: 100 }).map(bytes => Buffer.concat([HEADER, bytes])),
+          fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.concat([HEADER, message(TLS), bytes]))
+        ),
+        async bytes => {
+          const socket = await dialRaw(node)
+          socket.end(bytes)
+          await closed(socket)
+        }
+      ),
+      { numRuns: 300 }
+    )
+    expect(node.getConnections()).toEqual([])
+  })
+})
+
+describe('who is dialled', () => {
+  it.each([
+    [
+      'says no to everything',
+      (socket: Socket) => socket.write(Buffer.concat([HEADER, message('na'), message('na')]))
+    ],
+    ['sends garbage', (socket: Socket) => socket.write(randomData(200))],
+    ['hangs up', (socket: Socket) => socket.destroy()],
+    ['resets', (socket: Socket) => socket.resetAndDestroy()]
+  ])('and %s is an error', async (_, behave) => {
+    await using listener = await listenRaw(behave)
+    await expect(node.dial(listener.addr)).rejects.toThrow()
+  })
+
+  it('and says nothing can be given up', async () => {
+    await using listener = await listenRaw(() => undefined)
+    await expect(node.dial(listener.addr, { signal: AbortSignal.timeout(200) })).rejects.toThrow()
+  })
+
+  it('may wait for our header, answer it, and then answer the proposal', async () => {
+    await using listener = await listenRaw(async socket => {
+      await readMessage(socket)
+      socket.write(HEADER)
+      await readMessage(socket)
+      socket.write(message(TLS))
+      tlsServer(socket, { ...good, ALPNProtocols: ['/yamux/1.0.0'] })
+    })
+    const connection = await node.dial(listener.addr)
+    expect(connection.encryption).toBe(TLS)
+    connection.abort(new Error('enough'))
+  })
+})
+
+/** Starts TLS on top of a negotiation whose answer has not been read. */
+function withoutAnswer(socket: Socket): TLSSocket {
+  const answer = HEADER.length + message(TLS).length
+  let seen = 0
+  const inner = new Duplex({
+    read: () => socket.resume(),
+    write: (chunk, _, done) => socket.write(chunk, done),
+    final: done => socket.end(done),
+    destroy: (error, done) => {
+      socket.destroy()
+      done(error)
+    }
+  })
+  socket.on('data', (bytes: Buffer) => {
+    const skip = Math.max(0, Math.min(bytes.length, answer - seen))
+    seen += bytes.length
+    if (skip < bytes.length) inner.push(bytes.subarray(skip))
+  })
+  socket.on('close', () => inner.destroy())
+  return tlsClient(inner, good)
+}
