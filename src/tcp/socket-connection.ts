@@ -1,7 +1,12 @@
 /** A libp2p connection on a TCP socket that can go over to TLS on the way. */
 import { once } from 'node:events'
 import { Socket } from 'node:net'
-import type { AbortOptions, MultiaddrConnection, StreamCloseEvent } from '@libp2p/interface'
+import {
+  type AbortOptions,
+  type MultiaddrConnection,
+  type StreamCloseEvent,
+  TimeoutError
+} from '@libp2p/interface'
 import { AbstractMultiaddrConnection, type SendResult } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { UnsupportedLibp2pError } from './errors.ts'
@@ -9,8 +14,8 @@ import { UnsupportedLibp2pError } from './errors.ts'
 const NOTHING = new Uint8Array(0)
 
 /**
- * Takes the place of the connection that @libp2p/tcp has made of its socket. That one goes on looking after the socket's life:
- * inactivity, errors, resets. Bytes go past it: first those of the socket, and those of TLS from `useTls` on.
+ * Takes the place of the connection that @libp2p/tcp has made of its socket. That one goes on looking after the socket's life,
+ * until TLS has it. Bytes go past it: first those of the socket, and those of TLS from `useTls` on.
  */
 export class SocketConnection extends AbstractMultiaddrConnection {
   /** Why it could not be secured. libp2p keeps only the message. */
@@ -18,6 +23,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   readonly #carrier: MultiaddrConnection
   /** What bytes are read from and written to. */
   #socket: Socket
+  #isTls = false
 
   /** @throws UnsupportedLibp2pError */
   constructor(carrier: MultiaddrConnection) {
@@ -43,6 +49,9 @@ export class SocketConnection extends AbstractMultiaddrConnection {
     const socket = this.#socket
     socket.off('data', this.#onData)
     socket.off('drain', this.#onDrain)
+    // The carrier would reset a socket that TLS is shutting down, which fails and leaves it open for ever.
+    socket.removeAllListeners('timeout')
+    socket.once('timeout', () => this.abort(new TimeoutError('nothing was sent or received for too long')))
     socket.pause()
     const tooFar = this.readBuffer.subarray()
     this.readBuffer.consume(tooFar.length)
@@ -54,12 +63,19 @@ export class SocketConnection extends AbstractMultiaddrConnection {
 
   /** Goes on with what comes out of TLS on the socket that was taken. */
   useTls(socket: Socket): void {
+    this.#isTls = true
     this.#socket = socket
     socket.once('end', () => this.onTransportClosed())
     socket.once('close', () => this.onTransportClosed())
     socket.on('error', error => this.abort(error))
     this.#listen()
     if (socket.destroyed) this.onTransportClosed()
+  }
+
+  /** Ends it now, also when it was closed already and TLS is still saying goodbye. */
+  cutOff(reason: Error): void {
+    this.abort(reason)
+    if (this.#isTls) this.#socket.destroy()
   }
 
   override sendData(data: Uint8ArrayList): SendResult {
@@ -84,8 +100,8 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   }
 
   override sendReset(error: Error): void {
-    // A socket that is being shut down cannot be reset any more.
-    if (this.#socket.writableEnded) this.#socket.destroy()
+    // A socket that is being shut down cannot be reset any more, and of TLS one does not know.
+    if (this.#isTls || this.#socket.writableEnded) this.#socket.destroy()
     else this.#carrier.abort(error)
   }
 

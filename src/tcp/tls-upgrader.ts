@@ -35,19 +35,14 @@ export class TlsUpgrader implements Upgrader {
     connection: MultiaddrConnection,
     options: UpgraderOptions | UpgraderWithoutEncryptionOptions
   ): Promise<Connection> {
-    const ours = new SocketConnection(connection)
-    try {
-      return await this.#upgrader.upgradeOutbound(ours, options)
-    } catch (error) {
-      throw ours.securityError ?? error
-    }
+    return await upgrading(connection, async ours => await this.#upgrader.upgradeOutbound(ours, options))
   }
 
   async upgradeInbound(
     connection: MultiaddrConnection,
     options: UpgraderOptions | UpgraderWithoutEncryptionOptions
   ): Promise<void> {
-    await this.#upgrader.upgradeInbound(new SocketConnection(connection), options)
+    await upgrading(connection, async ours => await this.#upgrader.upgradeInbound(ours, options))
   }
 
   createInboundAbortSignal(signal: AbortSignal): ClearableSignal {
@@ -60,6 +55,21 @@ export class TlsUpgrader implements Upgrader {
 
   getConnectionEncrypters(): Map<string, ConnectionEncrypter> {
     return this.#upgrader.getConnectionEncrypters()
+  }
+}
+
+/** When it fails, the connection is ended here: who called us would reset a socket that may belong to TLS by now. */
+async function upgrading<T>(
+  connection: MultiaddrConnection,
+  upgrade: (ours: SocketConnection) => Promise<T>
+): Promise<T> {
+  const ours = new SocketConnection(connection)
+  try {
+    return await upgrade(ours)
+  } catch (error) {
+    const reason = ours.securityError ?? error
+    ours.cutOff(reason instanceof Error ? reason : new Error(String(reason)))
+    throw reason
   }
 }
 

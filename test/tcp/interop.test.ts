@@ -145,3 +145,53 @@ describe('the connection gater', () => {
     }
   )
 })
+
+describe('a connection', () => {
+  it('that nobody uses for longer than its timeout is closed, and one in use is not', async () => {
+    await using listener = await startNode('ours', { transport: { inboundSocketInactivityTimeout: 400 } })
+    await using dialler = await startNode('ours')
+    const connection = await dialler.dial(listener.getMultiaddrs())
+    for (let i = 0; i < 8; i++) {
+      await fetchBlob(dialler, listener, randomData(1_000, i))
+      await new Promise(resolve => setTimeout(resolve, 100))
+    }
+    expect(dialler.getConnections()).toEqual([connection])
+    await until(() => connection.status !== 'open' && listener.getConnections().length === 0)
+    await until(() => openSockets() === 0)
+  })
+
+  it('loses nothing of what was written before it is closed', async () => {
+    await using listener = await startNode('ours')
+    await using dialler = await startNode('ours')
+    let received = 0
+    await listener.handle('/test/count', stream => {
+      stream.addEventListener('message', ({ data }) => {
+        received += data.byteLength
+      })
+    })
+    const connection = await dialler.dial(listener.getMultiaddrs())
+    const stream = await connection.newStream('/test/count')
+    // Less than the first window: it is all on its way, and much of it in buffers.
+    stream.send(randomData(200_000))
+    await stream.close()
+    await connection.close()
+    await until(() => received === 200_000)
+    await until(() => openSockets() === 0)
+  })
+
+  it('that is aborted is gone on both sides', async () => {
+    await using listener = await startNode('ours')
+    await using dialler = await startNode('ours')
+    const connection = await dialler.dial(listener.getMultiaddrs())
+    connection.abort(new Error('enough'))
+    await until(() => listener.getConnections().length === 0 && openSockets() === 0)
+  })
+
+  it('goes with its node', async () => {
+    const listener = await startNode('ours')
+    await using dialler = await startNode('ours')
+    await dialler.dial(listener.getMultiaddrs())
+    await listener.stop()
+    await until(() => dialler.getConnections().length === 0 && openSockets() === 0)
+  })
+})

@@ -10,7 +10,7 @@ import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { type Blobs, blobs } from '../../src/libp2p/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
-import { tcp } from '../../src/tcp/index.ts'
+import { type TcpInit, tcp } from '../../src/tcp/index.ts'
 
 /** How long a peer may take to be accepted, in ms: less than libp2p's 10 s, so that tests need not wait for them. */
 export const UPGRADE_TIMEOUT_MS = 1_000
@@ -31,17 +31,18 @@ export type TestNode = Libp2p<{ blobs: Blobs }> & { store: MemoryStore } & Async
 export interface NodeInit {
   readonly privateKey?: PrivateKey
   readonly connectionGater?: ConnectionGater
+  readonly transport?: TcpInit
 }
 
 export async function startNode(
   kind: NodeKind,
-  { privateKey, connectionGater }: NodeInit = {}
+  { privateKey, connectionGater, transport: init }: NodeInit = {}
 ): Promise<TestNode> {
   const { transport, encrypters } = NODE_KINDS[kind]
   const store = new MemoryStore()
   const node = await createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-    transports: [transport()],
+    transports: [transport(init)],
     connectionEncrypters: encrypters.map(encrypter => encrypter()),
     streamMuxers: [yamux()],
     connectionManager: {
