@@ -30,7 +30,6 @@ export async function handshake(socket: Socket, options: HandshakeOptions): Prom
   const tls = options.isServer ? accept(socket, options) : propose(socket, options)
   try {
     await secured(tls, signal)
-    if (tls.isSessionReused()) throw new TlsHandshakeError('the peer resumed a session')
     if (typeof tls.alpnProtocol !== 'string') {
       throw new TlsHandshakeError('the peer did not agree on an application protocol (ALPN)')
     }

@@ -22,7 +22,7 @@ export async function createTlsIdentity(hostKey: PrivateKey): Promise<SecureCont
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
     ciphers: CIPHERS,
-    // A resumed session shows no certificate.
+    // Nothing to resume a session by: who is resumed shows no certificate.
     secureOptions: constants.SSL_OP_NO_TICKET
   })
 }

@@ -192,6 +192,24 @@ describe('a TLS peer', () => {
     await until(() => node.getConnections().length === 0)
   })
 
+  it('that wants to resume a session has to show its certificate again', async () => {
+    let session: Buffer | undefined
+    for (let i = 0; i < 2; i++) {
+      const socket = await dialRaw(node)
+      await proposeTls(socket)
+      const tls = tlsClient(socket, { ...good, ...(session === undefined ? {} : { session }) })
+      tls.on('session', (given: Buffer) => {
+        session = given
+      })
+      await once(tls, 'secureConnect')
+      expect(tls.isSessionReused()).toBe(false)
+      tls.write(Buffer.concat([HEADER, message('/yamux/1.0.0')]))
+      await until(() => node.getConnections().length === 1)
+      tls.destroy()
+      await until(() => node.getConnections().length === 0)
+    }
+  })
+
   it.each(['who dialled', 'who was dialled'])('that goes on in plain text is cut off: %s', async side => {
     const talk = (socket: Socket): boolean => socket.write('nobody encrypts this')
     if (side === 'who dialled') {
