@@ -20,7 +20,7 @@ import {
   type Kernel
 } from '../src/bao/kernel/index.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
-import { runAlternating, selectTrials, type Trial, toTable } from './lib/trial.ts'
+import { runAlternating, selectNamed, type Trial, toTable } from './lib/trial.ts'
 
 /** 256 MiB: more than any cache holds. */
 const RUNS = 256
@@ -118,6 +118,6 @@ const trials: readonly Trial[] = [
   })
 ]
 
-const measurements = await runAlternating(selectTrials(trials, process.argv.slice(2)))
+const measurements = await runAlternating(selectNamed(trials, process.argv.slice(2)))
 console.log(`${describeMachine()}; ${describeLoad()}\n${RUNS} MiB in pieces of 1 MiB, one thread\n`)
 console.log(toTable(measurements, BASELINE))

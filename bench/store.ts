@@ -22,7 +22,7 @@ import {
 import type { BlobReader } from '../src/store/index.ts'
 import { LegacyFsStore } from '../src/store/legacy-fs/index.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
-import { type Measurement, selectTrials, toTable } from './lib/trial.ts'
+import { type Measurement, selectNamed, toTable } from './lib/trial.ts'
 
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
@@ -197,7 +197,7 @@ function pseudoRandom(bytes: number): Uint8Array {
 }
 
 try {
-  const measurements = await measure(selectTrials(trials as never, words) as never)
+  const measurements = await measure(selectNamed(trials as never, words) as never)
   console.log(`${describeMachine()}; ${describeLoad()}; ${options.mib} MiB, ${options.runs} runs\n`)
   console.log(toTable(measurements, 'copy and fsync'))
 } finally {

@@ -19,7 +19,7 @@ import { encodeRequest } from '../src/protocol/request.ts'
 import { respond } from '../src/protocol/respond.ts'
 import { MemoryStore } from '../src/store/memory/index.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
-import { runAlternating, selectTrials, type Trial, toTable } from './lib/trial.ts'
+import { runAlternating, selectNamed, type Trial, toTable } from './lib/trial.ts'
 
 const BYTES = 256 * 1024 * 1024
 
@@ -96,4 +96,4 @@ const trials: Trial[] = [
 ]
 
 console.log(`${describeMachine()}; ${describeLoad()}; ${BYTES / 2 ** 20} MiB, kernel ${kernel.name}`)
-console.log(toTable(await runAlternating(selectTrials(trials, process.argv.slice(2))), 'kernel'))
+console.log(toTable(await runAlternating(selectNamed(trials, process.argv.slice(2))), 'kernel'))

@@ -22,7 +22,12 @@ export function startChild(
   args: readonly string[],
   execArgv: readonly string[] = []
 ): ChildProcess {
-  return fork(script, args, { stdio: ['ignore', 'inherit', 'inherit', 'ipc'], execArgv: [...execArgv] })
+  return fork(script, args, {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    execArgv: [...execArgv],
+    // As bin/blobs.js has it.
+    env: { UV_THREADPOOL_SIZE: '16', ...process.env }
+  })
 }
 
 /** The next message of a child, which must not exit before it. */

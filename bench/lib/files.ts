@@ -1,6 +1,7 @@
 /** Files to measure with. */
 import { createHash, randomBytes } from 'node:crypto'
-import { open } from 'node:fs/promises'
+import { mkdir, open, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 
 const MIB = 1024 * 1024
 
@@ -13,4 +14,12 @@ export async function makeFile(path: string, mib: number): Promise<void> {
     await file.write(seed)
   }
   await file.close()
+}
+
+/** A folder of small files, each with bytes of its own. */
+export async function makeFolder(folder: string, files: number, bytes: number): Promise<void> {
+  await mkdir(folder)
+  for (let i = 0; i < files; i++) {
+    await writeFile(join(folder, `file-${String(i).padStart(7, '0')}`), randomBytes(bytes))
+  }
 }

@@ -37,17 +37,20 @@ export async function runAlternating(trials: readonly Trial[], rounds = ROUNDS):
 }
 
 /**
- * The trials whose names contain one of the words; all, without words.
+ * Those whose names contain one of the words; all, without words.
  *
  * @throws RangeError listing the names, when a word fits none
  */
-export function selectTrials<T extends Trial>(trials: readonly T[], words: readonly string[]): readonly T[] {
-  const unknown = words.find(word => !trials.some(({ name }) => name.includes(word)))
+export function selectNamed<T extends { readonly name: string }>(
+  all: readonly T[],
+  words: readonly string[]
+): readonly T[] {
+  const unknown = words.find(word => !all.some(({ name }) => name.includes(word)))
   if (unknown !== undefined) {
-    const names = trials.map(({ name }) => name).join(', ')
-    throw new RangeError(`no trial has "${unknown}" in its name; there are: ${names}`)
+    const names = all.map(({ name }) => name).join(', ')
+    throw new RangeError(`nothing has "${unknown}" in its name; there are: ${names}`)
   }
-  return words.length === 0 ? trials : trials.filter(({ name }) => words.some(word => name.includes(word)))
+  return words.length === 0 ? all : all.filter(({ name }) => words.some(word => name.includes(word)))
 }
 
 export function median(ascending: readonly number[]): number {

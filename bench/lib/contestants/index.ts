@@ -1,0 +1,106 @@
+/**
+ * Who takes part in the comparison, in the order of the table. What a contestant needs is loaded when it is opened, in its own
+ * process: the others' memory is not charged for it.
+ */
+import { isInstalled } from '../../peers/load.ts'
+import { missingStack, type Stack } from '../stack.ts'
+import type { StoreName } from '../stores.ts'
+import { type Contestant, PARTS } from './contestant.ts'
+
+const STORES: Readonly<Record<StoreName, readonly [name: string, title: string]>> = {
+  'legacy-fs': ['disk', 'legacy-fs'],
+  filesystem: ['object', 'object store on a folder'],
+  memory: ['memory', 'memory'],
+  s3: ['s3', 'object store on S3']
+}
+
+function raw(stack: Stack): Contestant {
+  return {
+    name: `raw-${stack}`,
+    title: `raw libp2p stream, ${stack}`,
+    missing: missingStack(stack),
+    isKept: true,
+    isJavaScript: true,
+    adds: false,
+    parts: ['blob'],
+    open: async () => (await import('./raw.ts')).openRaw(stack)
+  }
+}
+
+export function ours(store: StoreName, stack: Stack): Contestant {
+  const [name, title] = STORES[store]
+  return {
+    name: `ours-${name}-${stack}`,
+    title: `libp2p-blobs, ${title}, ${stack}`,
+    missing: missingStack(stack),
+    isKept: store !== 'memory',
+    isJavaScript: true,
+    adds: true,
+    parts: PARTS,
+    open: async dir => (await import('./ours.ts')).openOurs(dir, { store, stack })
+  }
+}
+
+/** The same, asking for the sizes of all files first. */
+export function oursAskingSizes(stack: Stack): Contestant {
+  const plain = ours('legacy-fs', stack)
+  return {
+    ...plain,
+    name: `${plain.name}-asking-sizes`,
+    title: `${plain.title}, asking for sizes first`,
+    open: async dir =>
+      (await import('./ours.ts')).openOurs(dir, { store: 'legacy-fs', stack, askSizes: true })
+  }
+}
+
+function iroh(store: 'disk' | 'memory'): Contestant {
+  return {
+    name: `iroh-${store}`,
+    title: `iroh-blobs 0.35, ${store === 'disk' ? 'persistent' : 'memory'}`,
+    packages: ['@number0/iroh'],
+    isKept: store === 'disk',
+    isJavaScript: false,
+    adds: true,
+    parts: PARTS,
+    open: async dir => (await import('./iroh.ts')).openIroh(dir, store === 'disk')
+  }
+}
+
+export const CONTESTANTS: readonly Contestant[] = [
+  raw('noise'),
+  raw('tls'),
+  ours('legacy-fs', 'noise'),
+  ours('legacy-fs', 'tls'),
+  ours('filesystem', 'noise'),
+  ours('memory', 'noise'),
+  ours('memory', 'tls'),
+  iroh('disk'),
+  iroh('memory')
+]
+
+/** Those that only other benchmarks ask for. */
+const MORE: readonly Contestant[] = [
+  ours('s3', 'noise'),
+  ours('s3', 'tls'),
+  oursAskingSizes('noise'),
+  oursAskingSizes('tls')
+]
+
+/** Packages of the contestant that are not installed. */
+export function missingPackages({ packages = [] }: Contestant): readonly string[] {
+  return packages.filter(name => !isInstalled(name))
+}
+
+export function isPeer({ packages }: Contestant): boolean {
+  return packages !== undefined
+}
+
+/** @throws RangeError listing the names, when there is none of this name */
+export function contestantOf(name: string): Contestant {
+  const all = [...CONTESTANTS, ...MORE]
+  const found = all.find(contestant => contestant.name === name)
+  if (found !== undefined) return found
+  throw new RangeError(
+    `there is no contestant "${name}"; there are: ${all.map(({ name }) => name).join(', ')}`
+  )
+}

@@ -1,0 +1,46 @@
+/** The libp2p stacks that are compared. */
+import { existsSync } from 'node:fs'
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import type { Libp2p, ServiceMap } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { createLibp2p, type Libp2pOptions } from 'libp2p'
+import { YAMUX_OPTIONS } from '../../src/libp2p/yamux-options.ts'
+
+/** `noise`: TCP and noise as js-libp2p has them. `tls`: our own transport, which agrees on TLS with its like. */
+export const STACKS = ['noise', 'tls'] as const
+export type Stack = (typeof STACKS)[number]
+
+const OWN_TCP = new URL('../../src/tcp/index.ts', import.meta.url)
+
+/** Why there is no such stack here; undefined when there is. */
+export function missingStack(stack: Stack): string | undefined {
+  return stack === 'tls' && !existsSync(OWN_TCP) ? 'there is no src/tcp' : undefined
+}
+
+export function stackName(text: string): Stack {
+  const name = STACKS.find(known => known === text)
+  if (name === undefined) throw new RangeError(`there is no stack "${text}"; there are: ${STACKS.join(', ')}`)
+  return name
+}
+
+async function transport(stack: Stack): Promise<ReturnType<typeof tcp>> {
+  if (stack === 'noise') return tcp()
+  const own: { tcp: typeof tcp } = await import(OWN_TCP.href)
+  return own.tcp()
+}
+
+/** @param options more than the stack, or other than it */
+export async function startNode<S extends ServiceMap>(
+  stack: Stack,
+  options: Libp2pOptions<S> = {}
+): Promise<Libp2p<S>> {
+  return await createLibp2p({
+    transports: [await transport(stack)],
+    connectionEncrypters: [noise()],
+    streamMuxers: [yamux(YAMUX_OPTIONS)],
+    ...options
+  })
+}
+
+export const LISTEN_HERE = { listen: ['/ip4/127.0.0.1/tcp/0'] }
