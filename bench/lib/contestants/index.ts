@@ -66,6 +66,39 @@ function iroh(store: 'disk' | 'memory'): Contestant {
   }
 }
 
+const WEBTORRENT: Contestant = {
+  name: 'webtorrent',
+  title: 'webtorrent 3',
+  packages: ['webtorrent'],
+  isKept: true,
+  isJavaScript: true,
+  adds: true,
+  parts: ['blob'],
+  open: async dir => (await import('./webtorrent.ts')).openWebTorrent(dir)
+}
+
+const HYPERCORE: Contestant = {
+  name: 'hypercore',
+  title: 'hypercore 11, hyperblobs 2, blocks of 1 MiB',
+  packages: ['hypercore', 'hyperblobs', '@hyperswarm/secret-stream'],
+  isKept: true,
+  isJavaScript: true,
+  adds: true,
+  parts: PARTS,
+  open: async dir => (await import('./hypercore.ts')).openHypercore(dir)
+}
+
+const HELIA: Contestant = {
+  name: 'helia',
+  title: 'Helia 7, bitswap',
+  packages: ['helia', '@helia/bitswap', '@helia/libp2p', '@helia/unixfs', 'blockstore-fs'],
+  isKept: true,
+  isJavaScript: true,
+  adds: true,
+  parts: PARTS,
+  open: async dir => (await import('./helia.ts')).openHelia(dir)
+}
+
 export const CONTESTANTS: readonly Contestant[] = [
   raw('noise'),
   raw('tls'),
@@ -75,7 +108,10 @@ export const CONTESTANTS: readonly Contestant[] = [
   ours('memory', 'noise'),
   ours('memory', 'tls'),
   iroh('disk'),
-  iroh('memory')
+  iroh('memory'),
+  WEBTORRENT,
+  HYPERCORE,
+  HELIA
 ]
 
 /** Those that only other benchmarks ask for. */
