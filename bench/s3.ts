@@ -10,17 +10,18 @@ import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
-import { basename, join } from 'node:path'
+import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs, promisify } from 'node:util'
 import { Client } from 'minio'
 import { collectGarbageEarly } from '../src/node/collect-garbage-early.ts'
 import { Limiter } from '../src/store/limiter.ts'
+import { measurePart } from './lib/compare-part.ts'
+import { ours } from './lib/contestants/index.ts'
 import { makeFile } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
-import { openStore, s3Options } from './lib/stores.ts'
+import { openStore, s3Options, s3Prefix } from './lib/stores.ts'
 import { median } from './lib/trial.ts'
-import { measureTransfer } from './lib/two-nodes.ts'
 
 const MIB = 1024 * 1024
 const AT_ONCE = 32
@@ -112,11 +113,17 @@ async function largeRun(run: number): Promise<void> {
     ['s3', 'legacy-fs', 'serve from S3'],
     ['legacy-fs', 's3', 'receive into S3']
   ] as const) {
-    const sample = await measureTransfer({ from, to, dir, file })
-    note(name, sample.mbPerSecond)
+    const sample = await measurePart(ours(from, 'noise'), {
+      part: 'blob',
+      getter: ours(to, 'noise'),
+      source: file,
+      expected: bytes,
+      dir
+    })
+    note(name, bytes / 1e6 / sample.getter.seconds)
     note(`${name}: getter RSS MiB`, sample.getter.peakRssMib)
     note(`${name}: provider RSS MiB`, sample.provider.peakRssMib)
-    blocked.set(name, Math.max(blocked.get(name) ?? 0, sample.blockedMs ?? 0))
+    blocked.set(name, Math.max(blocked.get(name) ?? 0, sample.getter.heldMs))
   }
 }
 
@@ -150,6 +157,13 @@ async function smallRun(run: number): Promise<void> {
   await store.close()
 }
 
+/** Deletes what stores of this run have left. */
+async function emptyBucket(): Promise<void> {
+  const left = client.listObjectsV2(s3.bucket, s3Prefix(dir), true)
+  const names = await Array.fromAsync(left, ({ name }: { name: string }) => name)
+  if (names.length > 0) await client.removeObjects(s3.bucket, names)
+}
+
 function row(name: string, unit: string, against?: string): string {
   const sorted = results.get(name)!.toSorted((a, b) => a - b)
   const middle = median(sorted)
@@ -167,6 +181,7 @@ try {
   for (let run = 0; run < Number(values.runs); run++) {
     if (bytes > 0) await largeRun(run)
     if (count > 0) await smallRun(run)
+    await emptyBucket()
   }
   console.log(
     `${describeMachine()}; ${describeLoad()}; ${values.mib} MiB and ${count} x 4 KiB, medians of ${values.runs}`
@@ -192,8 +207,6 @@ try {
   }
 } finally {
   agent.destroy()
-  const left = client.listObjectsV2(s3.bucket, `${basename(dir)}/`, true)
-  const names = await Array.fromAsync(left, ({ name }: { name: string }) => name)
-  if (names.length > 0) await client.removeObjects(s3.bucket, names)
+  await emptyBucket()
   await rm(dir, { recursive: true, force: true })
 }

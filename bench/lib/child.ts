@@ -1,20 +1,6 @@
 /** A benchmark's halves, each a process of its own that reports by messages. */
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { resourceUsage } from 'node:process'
-
-/** What one process spent. */
-export interface ProcessCost {
-  /** User and system time since the start that was given, in seconds. */
-  readonly cpuSeconds: number
-  /** Largest resident set of the whole process, in MiB. */
-  readonly peakRssMib: number
-}
-
-export function costSince(start: NodeJS.CpuUsage): ProcessCost {
-  const { user, system } = process.cpuUsage(start)
-  return { cpuSeconds: (user + system) / 1e6, peakRssMib: resourceUsage().maxRSS / 1024 }
-}
 
 /** @param execArgv options of Node for the child, such as `--cpu-prof`; by default those of this process */
 export function startChild(

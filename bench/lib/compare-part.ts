@@ -19,6 +19,12 @@ export interface PartSample {
 
 export interface PartOptions {
   readonly part: Part
+  /**
+   * Who fetches.
+   *
+   * @default the contestant itself
+   */
+  readonly getter?: Contestant
   /** What is added: a file, or a folder. */
   readonly source: string
   /** What there must be in the end: bytes of the last file that was fetched, or files of the folder. */
@@ -36,11 +42,12 @@ export interface PartOptions {
 
 /** One process adds, a second serves, a third fetches. Where nothing is kept for the second, the first serves too. */
 export async function measurePart(contestant: Contestant, options: PartOptions): Promise<PartSample> {
-  const { part, source, expected, areStoresLeft = false, profile } = options
+  const { part, getter: other = contestant, source, expected, areStoresLeft = false, profile } = options
   const dir = await mkdtemp(join(options.dir, 'stores-'))
   const halves: HalfProcess[] = []
-  const start = (half: string): HalfProcess => {
-    const started = new HalfProcess(contestant.name, join(dir, half === 'getter' ? half : 'provider'), {
+  const start = (half: 'adder' | 'provider' | 'getter'): HalfProcess => {
+    const [who, store] = half === 'getter' ? [other, half] : [contestant, 'provider']
+    const started = new HalfProcess(who.name, join(dir, store), {
       profile: profile === undefined ? undefined : join(profile, half),
       timeoutMs: TIMEOUT_MS
     })

@@ -18,7 +18,7 @@ export function storeName(text: string): StoreName {
   return name
 }
 
-/** @param dir a folder of the store's own; its name is also the prefix in the bucket */
+/** @param dir a folder of the store's own */
 export async function openStore(name: StoreName, dir: string): Promise<BlobStore> {
   switch (name) {
     case 'legacy-fs':
@@ -30,9 +30,17 @@ export async function openStore(name: StoreName, dir: string): Promise<BlobStore
     case 's3':
       return await ObjectStore.open({
         dbPath: join(dir, 'blobs.db'),
-        storage: { type: 's3', ...s3Options(), prefix: `${dir.split('/').slice(-2).join('/')}/` }
+        storage: { type: 's3', ...s3Options(), prefix: s3Prefix(dir) }
       })
   }
+}
+
+/** What the keys begin with of all stores that are in `dir`, or below it. */
+export function s3Prefix(dir: string): string {
+  return `${dir
+    .split('/')
+    .filter(part => part !== '')
+    .join('/')}/`
 }
 
 export function s3Options(): ReturnType<typeof parseS3Url> {
