@@ -16,6 +16,13 @@ export function startChild(
   })
 }
 
+/** Sends a child something to do, and waits for what it says then. */
+export async function ask<T>(child: ChildProcess, message: object): Promise<T> {
+  const answer = messageFrom<T>(child)
+  child.send(message)
+  return await answer
+}
+
 /** The next message of a child, which must not exit before it. */
 export async function messageFrom<T>(child: ChildProcess): Promise<T> {
   const gone = new AbortController()

@@ -39,8 +39,17 @@ export async function startNode<S extends ServiceMap>(
     transports: [await transport(stack)],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux(YAMUX_OPTIONS)],
+    // As our own node has it: among hundreds of streams a ping waits too long.
+    connectionMonitor: { abortConnectionOnPingFailure: false },
     ...options
   })
 }
 
 export const LISTEN_HERE = { listen: ['/ip4/127.0.0.1/tcp/0'] }
+
+/** libp2p lets in five connections per second from one machine, and here all come from one. */
+export const LET_MANY_IN = {
+  maxConnections: 10_000,
+  maxIncomingPendingConnections: 10_000,
+  inboundConnectionThreshold: Number.POSITIVE_INFINITY
+}

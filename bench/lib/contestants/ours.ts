@@ -6,7 +6,7 @@ import { type Blobs, blobs } from '../../../src/libp2p/index.ts'
 import { collectGarbageEarly } from '../../../src/node/collect-garbage-early.ts'
 import { importPath } from '../../../src/node/import-path.ts'
 import type { BlobFormat, BlobStore } from '../../../src/store/index.ts'
-import { LISTEN_HERE, type Stack, startNode } from '../stack.ts'
+import { LET_MANY_IN, LISTEN_HERE, type Stack, startNode } from '../stack.ts'
 import { openStore, type StoreName } from '../stores.ts'
 import type { Half, Part } from './contestant.ts'
 
@@ -50,6 +50,7 @@ class OurHalf implements Half {
   async provide(): Promise<string> {
     this.#node = await startNode(this.#stack, {
       addresses: LISTEN_HERE,
+      connectionManager: LET_MANY_IN,
       services: { blobs: blobs({ store: this.#store }) }
     })
     return String(this.#node.getMultiaddrs()[0])
