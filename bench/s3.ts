@@ -8,25 +8,23 @@
 import { execFile } from 'node:child_process'
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
-import { Agent, request } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs, promisify } from 'node:util'
-import { Client } from 'minio'
 import { collectGarbageEarly } from '../src/node/collect-garbage-early.ts'
 import { Limiter } from '../src/store/limiter.ts'
 import { measurePart } from './lib/compare-part.ts'
 import { ours } from './lib/contestants/index.ts'
 import { makeFile } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
-import { openStore, s3Options, s3Prefix } from './lib/stores.ts'
+import { PlainS3 } from './lib/plain-s3.ts'
+import { openStore, s3Prefix } from './lib/stores.ts'
 import { median } from './lib/trial.ts'
 
 const MIB = 1024 * 1024
 const AT_ONCE = 32
 const SMALL_BYTES = 4096
-const EXPIRES_S = 3600
 
 const { values } = parseArgs({
   options: {
@@ -39,17 +37,7 @@ const { values } = parseArgs({
 collectGarbageEarly()
 const bytes = Number(values.mib) * MIB
 const count = Number(values.small)
-const s3 = s3Options()
-const { hostname, port, protocol } = new URL(s3.endpoint)
-const client = new Client({
-  endPoint: hostname,
-  port: Number(port),
-  useSSL: protocol === 'https:',
-  accessKey: s3.accessKey!,
-  secretKey: s3.secretKey!,
-  region: s3.region ?? 'us-east-1'
-})
-const agent = new Agent({ keepAlive: true, maxSockets: AT_ONCE })
+const plain = new PlainS3(AT_ONCE)
 const dir = await mkdtemp(join(values.dir, 'blobs-s3-bench-'))
 const prefix = `bench-${randomBytes(4).toString('hex')}/`
 const file = join(dir, 'blob')
@@ -72,21 +60,6 @@ async function timed(name: string, amount: number, action: () => Promise<unknown
 
 const curl = async (...args: string[]) => await promisify(execFile)('curl', ['-sS', '--fail', ...args])
 
-/** One request with a small body, read to its end. */
-async function plainSmall(method: 'GET' | 'PUT', url: string, body?: Uint8Array): Promise<void> {
-  const { promise, resolve, reject } = Promise.withResolvers<void>()
-  const sent = request(url, { method, agent }, response => {
-    response.resume()
-    response.on('end', () =>
-      response.statusCode === 200 ? resolve() : reject(new Error(`${response.statusCode}`))
-    )
-    response.on('error', reject)
-  })
-  sent.on('error', reject)
-  sent.end(body)
-  await promise
-}
-
 async function many(action: (i: number) => Promise<unknown>): Promise<void> {
   const limiter = new Limiter(AT_ONCE)
   await Promise.all(Array.from({ length: count }, (_, i) => limiter.run(() => action(i))))
@@ -94,11 +67,11 @@ async function many(action: (i: number) => Promise<unknown>): Promise<void> {
 
 async function largeRun(run: number): Promise<void> {
   const key = `${prefix}plain-${run}`
-  const put = await client.presignedPutObject(s3.bucket, key, EXPIRES_S)
-  const get = await client.presignedGetObject(s3.bucket, key, EXPIRES_S)
+  const put = await plain.putUrl(key)
+  const get = await plain.getUrl(key)
   await timed('plain PUT', bytes / 1e6, () => curl('-T', file, put))
   await timed('plain GET', bytes / 1e6, () => curl('-o', '/dev/null', get))
-  await client.removeObject(s3.bucket, key)
+  await plain.remove(key)
 
   const store = await openStore('s3', join(dir, `add-${run}`))
   let hash: Awaited<ReturnType<typeof store.addPath>>['hash'] | undefined
@@ -133,11 +106,11 @@ async function smallRun(run: number): Promise<void> {
     return Buffer.concat(Array.from({ length: SMALL_BYTES / seed.length }, () => seed))
   })
   const keys = bodies.map((_, i) => `${prefix}small-${run}-${i}`)
-  const puts = await Promise.all(keys.map(key => client.presignedPutObject(s3.bucket, key, EXPIRES_S)))
-  const gets = await Promise.all(keys.map(key => client.presignedGetObject(s3.bucket, key, EXPIRES_S)))
-  await timed('small plain PUT', count, () => many(i => plainSmall('PUT', puts[i]!, bodies[i])))
-  await timed('small plain GET', count, () => many(i => plainSmall('GET', gets[i]!)))
-  await client.removeObjects(s3.bucket, keys)
+  const puts = await Promise.all(keys.map(key => plain.putUrl(key)))
+  const gets = await Promise.all(keys.map(key => plain.getUrl(key)))
+  await timed('small plain PUT', count, () => many(i => plain.request('PUT', puts[i]!, { body: bodies[i]! })))
+  await timed('small plain GET', count, () => many(i => plain.request('GET', gets[i]!)))
+  await plain.remove(`${prefix}small-${run}-`)
 
   const store = await openStore('s3', join(dir, `small-${run}`))
   const added: Awaited<ReturnType<typeof store.addBytes>>[] = []
@@ -157,13 +130,6 @@ async function smallRun(run: number): Promise<void> {
   await store.close()
 }
 
-/** Deletes what stores of this run have left. */
-async function emptyBucket(): Promise<void> {
-  const left = client.listObjectsV2(s3.bucket, s3Prefix(dir), true)
-  const names = await Array.fromAsync(left, ({ name }: { name: string }) => name)
-  if (names.length > 0) await client.removeObjects(s3.bucket, names)
-}
-
 function row(name: string, unit: string, against?: string): string {
   const sorted = results.get(name)!.toSorted((a, b) => a - b)
   const middle = median(sorted)
@@ -181,7 +147,7 @@ try {
   for (let run = 0; run < Number(values.runs); run++) {
     if (bytes > 0) await largeRun(run)
     if (count > 0) await smallRun(run)
-    await emptyBucket()
+    await plain.remove(s3Prefix(dir))
   }
   console.log(
     `${describeMachine()}; ${describeLoad()}; ${values.mib} MiB and ${count} x 4 KiB, medians of ${values.runs}`
@@ -206,7 +172,7 @@ try {
     console.log(row('small fetch', '/s', 'small plain GET'))
   }
 } finally {
-  agent.destroy()
-  await emptyBucket()
+  await plain.remove(s3Prefix(dir))
+  plain.close()
   await rm(dir, { recursive: true, force: true })
 }
