@@ -7,7 +7,7 @@
  *
  * --only takes parts of contestants' names, with commas in between; --parts some of blob, folder, one. With --save, the figures
  * are kept in a file; run again with the same file, only rounds that are not there yet are measured, and the tables are about all
- * of them: so a run can be cut into pieces. The peers are installed by: npm install --prefix bench/peers
+ * of them: so a run can be cut into pieces, and --runs 0 prints the tables again. The peers are installed by: npm install --prefix bench/peers
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -19,7 +19,7 @@ import { type Contestant, PARTS, type Part } from './lib/contestants/contestant.
 import { CONTESTANTS, isPeer, missingPackages } from './lib/contestants/index.ts'
 import { makeFile, makeFolder } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
-import { Samples } from './lib/samples.ts'
+import { type Measured, Samples } from './lib/samples.ts'
 import { selectNamed } from './lib/trial.ts'
 import { INSTALL_PEERS } from './peers/load.ts'
 
@@ -83,35 +83,56 @@ async function makeSources(dir: string, parts: readonly Part[]): Promise<Record<
   }
 }
 
+interface Trial {
+  readonly round: number
+  readonly part: Part
+  readonly contestant: Contestant
+}
+
+/** What has not been measured yet, round by round. */
+function trialsLeft(
+  contestants: readonly Contestant[],
+  parts: readonly Part[],
+  samples: Samples
+): readonly Trial[] {
+  const rounds = Array.from({ length: Number(values.runs) }, (_, round) => round)
+  return rounds.flatMap(round =>
+    parts.flatMap(part =>
+      contestants
+        .filter(({ name, parts: can }) => can.includes(part) && samples.rounds(name, part) <= round)
+        .map(contestant => ({ round, part, contestant }))
+    )
+  )
+}
+
+/** A contestant that fails does not keep the others from going on. */
+async function run({ round, part, contestant }: Trial, options: PartOptions): Promise<Measured> {
+  const { name } = contestant
+  try {
+    return { round, part, contestant: name, sample: await measurePart(contestant, options) }
+  } catch (error) {
+    if (!(error instanceof Error)) throw error
+    return { round, part, contestant: name, error: error.message }
+  }
+}
+
+async function runAll(trials: readonly Trial[], parts: readonly Part[], samples: Samples): Promise<void> {
+  if (trials.length === 0) return
+  const dir = await mkdtemp(join(values.dir, 'blobs-bench-'))
+  try {
+    const sources = await makeSources(dir, parts)
+    for (const trial of trials) samples.add(await run(trial, sources[trial.part]))
+  } finally {
+    await rm(dir, { recursive: true, force: true })
+  }
+}
+
 const contestants = present()
 const parts = selectedParts()
 const samples = new Samples({ blobBytes, files, fileBytes: FILE_BYTES }, values.save)
-const dir = await mkdtemp(join(values.dir, 'blobs-bench-'))
-try {
-  const sources = await makeSources(dir, parts)
-  for (let round = 0; round < Number(values.runs); round++) {
-    for (const part of parts) {
-      for (const contestant of contestants.filter(({ parts: can }) => can.includes(part))) {
-        if (samples.rounds(contestant.name, part) > round) continue
-        try {
-          samples.add({
-            round,
-            contestant: contestant.name,
-            part,
-            sample: await measurePart(contestant, sources[part])
-          })
-        } catch (error) {
-          if (!(error instanceof Error)) throw error
-          samples.add({ round, contestant: contestant.name, part, error: error.message })
-        }
-      }
-    }
-  }
-} finally {
-  await rm(dir, { recursive: true, force: true })
-}
+await runAll(trialsLeft(contestants, parts, samples), parts, samples)
 console.log(
-  `${describeMachine()}; ${describeLoad()}; ${values.mib} MiB, ${files} × ${FILE_BYTES} bytes, medians of ${values.runs} rounds (least–most)\n`
+  `${describeMachine()}; ${describeLoad()}; ${values.mib} MiB, ${files} × ${FILE_BYTES} bytes, medians of up to ${samples.mostRounds} rounds (least–most)\n`
 )
 console.log(`${comparisonTable(contestants, samples)}\n\n${pointsTable(samples)}`)
 for (const line of failureLines(samples)) console.log(line)

@@ -54,6 +54,10 @@ export class Samples {
     return this.#of(contestant, part).length
   }
 
+  get mostRounds(): number {
+    return Math.max(0, ...this.#all.map(({ round }) => round + 1))
+  }
+
   of(contestant: string, part: Part): readonly PartSample[] {
     return this.#of(contestant, part).flatMap(({ sample }) => (sample === undefined ? [] : [sample]))
   }
