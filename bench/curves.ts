@@ -141,13 +141,18 @@ async function measure(name: CurveName): Promise<Curve> {
   }
 }
 
+/** Four digits are more than is known. */
+function rounded(_: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isInteger(value) ? Number(value.toPrecision(4)) : value
+}
+
 const path = join(values.out, 'curves.json')
 const curves: Curves = existsSync(path) ? JSON.parse(await readFile(path, 'utf8')) : {}
 await mkdir(values.out, { recursive: true })
 if (!values.draw) {
   for (const name of chosen(CURVES, values.only)) {
     curves[name] = await measure(name)
-    await writeFile(path, `${JSON.stringify(curves, undefined, 2)}\n`)
+    await writeFile(path, `${JSON.stringify(curves, rounded, 2)}\n`)
   }
 }
 for (const name of CURVES) {

@@ -77,6 +77,7 @@ function xAxis(name: CurveName, points: readonly CurvePoint[]): Axis {
   const [least, most] = [Math.min(...values), Math.max(...values)]
   const ticks = [least]
   while (ticks.at(-1)! * factor <= most) ticks.push(ticks.at(-1)! * factor)
+  if (least === most) return { label, scale: 'log', ticks: [least, least * factor], format }
   // One that is too near to the end would be written over it.
   if (ticks.at(-1)! < most)
     ticks.splice(ticks.at(-1)! * Math.sqrt(factor) > most ? -1 : ticks.length, 1, most)
