@@ -20,6 +20,16 @@ export interface RunOutboard {
   readonly pairs: Uint8Array
 }
 
+/** A run that was hashed by {@link hashRun}, in whatever order. */
+export interface HashedRun {
+  /** Bytes of the blob in it: 1 MiB, unless it is the last. */
+  readonly length: number
+  /** 32 bytes. */
+  readonly value: Uint8Array
+  /** 0..63 nodes of 64 bytes, in pre-order. */
+  readonly pairs: Uint8Array
+}
+
 /** What a whole stream hashed to. */
 export interface HashedBlob {
   readonly hash: Hash
@@ -72,6 +82,27 @@ export class OutboardBuilder {
     }
   }
 
+  /**
+   * Takes the next run, which was hashed elsewhere. It is not kept.
+   *
+   * @throws RangeError unless all before it were whole runs, and what it has is what a run of its length has
+   */
+  pushRun({ length, value, pairs }: HashedRun): void {
+    if (this.#buffered === RUN_BYTES) this.#hashBuffered()
+    if (this.#buffered > 0 || this.#size !== this.#runs * RUN_BYTES)
+      throw new RangeError(`a run cannot begin at byte ${this.#size}`)
+    if (
+      length < 1 ||
+      length > RUN_BYTES ||
+      value.length !== CV_BYTES ||
+      pairs.length !== outboardBytes(length)
+    )
+      throw new RangeError(`a run of ${length} bytes does not have ${pairs.length} bytes of nodes`)
+    this.#size += length
+    this.#newValue().set(value)
+    this.#onRun({ run: this.#runs - 1, pairs })
+  }
+
   /** Ends the blob. The builder is then of no further use. */
   finish(): HashedBlob {
     const isRoot = this.#runs === 0
@@ -96,20 +127,41 @@ export class OutboardBuilder {
   }
 
   #hashRun(data: Uint8Array, isRoot: boolean): void {
+    const run = this.#runs
+    const value = this.#newValue()
+    const pairs = this.#pairs.subarray(0, outboardBytes(data.length))
+    hashRun(data, run, isRoot, { value, pairs }, this.#kernel)
+    this.#onRun({ run, pairs })
+  }
+
+  /** Where the chaining value of the next run goes. */
+  #newValue(): Uint8Array {
     const run = this.#runs++
     if (this.#runs * CV_BYTES > this.#values.length) {
       const grown = new Uint8Array(this.#values.length * 2)
       grown.set(this.#values)
       this.#values = grown
     }
-    const value = this.#values.subarray(run * CV_BYTES, (run + 1) * CV_BYTES)
-    const pairs = this.#pairs.subarray(
-      0,
-      (Math.max(1, Math.ceil(data.length / GROUP_BYTES)) - 1) * PAIR_BYTES
-    )
-    this.#kernel.subtree(data, run * RUN_CHUNKS, isRoot, value, pairs)
-    this.#onRun({ run, pairs })
+    return this.#values.subarray(run * CV_BYTES, (run + 1) * CV_BYTES)
   }
+}
+
+/**
+ * Hashes one run by itself: runs do not depend on each other. {@link OutboardBuilder.pushRun} puts them together.
+ *
+ * @param data 1 MiB, or the rest of the blob
+ * @param run number of the run: it covers the blob's bytes from `run` MiB on
+ * @param isRoot whether it is the whole blob
+ * @param into receives the 32 bytes of the chaining value, and the nodes: `outboardBytes(data.length)`
+ */
+export function hashRun(
+  data: Uint8Array,
+  run: number,
+  isRoot: boolean,
+  into: Pick<HashedRun, 'value' | 'pairs'>,
+  kernel: Kernel = defaultKernel
+): void {
+  kernel.subtree(data, run * RUN_CHUNKS, isRoot, into.value, into.pairs)
 }
 
 /** Hashes the tree above the runs, given each run's chaining value. */

@@ -10,6 +10,7 @@ import {
   encode,
   GROUP_BYTES,
   hashBytes,
+  hashRun,
   MissingChunksError,
   OutboardBuilder,
   outboardBytes,
@@ -84,6 +85,42 @@ describe('the outboard', () => {
       ),
       { numRuns: 20 }
     )
+  })
+})
+
+describe('runs that are hashed by themselves', () => {
+  const data = randomData(4 * RUN_BYTES + 20_000)
+  const hashedRun = (run: number) => {
+    const bytes = data.subarray(run * RUN_BYTES, (run + 1) * RUN_BYTES)
+    const hashed = {
+      length: bytes.length,
+      value: new Uint8Array(32),
+      pairs: new Uint8Array(outboardBytes(bytes.length))
+    }
+    hashRun(bytes, run, false, hashed)
+    return hashed
+  }
+
+  it.each([0, 1, 2, 3, 4])('make the same blob behind %i MiB that were not', mib => {
+    const pairs: Uint8Array[] = []
+    const builder = new OutboardBuilder(run => pairs.push(run.pairs.slice()))
+    builder.push(data.subarray(0, mib * RUN_BYTES))
+    for (let run = mib; run < 5; run++) builder.pushRun(hashedRun(run))
+    const { hash, size } = builder.finish()
+    expect([hash.toString(), size]).toEqual([hashBytes(data).hash.toString(), data.length])
+    expect(pairs.map(({ length }) => length)).toEqual([4032, 4032, 4032, 4032, 64])
+  })
+
+  it('are refused where no run begins, and when they are not whole', () => {
+    const builder = new OutboardBuilder(() => undefined)
+    const first = hashedRun(0)
+    expect(() => builder.pushRun({ ...first, pairs: first.pairs.subarray(64) })).toThrow(RangeError)
+    expect(() => builder.pushRun({ ...first, value: new Uint8Array(31) })).toThrow(RangeError)
+    builder.push(data.subarray(0, 5))
+    expect(() => builder.pushRun(first)).toThrow(RangeError)
+    const other = new OutboardBuilder(() => undefined)
+    other.pushRun(hashedRun(4))
+    expect(() => other.pushRun(first)).toThrow(RangeError)
   })
 })
 
