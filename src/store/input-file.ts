@@ -1,8 +1,10 @@
 /** Reading a file that is being added, and noticing when it changes meanwhile. */
+import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { RUN_BYTES } from '../bao/constants.ts'
 import { FileChangedError, StoreError } from './errors.ts'
 import { toStoreError } from './fs-errors.ts'
+import { readAll } from './write-all.ts'
 
 type Allocate = (bytes: number) => Uint8Array
 
@@ -20,10 +22,90 @@ export function takingTurns(): Allocate {
   }
 }
 
-/** What a file's content cannot change without. */
-interface FileState {
+/** A file that is open to be added. */
+export class InputFile implements AsyncDisposable {
+  readonly path: string
+  readonly handle: FileHandle
+  /** Bytes. */
   readonly size: number
-  readonly mtimeNs: bigint
+  readonly #mtimeNs: bigint
+
+  private constructor(path: string, handle: FileHandle, { size, mtimeNs }: BigIntStats) {
+    this.path = path
+    this.handle = handle
+    this.size = Number(size)
+    this.#mtimeNs = mtimeNs
+  }
+
+  /** @throws StoreError when there is no such file, or it is not a regular file, or it cannot be read */
+  static async open(path: string): Promise<InputFile> {
+    const handle = await open(path).catch(error => {
+      throw toStoreError(error, `cannot read ${path}`)
+    })
+    try {
+      return new InputFile(path, handle, await statsOf(handle, path))
+    } catch (error) {
+      await handle.close()
+      throw error
+    }
+  }
+
+  /**
+   * Looks for what the content cannot change without.
+   *
+   * @throws FileChangedError when the size or the time of modification are not what they were when it was opened
+   */
+  async checkUnchanged(): Promise<void> {
+    const { size, mtimeNs } = await statsOf(this.handle, this.path)
+    if (Number(size) !== this.size || mtimeNs !== this.#mtimeNs) throw new FileChangedError(this.path)
+  }
+
+  /**
+   * The bytes, 1 MiB at a time (the last piece may be shorter). The next piece is read while the last one is being used. To be
+   * gone through once.
+   *
+   * @param allocate gives a buffer of at least so many bytes
+   * @throws StoreError when it cannot be read, FileChangedError
+   */
+  async *pieces(
+    signal?: AbortSignal,
+    allocate: Allocate = ownBuffer
+  ): AsyncGenerator<Uint8Array, void, undefined> {
+    let reading: Promise<Uint8Array> | undefined
+    try {
+      for (let offset = 0; offset < this.size; ) {
+        reading ??= this.#readPiece(offset, allocate)
+        const piece = await reading
+        offset += piece.length
+        signal?.throwIfAborted()
+        reading = offset < this.size ? this.#readPiece(offset, allocate) : undefined
+        // It may fail while the piece before it is in use: it is awaited in its turn.
+        reading?.catch(() => undefined)
+        yield piece
+      }
+      await this.checkUnchanged()
+    } finally {
+      await reading?.catch(() => undefined)
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #readPiece(offset: number, allocate: Allocate): Promise<Uint8Array> {
+    const length = Math.min(RUN_BYTES, this.size - offset)
+    const piece = allocate(length).subarray(0, length)
+    const isWhole = await readAll(this.handle, [piece], offset).catch(error => {
+      throw toStoreError(error, `cannot read ${this.path}`)
+    })
+    if (!isWhole) throw new FileChangedError(this.path)
+    return piece
+  }
 }
 
 /**
@@ -37,57 +119,19 @@ interface FileState {
 export async function* readInputFile(
   path: string,
   signal?: AbortSignal,
-  allocate: Allocate = bytes => new Uint8Array(bytes)
+  allocate?: Allocate
 ): AsyncGenerator<Uint8Array, void, undefined> {
   signal?.throwIfAborted()
-  const file = await open(path).catch(error => {
-    throw toStoreError(error, `cannot read ${path}`)
-  })
-  let reading: Promise<Uint8Array> | undefined
-  try {
-    const before = await stateOf(file, path)
-    for (let offset = 0; offset < before.size; ) {
-      reading ??= readPiece(file, path, offset, before.size, allocate)
-      const piece = await reading
-      offset += piece.length
-      signal?.throwIfAborted()
-      reading = offset < before.size ? readPiece(file, path, offset, before.size, allocate) : undefined
-      // It may fail while the piece before it is in use: it is awaited in its turn.
-      reading?.catch(() => undefined)
-      yield piece
-    }
-    const after = await stateOf(file, path)
-    if (after.size !== before.size || after.mtimeNs !== before.mtimeNs) throw new FileChangedError(path)
-  } finally {
-    await reading?.catch(() => undefined)
-    await file.close()
-  }
+  await using file = await InputFile.open(path)
+  yield* file.pieces(signal, allocate)
 }
 
-async function stateOf(file: FileHandle, path: string): Promise<FileState> {
+async function statsOf(file: FileHandle, path: string): Promise<BigIntStats> {
   const stats = await file.stat({ bigint: true })
   if (!stats.isFile()) throw new StoreError(`${path} is not a regular file; only those can be added`)
-  return { size: Number(stats.size), mtimeNs: stats.mtimeNs }
+  return stats
 }
 
-async function readPiece(
-  file: FileHandle,
-  path: string,
-  offset: number,
-  size: number,
-  allocate: Allocate
-): Promise<Uint8Array> {
-  const length = Math.min(RUN_BYTES, size - offset)
-  const piece = allocate(length).subarray(0, length)
-  let filled = 0
-  while (filled < piece.length) {
-    const { bytesRead } = await file
-      .read(piece, filled, piece.length - filled, offset + filled)
-      .catch(error => {
-        throw toStoreError(error, `cannot read ${path}`)
-      })
-    if (bytesRead === 0) throw new FileChangedError(path)
-    filled += bytesRead
-  }
-  return piece
+function ownBuffer(bytes: number): Uint8Array {
+  return new Uint8Array(bytes)
 }

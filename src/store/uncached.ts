@@ -59,6 +59,11 @@ export class UncachedFile {
     }
   }
 
+  /** The file's number, for whoever writes by himself. */
+  get fd(): number {
+    return this.#file.fd
+  }
+
   /**
    * Writes as many of the first bytes of `pieces` as can be written in this way.
    *

@@ -7,7 +7,10 @@
 import { type FileHandle, open, rm } from 'node:fs/promises'
 import { groupCount } from '../../bao/geometry.ts'
 import { type HashedBlob, OutboardBuilder } from '../../bao/outboard.ts'
+import { type FileCopy, type HashFileOptions, hashFile } from '../hash-pool/hash-file.ts'
+import type { InputFile } from '../input-file.ts'
 import { OutboardSpool } from '../outboard-spool.ts'
+import { UncachedFile } from '../uncached.ts'
 import { writeAll } from '../write-all.ts'
 import type { FsContext } from './context.ts'
 
@@ -36,6 +39,7 @@ export class Ingest {
   readonly #writes = new Set<Promise<void>>()
   #file: FileHandle | undefined
   #last: Uint8Array | undefined
+  #isMade = false
   #written = 0
   #flushing: Promise<void> | undefined
   #flushed = 0
@@ -57,6 +61,27 @@ export class Ingest {
     this.#last = block
     this.#builder.push(block)
     await this.#spool.relieve()
+  }
+
+  /**
+   * Takes a whole file instead of blocks. Threads hash it, and write what they have hashed.
+   *
+   * @param allocate gives a buffer of at least so many bytes
+   */
+  async takeFile(
+    input: InputFile,
+    allocate: FileCopy['allocate'],
+    options: Pick<HashFileOptions, 'signal' | 'onHashed'>
+  ): Promise<void> {
+    const file = await this.#open()
+    const direct = await UncachedFile.of(file, 'write')
+    try {
+      const target = { file: file.fd, direct: direct?.fd }
+      const write = async (block: Uint8Array) => await this.#startWrite(block)
+      this.#blob = await hashFile(input, this.#spool, { ...options, copy: { target, allocate, write } })
+    } finally {
+      await direct?.close()
+    }
   }
 
   /** Waits until nothing is being written, and gives up the file for now: others may need the handle. */
@@ -92,7 +117,7 @@ export class Ingest {
     await this.#file?.close()
     this.#file = undefined
     await this.#spool.close()
-    if (this.#written === 0) return
+    if (!this.#isMade) return
     await rm(this.#path, { force: true })
     await rm(this.#outboardPath, { force: true })
   }
@@ -139,7 +164,8 @@ export class Ingest {
   }
 
   async #open(): Promise<FileHandle> {
-    this.#file ??= await open(this.#path, this.#written === 0 ? 'wx' : 'r+')
+    this.#file ??= await open(this.#path, this.#isMade ? 'r+' : 'wx')
+    this.#isMade = true
     return this.#file
   }
 }

@@ -13,12 +13,13 @@ import { GROUP_BYTES } from '../../bao/constants.ts'
 import { encode } from '../../bao/encoder.ts'
 import { CorruptSourceError } from '../../bao/errors.ts'
 import { groupCount } from '../../bao/geometry.ts'
-import { type HashedBlob, hashBytes, OutboardBuilder } from '../../bao/outboard.ts'
+import { type HashedBlob, hashBytes } from '../../bao/outboard.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { BlobDamagedError } from '../errors.ts'
 import { explained, isNotFound } from '../fs-errors.ts'
-import { readInputFile, takingTurns } from '../input-file.ts'
+import { hashFile } from '../hash-pool/hash-file.ts'
+import { InputFile } from '../input-file.ts'
 import { OutboardSpool } from '../outboard-spool.ts'
 import { readSmallFile, type SmallFile } from '../small-file.ts'
 import type { FsContext } from './context.ts'
@@ -160,12 +161,8 @@ export class Integrity {
     const { layout, temp } = this.#context
     const spool = new OutboardSpool(temp.newPath())
     try {
-      const builder = new OutboardBuilder(spool.add)
-      for await (const bytes of readInputFile(layout.data(hash), undefined, takingTurns())) {
-        builder.push(bytes)
-        await spool.relieve()
-      }
-      const blob = builder.finish()
+      await using file = await InputFile.open(layout.data(hash))
+      const blob = await hashFile(file, spool)
       if (!blob.hash.equals(hash)) {
         this.#markDamaged(hash, found)
         return false

@@ -9,6 +9,7 @@ import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobNotFoundError, FileChangedError } from '../errors.ts'
 import { FolderSync } from '../folder-sync.ts'
 import { explained } from '../fs-errors.ts'
+import { WORTH_BYTES } from '../hash-pool/constants.ts'
 import type {
   AddOptions,
   AddResult,
@@ -26,7 +27,7 @@ import type {
   UsageOptions,
   WaitOptions
 } from '../index.ts'
-import { readInputFile } from '../input-file.ts'
+import { InputFile } from '../input-file.ts'
 import { Lifetime } from '../lifetime.ts'
 import { Limiter } from '../limiter.ts'
 import { makeFolder } from '../make-folder.ts'
@@ -67,6 +68,9 @@ const MOST_AT_ONCE = 16
  * it writes those of several threads in one go.
  */
 const MOST_SMALL_AT_ONCE = 128
+
+/** Runs a step of an add when it is its turn. */
+type InTurn = (step: () => Promise<void>) => Promise<void>
 
 export class LegacyFsStore implements BlobStore {
   readonly #tags: FsTags
@@ -173,10 +177,7 @@ export class LegacyFsStore implements BlobStore {
     const small = await this.#addShort(options, () => this.#addSmallFile(path, options))
     if (small !== undefined) return small
     return await this.#lifetime.run(options.signal, signal =>
-      this.#limiter.run(async () => {
-        const blocks = readInputFile(path, signal, this.#blocks.take)
-        return await this.#add(blocks, { ...options, signal }, new Ingest(this.#context, this.#blocks.give))
-      }, signal)
+      this.#limiter.run(() => this.#addFile(path, { ...options, signal }), signal)
     )
   }
 
@@ -280,30 +281,58 @@ export class LegacyFsStore implements BlobStore {
     this.#watchers.notify(hash)
   }
 
+  async #addFile(path: string, options: AddOptions): Promise<AddResult> {
+    const { signal } = options
+    await using file = await InputFile.open(path)
+    const { take, give } = this.#blocks
+    const ingest = new Ingest(this.#context, give)
+    if (file.size < WORTH_BYTES) return await this.#add(file.pieces(signal, take), options, ingest)
+    return await this.#keep(options, ingest, async progress => {
+      const onHashed = (bytes: number) => progress.add(bytes)
+      await this.#explained(() => ingest.takeFile(file, take, { signal, onHashed }))
+    })
+  }
+
   async #add(
     blocks: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
-    { signal, onProgress, lease }: AddOptions,
+    options: AddOptions,
     ingest = new Ingest(this.#context),
-    inTurn = async (step: () => Promise<void>) => await step()
+    inTurn: InTurn = async step => await step()
   ): Promise<AddResult> {
-    const what = `cannot add to ${this.#context.layout.root}`
-    const progress = new Progress(onProgress)
-    try {
+    const fill = async (progress: Progress): Promise<void> => {
       for await (const block of blocks) {
-        signal?.throwIfAborted()
-        await explained(what, () => inTurn(() => ingest.push(block)))
+        options.signal?.throwIfAborted()
+        await this.#explained(() => inTurn(() => ingest.push(block)))
         progress.add(block.length)
       }
+    }
+    return await this.#keep(options, ingest, fill, inTurn)
+  }
+
+  /** @param fill brings all of the blob into `ingest` */
+  async #keep(
+    { signal, onProgress, lease }: AddOptions,
+    ingest: Ingest,
+    fill: (progress: Progress) => Promise<void>,
+    inTurn: InTurn = async step => await step()
+  ): Promise<AddResult> {
+    const progress = new Progress(onProgress)
+    try {
+      await fill(progress)
       signal?.throwIfAborted()
       const { hash, size } = ingest.finish()
       await lease?.protect({ hash, format: 'raw' })
       if (size > 0)
-        await explained(what, () => inTurn(() => this.#partials.place(hash, size, () => ingest.files())))
+        await this.#explained(() => inTurn(() => this.#partials.place(hash, size, () => ingest.files())))
       progress.end()
       return { hash, size }
     } finally {
       await ingest.close()
     }
+  }
+
+  async #explained<T>(action: () => Promise<T>): Promise<T> {
+    return await explained(`cannot add to ${this.#context.layout.root}`, action)
   }
 
   async #addShort<T>({ signal }: AddOptions, add: () => Promise<T>): Promise<T> {
@@ -335,7 +364,7 @@ export class LegacyFsStore implements BlobStore {
 
   /** Keeps a blob of one chunk group, whose hash has been verified. */
   async #placeSmall(hash: Hash, bytes: Uint8Array): Promise<void> {
-    await explained(`cannot add to ${this.#context.layout.root}`, async () => {
+    await this.#explained(async () => {
       const { temp, isSynced } = this.#context
       let data: string | undefined
       try {

@@ -10,8 +10,9 @@ import { type HashedBlob, hashBytes, OutboardBuilder } from '../../bao/outboard.
 import type { Hash } from '../../hash.ts'
 import { FileChangedError, StoreError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
+import { hashFile } from '../hash-pool/hash-file.ts'
 import type { AddOptions, AddResult } from '../index.ts'
-import { readInputFile, takingTurns } from '../input-file.ts'
+import { InputFile, readInputFile, takingTurns } from '../input-file.ts'
 import type { Limiter } from '../limiter.ts'
 import { OutboardSpool } from '../outboard-spool.ts'
 import { Progress } from '../progress.ts'
@@ -116,7 +117,7 @@ export class Ingest {
       return await this.addBytes(joined(pieces, bytes), options)
     }
     return await withSpool(async spool => {
-      const blob = await hashFile(path, spool, options)
+      const blob = await hashPath(path, spool, options)
       const { hash, size } = blob
       this.#checkSize(size)
       const put: PutObjects = async () => {
@@ -287,16 +288,13 @@ async function hashInTurns(
   })
 }
 
-async function hashFile(path: string, spool: OutboardSpool, options: AddOptions): Promise<HashedBlob> {
-  const builder = new OutboardBuilder(spool.add)
+async function hashPath(path: string, spool: OutboardSpool, options: AddOptions): Promise<HashedBlob> {
   const progress = new Progress(options.onProgress)
-  for await (const piece of readInputFile(path, options.signal, takingTurns())) {
-    builder.push(piece)
-    progress.add(piece.length)
-    await spool.relieve()
-  }
+  const onHashed = (bytes: number) => progress.add(bytes)
+  await using file = await InputFile.open(path)
+  const blob = await hashFile(file, spool, { signal: options.signal, onHashed })
   progress.end()
-  return builder.finish()
+  return blob
 }
 
 /** Passes pieces on, hashing them. */

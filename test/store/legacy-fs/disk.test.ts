@@ -94,6 +94,18 @@ describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)'
     })
   }
 
+  it('makes the adding of a large file fail, which leaves nothing of it', async () => {
+    const folder = smallDisk()!
+    const path = join(await testFolder(), 'file')
+    await writeFile(path, sampleBlob(24 * MIB, 4).data)
+    await using store = await LegacyFsStore.open(folder)
+    await store.addBytes(first.data)
+    await expect(store.addPath(path)).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
+    expect(await readdir(join(folder, 'temp'))).toEqual([])
+    expect(await Array.fromAsync(store.list())).toHaveLength(1)
+    await store.addBytes(sampleBlob(MIB, 3).data)
+  })
+
   it('makes a writer fail, and what it had written stays and is right', async () => {
     const folder = smallDisk()!
     const store = await LegacyFsStore.open(folder)
