@@ -55,9 +55,9 @@ function row(trial: AddTrial, samples: readonly AddSample[], base: readonly AddS
     trial,
     `${median(speeds).toFixed(0)} (${speeds[0]?.toFixed(0)} to ${speeds.at(-1)?.toFixed(0)})`,
     base === undefined ? '' : ratio(samples, base),
-    middle(samples, ({ cost }) => cost.cpuSeconds).toFixed(2),
-    middle(samples, ({ cost }) => cost.peakRssMib).toFixed(0),
-    middle(samples, ({ blockedMs }) => blockedMs).toFixed(1)
+    middle(samples, ({ cpuSeconds }) => cpuSeconds).toFixed(2),
+    middle(samples, ({ peakRssMib }) => peakRssMib).toFixed(0),
+    middle(samples, ({ heldMs }) => heldMs).toFixed(1)
   ].join(' | ')} |`
 }
 

@@ -3,7 +3,6 @@ import { existsSync } from 'node:fs'
 import { copyFile, mkdir, open } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Crew } from '../../src/store/hash-pool/crew.ts'
 import { hashWith } from '../../src/store/hash-pool/hash-file.ts'
@@ -11,13 +10,11 @@ import { InputFile } from '../../src/store/input-file.ts'
 import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
 import { ObjectStore } from '../../src/store/object/index.ts'
 import { OutboardSpool } from '../../src/store/outboard-spool.ts'
-import { costSince, endWithParent, type ProcessCost } from './child.ts'
+import { endWithParent } from './child.ts'
+import { Meter, type Spent } from './meter.ts'
 
-export interface AddSample {
+export interface AddSample extends Spent {
   readonly mbPerSecond: number
-  readonly cost: ProcessCost
-  /** Longest time that the event loop was blocked, in ms. */
-  readonly blockedMs: number
 }
 
 /** What to do with the file `path`. `dir` is not there yet. @returns what is to be measured */
@@ -122,17 +119,9 @@ if (process.argv[1] === import.meta.filename && process.send !== undefined) {
   process.env.UV_THREADPOOL_SIZE ??= '16'
   const prepare: Prepare = PREPARATIONS[trial as AddTrial]
   const run = await prepare(path!, dir!)
-  const loop = monitorEventLoopDelay({ resolution: 1 })
-  loop.enable()
-  const cpu = process.cpuUsage()
-  const start = performance.now()
+  const meter = new Meter()
   await run()
-  const seconds = (performance.now() - start) / 1000
-  loop.disable()
-  const sample: AddSample = {
-    mbPerSecond: Number(bytes) / 1e6 / seconds,
-    cost: costSince(cpu),
-    blockedMs: loop.max / 1e6
-  }
+  const spent = meter.stop()
+  const sample: AddSample = { ...spent, mbPerSecond: Number(bytes) / 1e6 / spent.seconds }
   process.send(sample)
 }

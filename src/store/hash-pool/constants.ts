@@ -1,6 +1,6 @@
 /** Limits of hashing on threads. */
 
-/** Threads, at most. Each takes about 10 MiB of memory; more than four write faster than disks do. */
+/** Threads, at most. Each takes about 16 MiB of memory; more than four write faster than disks do. */
 export const MOST_THREADS = 4
 
 /**

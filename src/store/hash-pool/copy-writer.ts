@@ -10,7 +10,7 @@ import { errorCode } from '../fs-errors.ts'
 import type { CopyTarget } from './messages.ts'
 
 /** Disks take whole blocks of so many bytes, from memory that begins at a multiple of it. */
-export const BLOCK_BYTES = 4096
+const BLOCK_BYTES = 4096
 
 /** Below so many bytes per millisecond the cache is slow: memory takes three times as many, many disks as many. */
 const SLOW_BYTES_PER_MS = 900_000
