@@ -9,6 +9,7 @@ import {
 } from '@libp2p/interface'
 import { AbstractMultiaddrConnection, type SendResult } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { GATHERED_BYTES } from './constants.ts'
 import { UnsupportedLibp2pError } from './errors.ts'
 
 const NOTHING = new Uint8Array(0)
@@ -24,6 +25,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   /** What bytes are read from and written to. */
   #socket: Socket
   #isTls = false
+  #dispatchScheduled = false
 
   /** @throws UnsupportedLibp2pError */
   constructor(carrier: MultiaddrConnection) {
@@ -37,7 +39,8 @@ export class SocketConnection extends AbstractMultiaddrConnection {
     this.#socket = socketOf(carrier)
     // The carrier's own: it was made a moment ago, so nobody else listens yet.
     this.#socket.removeAllListeners('data')
-    this.#listen()
+    this.#socket.on('data', this.#onData)
+    this.#socket.on('drain', this.#onDrain)
     carrier.addEventListener('close', this.#onCarrierClose)
   }
 
@@ -65,11 +68,19 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   useTls(socket: Socket): void {
     this.#isTls = true
     this.#socket = socket
-    socket.once('end', () => this.onTransportClosed())
-    socket.once('close', () => this.onTransportClosed())
-    socket.on('error', error => this.abort(error))
-    this.#listen()
-    if (socket.destroyed) this.onTransportClosed()
+    const onEnd = (): void => {
+      this.dispatchReadBuffer()
+      this.onTransportClosed()
+    }
+    socket.once('end', onEnd)
+    socket.once('close', onEnd)
+    socket.on('error', error => {
+      this.dispatchReadBuffer()
+      this.abort(error)
+    })
+    socket.on('data', this.#onRecord)
+    socket.on('drain', this.#onDrain)
+    if (socket.destroyed) onEnd()
   }
 
   /** Ends it now, also when it was closed already and TLS is still saying goodbye. */
@@ -113,12 +124,26 @@ export class SocketConnection extends AbstractMultiaddrConnection {
     this.#socket.resume()
   }
 
-  #listen(): void {
-    this.#socket.on('data', this.#onData)
-    this.#socket.on('drain', this.#onDrain)
+  readonly #onData = (bytes: Uint8Array): void => this.onData(bytes)
+
+  /**
+   * TLS hands out records of 16 KiB at most, and each event costs the muxer as much as its bytes do. So what comes in one turn of
+   * the event loop goes up together.
+   */
+  readonly #onRecord = (bytes: Uint8Array): void => {
+    this.readBuffer.append(bytes)
+    if (this.readBuffer.byteLength >= GATHERED_BYTES) this.dispatchReadBuffer()
+    else this.#dispatchSoon()
   }
 
-  readonly #onData = (bytes: Uint8Array): void => this.onData(bytes)
+  #dispatchSoon(): void {
+    if (this.#dispatchScheduled) return
+    this.#dispatchScheduled = true
+    setImmediate(() => {
+      this.#dispatchScheduled = false
+      this.dispatchReadBuffer()
+    })
+  }
 
   readonly #onDrain = (): void => {
     this.safeDispatchEvent('drain')
