@@ -20,7 +20,7 @@ import { CURVES, type Curve, type CurveName, type CurvePoint, type Curves, chart
 import { makeFileOf, makeFolder } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { middle } from './lib/markdown.ts'
-import { missingStack, STACKS, type Stack } from './lib/stack.ts'
+import { STACKS, type Stack } from './lib/stack.ts'
 import { measureSwarm } from './lib/swarm.ts'
 import { selectNamed } from './lib/trial.ts'
 
@@ -56,11 +56,7 @@ function chosen<T extends string>(all: readonly T[], text: string): readonly T[]
   ).map(({ name }) => name)
 }
 
-const stacks = chosen(STACKS, values.stacks).filter(stack => {
-  const missing = missingStack(stack)
-  if (missing !== undefined) console.log(`left out: ${stack}: ${missing}`)
-  return missing === undefined
-})
+const stacks = chosen(STACKS, values.stacks)
 
 /** Powers of `factor` from `first` up to `last`, and `last`. */
 function upTo(last: number, first: number, factor: number): number[] {

@@ -20,7 +20,7 @@ import { measureFirstBytes } from './lib/first-byte.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { markdownTable, middle, spread } from './lib/markdown.ts'
 import { PlainS3 } from './lib/plain-s3.ts'
-import { missingStack, stackName } from './lib/stack.ts'
+import { stackName } from './lib/stack.ts'
 import { fillHome, timeCommand, timeNode, timeServe } from './lib/starting.ts'
 import { S3_URL_VARIABLE, s3Prefix } from './lib/stores.ts'
 import { selectNamed } from './lib/trial.ts'
@@ -41,8 +41,6 @@ const { values } = parseArgs({
   }
 })
 const stack = stackName(values.stack)
-const missing = missingStack(stack)
-if (missing !== undefined) throw new Error(`no stack ${stack}: ${missing}`)
 const mib = Number(values.mib)
 const ranges = Number(values.ranges)
 const runs = Number(values.runs)

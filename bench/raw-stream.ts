@@ -13,7 +13,7 @@ import { measurePart, type PartSample } from './lib/compare-part.ts'
 import { contestantOf } from './lib/contestants/index.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { spread } from './lib/markdown.ts'
-import { missingStack, stackName } from './lib/stack.ts'
+import { stackName } from './lib/stack.ts'
 
 const MIB = 1024 * 1024
 
@@ -26,8 +26,6 @@ const { values } = parseArgs({
 })
 const bytes = Number(values.mib) * MIB
 const stack = stackName(values.stack)
-const missing = missingStack(stack)
-if (missing !== undefined) throw new Error(`no stack ${stack}: ${missing}`)
 const dir = await mkdtemp(join(tmpdir(), 'blobs-bench-'))
 const samples: PartSample[] = []
 try {

@@ -17,7 +17,7 @@ import { contestantOf, missingPackages, ours, oursAskingSizes } from './lib/cont
 import { makeFolder } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { markdownTable, spread } from './lib/markdown.ts'
-import { missingStack, stackName } from './lib/stack.ts'
+import { stackName } from './lib/stack.ts'
 import { INSTALL_PEERS } from './peers/load.ts'
 
 const { values } = parseArgs({
@@ -34,8 +34,6 @@ const { values } = parseArgs({
 })
 const files = Number(values.files)
 const stack = stackName(values.stack)
-const missing = missingStack(stack)
-if (missing !== undefined) throw new Error(`no stack ${stack}: ${missing}`)
 
 function contestants(): readonly Contestant[] {
   const own = values['ask-sizes'] ? oursAskingSizes(stack) : ours('legacy-fs', stack)

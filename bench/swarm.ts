@@ -13,7 +13,7 @@ import { ours } from './lib/contestants/index.ts'
 import { makeFile } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { markdownTable, middle, spread } from './lib/markdown.ts'
-import { missingStack, stackName } from './lib/stack.ts'
+import { stackName } from './lib/stack.ts'
 import { storeName } from './lib/stores.ts'
 import { measureSwarm, type SwarmSample } from './lib/swarm.ts'
 
@@ -34,8 +34,6 @@ const { values } = parseArgs({
   }
 })
 const stack = stackName(values.stack)
-const missing = missingStack(stack)
-if (missing !== undefined) throw new Error(`no stack ${stack}: ${missing}`)
 const getters = Number(values.getters)
 const bytes = Number(values.mib) * MIB
 const dir = await mkdtemp(join(values.dir, 'blobs-bench-'))

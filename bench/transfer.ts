@@ -16,7 +16,7 @@ import { contestantOf, ours } from './lib/contestants/index.ts'
 import { makeFile } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { markdownTable, middle, spread } from './lib/markdown.ts'
-import { missingStack, stackName } from './lib/stack.ts'
+import { stackName } from './lib/stack.ts'
 import { storeName } from './lib/stores.ts'
 
 const MIB = 1024 * 1024
@@ -36,8 +36,6 @@ const { values } = parseArgs({
 })
 const bytes = Number(values.mib) * MIB
 const stack = stackName(values.stack)
-const missing = missingStack(stack)
-if (missing !== undefined) throw new Error(`no stack ${stack}: ${missing}`)
 const from = storeName(values.from ?? values.store)
 const to = storeName(values.to ?? values.store)
 

@@ -1,22 +1,15 @@
 /** The libp2p stacks that are compared. */
-import { existsSync } from 'node:fs'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import type { Libp2p, ServiceMap } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { YAMUX_OPTIONS } from '../../src/libp2p/yamux-options.ts'
+import { tcp as ownTcp } from '../../src/tcp/index.ts'
 
 /** `noise`: TCP and noise as js-libp2p has them. `tls`: our own transport, which agrees on TLS with its like. */
 export const STACKS = ['noise', 'tls'] as const
 export type Stack = (typeof STACKS)[number]
-
-const OWN_TCP = new URL('../../src/tcp/index.ts', import.meta.url)
-
-/** Why there is no such stack here; undefined when there is. */
-export function missingStack(stack: Stack): string | undefined {
-  return stack === 'tls' && !existsSync(OWN_TCP) ? 'there is no src/tcp' : undefined
-}
 
 export function stackName(text: string): Stack {
   const name = STACKS.find(known => known === text)
@@ -24,11 +17,7 @@ export function stackName(text: string): Stack {
   return name
 }
 
-async function transport(stack: Stack): Promise<ReturnType<typeof tcp>> {
-  if (stack === 'noise') return tcp()
-  const own: { tcp: typeof tcp } = await import(OWN_TCP.href)
-  return own.tcp()
-}
+const TRANSPORTS = { noise: tcp, tls: ownTcp }
 
 /** @param options more than the stack, or other than it */
 export async function startNode<S extends ServiceMap>(
@@ -36,7 +25,7 @@ export async function startNode<S extends ServiceMap>(
   options: Libp2pOptions<S> = {}
 ): Promise<Libp2p<S>> {
   return await createLibp2p({
-    transports: [await transport(stack)],
+    transports: [TRANSPORTS[stack]()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux(YAMUX_OPTIONS)],
     // As our own node has it: among hundreds of streams a ping waits too long.

@@ -7,8 +7,6 @@ export interface Contestant {
   readonly title: string
   /** Packages of `bench/peers` that it needs. */
   readonly packages?: readonly string[]
-  /** Why it cannot take part, when it is not for lack of a package. */
-  readonly missing?: string | undefined
   /** Whether what was added is there when the folder is opened by another process. */
   readonly isKept: boolean
   /** Whether its work is done in JavaScript: else the event loop tells nothing. */

@@ -3,7 +3,7 @@
  * process: the others' memory is not charged for it.
  */
 import { isInstalled } from '../../peers/load.ts'
-import { missingStack, type Stack } from '../stack.ts'
+import type { Stack } from '../stack.ts'
 import type { StoreName } from '../stores.ts'
 import { type Contestant, PARTS } from './contestant.ts'
 
@@ -18,7 +18,6 @@ function raw(stack: Stack): Contestant {
   return {
     name: `raw-${stack}`,
     title: `raw libp2p stream, ${stack}`,
-    missing: missingStack(stack),
     isKept: true,
     isJavaScript: true,
     adds: false,
@@ -32,7 +31,6 @@ export function ours(store: StoreName, stack: Stack): Contestant {
   return {
     name: `ours-${name}-${stack}`,
     title: `libp2p-blobs, ${title}, ${stack}`,
-    missing: missingStack(stack),
     isKept: store !== 'memory',
     isJavaScript: true,
     adds: true,
