@@ -5,19 +5,10 @@
  * are most of the work. So there are as few as can be: what an open file is, and closing it when nothing is left to be
  * written, is asked of the system directly, as it never waits for a disk.
  */
-import {
-  type BigIntStats,
-  close,
-  closeSync,
-  constants,
-  fdatasync,
-  fstatSync,
-  open,
-  read,
-  write
-} from 'node:fs'
+import { close, closeSync, constants, fdatasync, fstatSync, open, read, write } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
+import { versionOf } from './stats.ts'
 
 const openFile = promisify(open)
 const readFrom = promisify(read)
@@ -35,7 +26,8 @@ const NEW_SYNCED = WRITES_CAN_SYNC ? NEW | O_DSYNC : NEW
 
 export interface SmallFile {
   readonly bytes: Uint8Array<ArrayBuffer>
-  readonly stats: BigIntStats
+  /** See {@link versionOf}. */
+  readonly version: string
 }
 
 /**
@@ -56,7 +48,7 @@ export async function readSmallFile(path: string, most: number): Promise<SmallFi
       filled += bytesRead
     }
     const { size, mtimeNs } = fstatSync(file, { bigint: true })
-    return size === stats.size && mtimeNs === stats.mtimeNs ? { bytes, stats } : 'changed'
+    return size === stats.size && mtimeNs === stats.mtimeNs ? { bytes, version: versionOf(stats) } : 'changed'
   } finally {
     closeSync(file)
   }
@@ -66,25 +58,22 @@ export async function readSmallFile(path: string, most: number): Promise<SmallFi
  * Makes a file. When it fails, there is none.
  *
  * @param isSynced whether to wait until the bytes are on disk
+ * @returns its version, see {@link versionOf}
  */
-export async function writeSmallFile(
-  path: string,
-  bytes: Uint8Array,
-  isSynced: boolean
-): Promise<BigIntStats> {
+export async function writeSmallFile(path: string, bytes: Uint8Array, isSynced: boolean): Promise<string> {
   const file = await openFile(path, isSynced ? NEW_SYNCED : NEW)
   let isClosed = false
   try {
     for (let written = 0; written < bytes.length; ) {
       written += (await writeTo(file, bytes, written, bytes.length - written, written)).bytesWritten
     }
-    const stats = fstatSync(file, { bigint: true })
+    const version = versionOf(fstatSync(file, { bigint: true }))
     if (isSynced && !WRITES_CAN_SYNC) await sync(file)
     isClosed = true
     // What has not been synced may be written now, on a file system of another machine.
     if (isSynced) closeSync(file)
     else await closeFile(file)
-    return stats
+    return version
   } catch (error) {
     if (!isClosed) closeSync(file)
     await rm(path, { force: true })

@@ -16,3 +16,8 @@ export async function fileStats(path: string): Promise<BigIntStats | undefined> 
   const stats = await statIfThere(path)
   return stats?.isFile() ? stats : undefined
 }
+
+/** Differs when a file has been replaced or written to. */
+export function versionOf({ ino, size, mtimeNs }: BigIntStats): string {
+  return `${ino}-${size}-${mtimeNs}`
+}

@@ -17,22 +17,16 @@ import type { IngestedFiles } from './ingest.ts'
 import { removeNote } from './note.ts'
 import { removePartial } from './partial-files.ts'
 
-/**
- * Puts the temporary files of a whole blob in place. What was held of it in part is removed.
- *
- * @param mayBePartial whether there may be such a part: to look for it takes a while in a large folder
- */
+/** Puts the temporary files of a whole blob in place. What was held of it in part is removed. */
 export async function placeIngested(
   { layout, dataSync }: FsContext,
   hash: Hash,
-  files: IngestedFiles,
-  mayBePartial: boolean
+  files: IngestedFiles
 ): Promise<void> {
   await removeForeignPartial(layout, hash)
   if (files.outboard !== undefined) await rename(files.outboard, layout.outboard(hash))
   await rename(files.data, layout.data(hash))
-  if (mayBePartial && (await fileStats(layout.partialData(hash))) !== undefined)
-    await removePartial(layout, hash)
+  if ((await fileStats(layout.partialData(hash))) !== undefined) await removePartial(layout, hash)
   await dataSync.sync()
 }
 

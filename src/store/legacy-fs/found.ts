@@ -1,8 +1,7 @@
 /** What the files of a blob say. Asked anew every time: another process may have changed them. */
-import type { BigIntStats } from 'node:fs'
 import { outboardBytes } from '../../bao/geometry.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
-import { fileStats, statIfThere } from '../stats.ts'
+import { fileStats, statIfThere, versionOf } from '../stats.ts'
 import { type Claim, type Identity, isAbout, type Lengths, readClaim } from './claim.ts'
 import type { Layout } from './layout.ts'
 
@@ -52,11 +51,6 @@ export async function findComplete(layout: Layout, hash: Hash): Promise<FoundCom
   const wanted = outboardBytes(size)
   const hasOutboard = wanted === 0 || Number((await fileStats(layout.outboard(hash)))?.size) === wanted
   return { state: 'complete', size, hasOutboard, version: versionOf(stats) }
-}
-
-/** Differs when a file has been replaced or written to. */
-export function versionOf({ ino, size, mtimeNs }: BigIntStats): string {
-  return `${ino}-${size}-${mtimeNs}`
 }
 
 /** The partial blob, if it has a claim that is about the files that are there. */

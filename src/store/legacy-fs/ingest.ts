@@ -25,8 +25,6 @@ export interface IngestedFiles {
   readonly data: string
   /** None for a blob of one chunk group. */
   readonly outboard: string | undefined
-  /** That of the data file, when its bytes need not be checked again. */
-  readonly version?: string | undefined
 }
 
 export class Ingest {

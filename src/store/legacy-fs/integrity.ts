@@ -9,7 +9,6 @@
  * iroh-blobs keep small ones inside their database, and files get lost.
  */
 import { rename, rm } from 'node:fs/promises'
-import { GROUP_BYTES } from '../../bao/constants.ts'
 import { encode } from '../../bao/encoder.ts'
 import { CorruptSourceError } from '../../bao/errors.ts'
 import { groupCount } from '../../bao/geometry.ts'
@@ -21,24 +20,27 @@ import { explained, isNotFound } from '../fs-errors.ts'
 import { hashFile } from '../hash-pool/hash-file.ts'
 import { InputFile } from '../input-file.ts'
 import { OutboardSpool } from '../outboard-spool.ts'
-import { readSmallFile, type SmallFile } from '../small-file.ts'
+import type { SmallFile } from '../small-file.ts'
 import type { FsContext } from './context.ts'
-import { type FoundComplete, findComplete, versionOf } from './found.ts'
+import { type FoundComplete, findComplete } from './found.ts'
 import { openComplete } from './opening.ts'
 import { FsReader } from './reader.ts'
+import type { SmallFiles } from './small/small-files.ts'
 
 /** Data files that are remembered as checked. */
 const MOST_CHECKED = 10_000
 
 export class Integrity {
   readonly #context: FsContext
+  readonly #small: SmallFiles
   readonly #running = new Map<string, Promise<boolean>>()
   /** Versions of data files that have another hash than their name says, and of those whose end is right. */
   readonly #damaged = new Map<string, string>()
   readonly #checked = new Map<string, string>()
 
-  constructor(context: FsContext) {
+  constructor(context: FsContext, small: SmallFiles) {
     this.#context = context
+    this.#small = small
   }
 
   /**
@@ -84,8 +86,8 @@ export class Integrity {
    * @returns undefined when the data is not what the hash says, or not what was found any more
    */
   async readSmall(hash: Hash, { version }: FoundComplete): Promise<Uint8Array | undefined> {
-    const file = await readIfThere(this.#context.layout.data(hash))
-    if (typeof file !== 'object' || versionOf(file.stats) !== version) return undefined
+    const file = await this.#readIfThere(hash)
+    if (typeof file !== 'object' || file.version !== version) return undefined
     if (this.#checked.get(hash.toString()) === version) return file.bytes
     if (!hashBytes(file.bytes).hash.equals(hash)) return undefined
     this.markGood(hash, version)
@@ -195,13 +197,13 @@ export class Integrity {
     if ((await findComplete(layout, blob.hash)) === undefined)
       await rm(layout.outboard(blob.hash), { force: true })
   }
-}
 
-async function readIfThere(path: string): Promise<SmallFile | 'other' | 'changed' | undefined> {
-  try {
-    return await readSmallFile(path, GROUP_BYTES)
-  } catch (error) {
-    if (isNotFound(error)) return undefined
-    throw error
+  async #readIfThere(hash: Hash): Promise<SmallFile | 'other' | 'changed' | undefined> {
+    try {
+      return await this.#small.read(this.#context.layout.data(hash))
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
   }
 }

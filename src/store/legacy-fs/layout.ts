@@ -13,6 +13,7 @@
  * | `leases/…` | what is in use, see `leases.ts` |
  * | `sweeps/…` | that garbage is being collected, see there as well |
  * | `temp/…` | what is being written |
+ * | `journals/…` | small blobs whose own files may not be on disk yet, see `small/journal-format.ts` |
  *
  * Hashes are written as 64 hex digits, so that letter case does not matter.
  */
@@ -31,6 +32,7 @@ export class Layout {
   readonly leaseFolder: string
   readonly sweepFolder: string
   readonly tempFolder: string
+  readonly journalFolder: string
 
   readonly #isForeign: boolean
 
@@ -43,6 +45,7 @@ export class Layout {
     this.leaseFolder = join(root, 'leases')
     this.sweepFolder = join(root, 'sweeps')
     this.tempFolder = join(root, 'temp')
+    this.journalFolder = join(root, 'journals')
   }
 
   /** `join` puts a path into its shortest form, every time. */
@@ -51,7 +54,7 @@ export class Layout {
   }
 
   data(hash: Hash): string {
-    return this.#inData(`${hash}.data`)
+    return dataPath(this.dataFolder, hash.toString())
   }
 
   /** Data of which nothing could be proven, until somebody looks at it. Nothing reads it again. */
@@ -84,6 +87,11 @@ export class Layout {
     if (!this.#isForeign) return []
     return FOREIGN_MARKERS.map(end => this.#inData(`${hash}${end}`))
   }
+}
+
+/** The data file of a complete blob. */
+export function dataPath(dataFolder: string, hex: string): string {
+  return `${dataFolder}${sep}${hex}.data`
 }
 
 export type EntryKind = 'data' | 'partial' | 'foreign-marker' | 'other'

@@ -64,7 +64,8 @@ export class FsLeases {
   readonly #sweepFolder: string
   readonly #notice: (message: string) => void
   readonly #lifetime: Lifetime
-  readonly #owner = newOwner()
+  /** The name of this open store. */
+  readonly owner = newOwner()
   /** Our files, and when each was touched last, by the clock of `performance`. */
   readonly #mine = new Map<string, number>()
   /** Leases that have a file. */
@@ -91,7 +92,7 @@ export class FsLeases {
   }
 
   newId(): string {
-    return `${this.#owner}-${this.#count++}`
+    return `${this.owner}-${this.#count++}`
   }
 
   /** Makes a file of ours, and keeps it alive. */
@@ -210,7 +211,7 @@ export class FsLeases {
     for (const lease of this.#held) await lease.release()
     for (const path of this.#mine.keys()) await rm(path, { force: true })
     this.#mine.clear()
-    endOwner(this.#owner)
+    endOwner(this.owner)
   }
 
   #path(id: string, kind: Kind): string {

@@ -7,11 +7,10 @@
  * same files, and says nothing without it.
  */
 import { readFile, rename, rm, writeFile } from 'node:fs/promises'
-import { hashBytes } from '../../bao/outboard.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import { HASH_BYTES, type Hash } from '../../hash.ts'
 import { isNotFound } from '../fs-errors.ts'
-import { bootId } from '../processes.ts'
+import { thisBoot } from './boot.ts'
 import { type Claim, decodeClaim, encodeClaim, isSameIdentity, type Lengths } from './claim.ts'
 import type { FsContext } from './context.ts'
 import type { Layout } from './layout.ts'
@@ -59,12 +58,4 @@ export async function writeNote(
 
 export async function removeNote(layout: Layout, hash: Hash): Promise<void> {
   await rm(layout.note(hash), { force: true })
-}
-
-let cachedBoot: Uint8Array | undefined
-
-function thisBoot(): Uint8Array | undefined {
-  const id = bootId()
-  if (id !== undefined) cachedBoot ??= hashBytes(new TextEncoder().encode(id)).hash.bytes
-  return cachedBoot
 }

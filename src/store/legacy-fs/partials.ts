@@ -11,6 +11,7 @@ import { provesSize } from '../status.ts'
 import { type Claim, dropFromClaim, type Identity, isSameIdentity, writeClaim } from './claim.ts'
 import { completePartial, placeIngested } from './complete.ts'
 import type { FsContext } from './context.ts'
+import { removeForeignPartial } from './foreign.ts'
 import { type Found, type FoundComplete, find, findComplete, findPartial, findPartialFiles } from './found.ts'
 import { type Held, heldOf } from './held.ts'
 import type { IngestedFiles } from './ingest.ts'
@@ -127,12 +128,32 @@ export class Partials {
       if (live?.size === size) live.markComplete()
       else live?.fail(new BlobDeletedError(hash))
       await live?.settle()
-      // Of a blob of one group there is something in part only while somebody sends it with a wrong size.
-      const mayBePartial = live !== undefined || groupCount(size) > 1
-      await placeIngested(this.#context, hash, files, mayBePartial)
+      await placeIngested(this.#context, hash, files)
       // What an interrupted attempt to make a damaged one partial has left.
       if (found !== undefined) await removePartial(this.#context.layout, hash)
-      if (files.version !== undefined) this.#integrity.markGood(hash, files.version)
+      this.#onChange(hash)
+    })
+  }
+
+  /**
+   * The same for a blob of one chunk group.
+   *
+   * @param write gives it its file, and tells the file's version
+   */
+  async placeSmall(hash: Hash, write: () => Promise<string>): Promise<void> {
+    await this.#exclusively(hash, async () => {
+      const { layout } = this.#context
+      const found = await findComplete(layout, hash)
+      if (found !== undefined && (await this.#integrity.ensure(hash, found))) return
+      // Of such a blob there is something in part only when somebody sends it with a wrong size.
+      const live = this.find(hash)
+      live?.fail(new BlobDeletedError(hash))
+      await live?.settle()
+      await removeForeignPartial(layout, hash)
+      const version = await write()
+      // The second: what an interrupted attempt to make a damaged one partial has left.
+      if (live !== undefined || found !== undefined) await removePartial(layout, hash)
+      this.#integrity.markGood(hash, version)
       this.#onChange(hash)
     })
   }
@@ -141,19 +162,25 @@ export class Partials {
   async remove(hash: Hash): Promise<boolean> {
     return await this.#exclusively(hash, async () => {
       const wasHeld = await this.#remove(hash)
-      await this.#context.dataSync.sync()
+      await this.sync()
       return wasHeld
     })
   }
 
-  /** Removes a blob unless it is arriving in this process. The folder is the caller's to sync. @returns whether it is gone */
+  /** Removes a blob unless it is arriving in this process; `sync` is the caller's to call. @returns whether it is gone */
   async removeUnused(hash: Hash): Promise<boolean> {
     return await this.#exclusively(hash, async () => this.find(hash) === undefined && this.#remove(hash))
   }
 
+  /** Waits until what was removed is gone from the disk. */
+  async sync(): Promise<void> {
+    await this.#context.journals.sync()
+    await this.#context.dataSync.sync()
+  }
+
   /** Under the mutex. @returns whether anything was held */
   async #remove(hash: Hash): Promise<boolean> {
-    const { layout } = this.#context
+    const { layout, journals } = this.#context
     const live = this.find(hash)
     const found = await find(layout, hash)
     const wasHeld =
@@ -163,6 +190,7 @@ export class Partials {
     if (live !== undefined) await this.#abandon(live)
     await explained(`cannot delete blob ${hash} from ${layout.dataFolder}`, async () => {
       if (found.state === 'complete') {
+        if (groupCount(found.size) === 1) await journals.forget(hash)
         // In this order, an interruption leaves a blob whose outboard is computed anew, and not a stray outboard.
         await rm(layout.outboard(hash), { force: true })
         await rm(layout.data(hash), { force: true })

@@ -1,5 +1,4 @@
 /** The folder as a BlobStore. */
-import { rm } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { GROUP_BYTES } from '../../bao/constants.ts'
 import { CorruptSourceError } from '../../bao/errors.ts'
@@ -34,7 +33,6 @@ import { makeFolder } from '../make-folder.ts'
 import { KeyedMutex } from '../mutex.ts'
 import { Progress } from '../progress.ts'
 import { Remembered } from '../remembered.ts'
-import { readSmallFile, writeSmallFile } from '../small-file.ts'
 import { ABSENT, EMPTY_BLOB, partialStatus, usageOf } from '../status.ts'
 import { TempFolder } from '../temp.ts'
 import { abortableItems } from '../waiting.ts'
@@ -44,7 +42,7 @@ import { blocksOf, slicesOf } from './blocks.ts'
 import type { FsContext } from './context.ts'
 import { exportBlob } from './export.ts'
 import { findRoot, foreignNotice } from './foreign.ts'
-import { findComplete, versionOf } from './found.ts'
+import { findComplete } from './found.ts'
 import { Ingest } from './ingest.ts'
 import { Integrity } from './integrity.ts'
 import { Layout } from './layout.ts'
@@ -56,6 +54,8 @@ import { openComplete, openPartial, untilStill } from './opening.ts'
 import type { LegacyFsStoreOptions } from './options.ts'
 import { Partials } from './partials.ts'
 import { type BlobFiles, EMPTY_FILES, FsReader } from './reader.ts'
+import { Journals } from './small/journals.ts'
+import { SmallFiles } from './small/small-files.ts'
 import { FsSweep } from './sweep.ts'
 import { FsTags } from './tags.ts'
 import { FsWriter } from './writer.ts'
@@ -81,6 +81,7 @@ export class LegacyFsStore implements BlobStore {
   readonly #smallLimiter = new Limiter(MOST_SMALL_AT_ONCE)
   readonly #blocks = new BlockPool()
   readonly #watchers = new StatusWatchers()
+  readonly #small: SmallFiles
   readonly #integrity: Integrity
   readonly #partials: Partials
   readonly #leases: FsLeases
@@ -93,9 +94,11 @@ export class LegacyFsStore implements BlobStore {
   private constructor(context: FsContext, notices: Notices) {
     this.#context = context
     this.#notices = notices
-    this.#integrity = new Integrity(context)
+    this.#small = new SmallFiles({ context, most: GROUP_BYTES })
+    this.#integrity = new Integrity(context, this.#small)
     this.#partials = new Partials(context, this.#integrity, hash => this.#watchers.notify(hash))
     this.#leases = new FsLeases(context, this.#lifetime)
+    context.journals.keep({ owner: this.#leases.owner, retire: journal => this.#small.retire(journal) })
     this.#tags = new FsTags(context, this.#lifetime, this.#limiter, this.#leases)
     this.#mending = new Mending(context, this.#integrity, this.#partials, this.#lifetime)
   }
@@ -115,7 +118,8 @@ export class LegacyFsStore implements BlobStore {
         layout.tagFolder,
         layout.leaseFolder,
         layout.sweepFolder,
-        layout.tempFolder
+        layout.tempFolder,
+        layout.journalFolder
       ]) {
         makeFolder(resolve(path))
       }
@@ -126,7 +130,9 @@ export class LegacyFsStore implements BlobStore {
       if (isForeign) notices.add(foreignNotice(root))
       const dataSync = new FolderSync(layout.dataFolder, isSynced)
       const mutex = new KeyedMutex()
-      const context = { layout, temp, isSynced, dataSync, mutex, notice: notices.add }
+      const journals = new Journals({ layout, temp, isSynced, dataSync, notice: notices.add })
+      await journals.replay()
+      const context = { layout, temp, isSynced, dataSync, mutex, journals, notice: notices.add }
       const store = new LegacyFsStore(context, notices)
       await store.#leases.tidy()
       return store
@@ -249,7 +255,7 @@ export class LegacyFsStore implements BlobStore {
         tags: this.#tags,
         lifetime: this.#lifetime,
         remove: hash => this.#partials.removeUnused(hash),
-        sync: () => this.#context.dataSync.sync()
+        sync: () => this.#partials.sync()
       })
     )
   }
@@ -262,6 +268,8 @@ export class LegacyFsStore implements BlobStore {
     await this.#lifetime.end()
     const endings = await Promise.allSettled([...this.#writers].map(writer => writer.close()))
     await Promise.all([...this.#readers].map(reader => reader.close()))
+    this.#context.journals.close()
+    await this.#small.close()
     await this.#leases.close()
     this.#watchers.notifyAll()
     for (const ending of endings) if (ending.status === 'rejected') throw ending.reason
@@ -346,7 +354,7 @@ export class LegacyFsStore implements BlobStore {
 
   /** @returns undefined when the file has more than one chunk group, or is none */
   async #addSmallFile(path: string, options: AddOptions): Promise<AddResult | undefined> {
-    const file = await explained(`cannot read ${path}`, () => readSmallFile(path, GROUP_BYTES))
+    const file = await explained(`cannot read ${path}`, () => this.#small.read(path))
     if (file === 'changed') throw new FileChangedError(path)
     return file === 'other' ? undefined : await this.#addSmall(file.bytes, options)
   }
@@ -364,21 +372,7 @@ export class LegacyFsStore implements BlobStore {
 
   /** Keeps a blob of one chunk group, whose hash has been verified. */
   async #placeSmall(hash: Hash, bytes: Uint8Array): Promise<void> {
-    await this.#explained(async () => {
-      const { temp, isSynced } = this.#context
-      let data: string | undefined
-      try {
-        await this.#partials.place(hash, bytes.length, async () => {
-          const path = temp.newPath()
-          const stats = await writeSmallFile(path, bytes, isSynced)
-          data = path
-          return { data, outboard: undefined, version: versionOf(stats) }
-        })
-      } catch (error) {
-        if (data !== undefined) await rm(data, { force: true })
-        throw error
-      }
-    })
+    await this.#explained(() => this.#partials.placeSmall(hash, () => this.#small.write(hash, bytes)))
   }
 
   async #status(hash: Hash): Promise<BlobStatus> {

@@ -1,0 +1,200 @@
+/**
+ * The journals of a folder: what keeps small blobs safe until their own files are on disk.
+ *
+ * Whoever adds many small blobs puts them into a journal of his own (`file-writer.ts`), which is on disk before he says that
+ * they are there. The system writes their files by itself within half a minute or so; after that it costs next to nothing to
+ * wait for each of them, and the journal is removed. That is done by the store that wrote it, or when it is gone, by the next
+ * one that is open for long enough.
+ *
+ * - When the machine has been started anew in between, what a journal says is held against the files, and what they lack is
+ *   made up. A record proves itself by its hash, so this can only make things right.
+ * - Who deletes a blob says so beside each journal that there is, so that it does not come back: what is deleted is what stood
+ *   in the journal up to then. Added anew after that, it stands further on, or in another journal.
+ */
+import { appendFileSync, readdirSync } from 'node:fs'
+import { open, readFile, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { hashBytes } from '../../../bao/outboard.ts'
+import { Hash } from '../../../hash.ts'
+import { syncFolder } from '../../folders.ts'
+import { isNotFound } from '../../fs-errors.ts'
+import { fateOf, LEASE_PATIENCE_MS } from '../../owners.ts'
+import { writeSmallFile } from '../../small-file.ts'
+import { fileStats } from '../../stats.ts'
+import { thisBoot } from '../boot.ts'
+import type { FsContext } from '../context.ts'
+import {
+  BOOT_BYTES,
+  bootOf,
+  decodeGone,
+  encodeGone,
+  gonePath,
+  HEADER_BYTES,
+  ownerOf,
+  recordsIn
+} from './journal-format.ts'
+import type { JournalPlace } from './messages.ts'
+
+/** Milliseconds after its last record at which a journal is retired: Linux writes what is older than 30 seconds, every 5. */
+const RETIRE_AFTER_MS = 45_000
+
+/** Milliseconds between two looks at what may be retired. */
+const LOOK_MS = 15_000
+
+export interface JournalsKeeper {
+  /** The open store's name, see `owners.ts`. */
+  readonly owner: string
+  /** Puts on disk what a journal speaks of, and removes it. */
+  readonly retire: (journal: string) => Promise<void>
+}
+
+export class Journals {
+  readonly #context: Omit<FsContext, 'journals' | 'mutex'>
+  readonly #unsynced = new Set<string>()
+  #keeper: JournalsKeeper | undefined
+  #looking: NodeJS.Timeout | undefined
+  #places = 0
+
+  constructor(context: Omit<FsContext, 'journals' | 'mutex'>) {
+    this.#context = context
+  }
+
+  /** Makes up what a power failure has taken from the files. To be called before anything is looked for. */
+  async replay(): Promise<void> {
+    for (const { path, owner } of this.#found()) {
+      const journal = await readIfThere(path)
+      if (journal === undefined || !isOfOtherBoot(journal) || fateOf(owner) === 'open') continue
+      await this.#makeUp(path, journal)
+      if (await this.#isNobodys(path, owner)) await remove(path)
+    }
+  }
+
+  /** Retires from now on what this store has written, and what those that are gone have left. */
+  keep(keeper: JournalsKeeper): void {
+    this.#keeper = keeper
+    if (this.#found().length > 0) this.#lookLater()
+  }
+
+  /** A place for the journals of a thread; undefined when nothing has to be on disk. */
+  newPlace(): JournalPlace | undefined {
+    if (!this.#context.isSynced || this.#keeper === undefined) return undefined
+    this.#lookLater()
+    return {
+      folder: this.#context.layout.journalFolder,
+      prefix: `${this.#keeper.owner}-${this.#places++}`,
+      boot: thisBoot() ?? new Uint8Array(BOOT_BYTES)
+    }
+  }
+
+  /** Says that a blob is being deleted. To be called before its file goes; on disk after `sync`. */
+  async forget(hash: Hash): Promise<void> {
+    for (const { path } of this.#found()) {
+      const size = (await fileStats(path))?.size
+      if (size === undefined) continue
+      const gone = gonePath(path)
+      appendFileSync(gone, encodeGone(hash.bytes, Number(size)))
+      this.#unsynced.add(gone)
+    }
+  }
+
+  /** Waits until what was said is on disk. */
+  async sync(): Promise<void> {
+    if (!this.#context.isSynced) return
+    const paths = [...this.#unsynced]
+    for (const path of paths) this.#unsynced.delete(path)
+    for (const path of paths) {
+      try {
+        await using file = await open(path, 'r+')
+        await file.sync()
+      } catch (error) {
+        // Retired meanwhile.
+        if (!isNotFound(error)) throw error
+      }
+    }
+    if (paths.length > 0) await syncFolder(this.#context.layout.journalFolder)
+  }
+
+  close(): void {
+    clearInterval(this.#looking)
+    this.#keeper = undefined
+  }
+
+  #found(): { path: string; owner: string }[] {
+    const { journalFolder } = this.#context.layout
+    return readdirSync(journalFolder).flatMap(name => {
+      const owner = ownerOf(name)
+      return owner === undefined ? [] : [{ path: join(journalFolder, name), owner }]
+    })
+  }
+
+  #lookLater(): void {
+    this.#looking ??= setInterval(() => void this.#retireOld(), LOOK_MS).unref()
+  }
+
+  async #retireOld(): Promise<void> {
+    const keeper = this.#keeper
+    if (keeper === undefined) return
+    try {
+      for (const { path, owner } of this.#found()) {
+        const isOurs = owner === keeper.owner || (await this.#isNobodys(path, owner))
+        if (isOurs && (await isUntouchedFor(path, RETIRE_AFTER_MS))) await keeper.retire(path)
+      }
+    } catch (error) {
+      // Nothing is lost: what could not be put on disk stays in its journal.
+      const reason = error instanceof Error ? error.message : String(error)
+      this.#context.notice(
+        `cannot put on disk what ${this.#context.layout.journalFolder} speaks of: ${reason}`
+      )
+    }
+  }
+
+  async #isNobodys(path: string, owner: string): Promise<boolean> {
+    const fate = fateOf(owner)
+    return fate === 'unknown' ? await isUntouchedFor(path, LEASE_PATIENCE_MS) : fate === 'ended'
+  }
+
+  async #makeUp(path: string, journal: Buffer): Promise<void> {
+    const gone = decodeGone((await readIfThere(gonePath(path))) ?? Buffer.alloc(0))
+    for (const { at, hash, data } of recordsIn(journal, HEADER_BYTES)) {
+      // The last one may be no more than what the disk held there before.
+      if (!hashBytes(data).hash.bytes.every((byte, i) => byte === hash[i])) return
+      if (at >= (gone.get(hash.toString('hex')) ?? 0)) await this.#makeUpBlob(Hash.fromBytes(hash), data)
+    }
+    await this.#context.dataSync.sync()
+  }
+
+  async #makeUpBlob(hash: Hash, data: Uint8Array): Promise<void> {
+    const { layout, temp, isSynced } = this.#context
+    const target = layout.data(hash)
+    const stats = await fileStats(target)
+    if (Number(stats?.size) === data.length && (await readIfThere(target))?.equals(data)) return
+    const made = temp.newPath()
+    await writeSmallFile(made, data, isSynced)
+    await rename(made, target)
+  }
+}
+
+function isOfOtherBoot(journal: Uint8Array): boolean {
+  const boot = bootOf(journal)
+  const now = thisBoot()
+  return boot !== undefined && (now === undefined || !now.every((byte, i) => byte === boot[i]))
+}
+
+async function isUntouchedFor(path: string, ms: number): Promise<boolean> {
+  const stats = await fileStats(path)
+  return stats !== undefined && Date.now() - Number(stats.mtimeMs) >= ms
+}
+
+async function remove(path: string): Promise<void> {
+  await rm(path, { force: true })
+  await rm(gonePath(path), { force: true })
+}
+
+async function readIfThere(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path)
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
+}

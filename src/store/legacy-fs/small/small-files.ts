@@ -1,0 +1,188 @@
+/**
+ * Small files, read and written one by one or, when many are at the same time, by a thread that does many for each message:
+ * to hand a call to the threads that wait for the disk and to be told of its end costs as much as the call, and each file
+ * takes three of them. The thread is started when there is enough for it to do, and ends when there is nothing for a while.
+ */
+import { rename, rm } from 'node:fs/promises'
+import type { Hash } from '../../../hash.ts'
+import { readSmallFile, type SmallFile, writeSmallFile } from '../../small-file.ts'
+import type { FsContext } from '../context.ts'
+import { Batches } from './batches.ts'
+import { HelperGoneError, HelperThread } from './helper-thread.ts'
+import { recordBytes, writeRecord } from './journal-format.ts'
+import { type Failure, type Read, toError } from './messages.ts'
+
+/** So many at the same time are many. */
+const MANY = 8
+
+/** Files that come many at a time before a thread is started: it costs as much as some hundred files, and 10 MiB of memory. */
+const STARTS_AFTER = 64
+
+/** Milliseconds without work after which the thread ends. */
+const IDLE_MS = 10_000
+
+/** Files in a batch, to be read and to be written: with these, what a batch costs is little in comparison with its files. */
+const MOST_READ = 64
+const MOST_WRITTEN = 256
+
+type ReadResult = SmallFile | 'other' | 'changed'
+
+interface SmallBlob {
+  readonly hash: Hash
+  readonly bytes: Uint8Array
+}
+
+export interface SmallFilesInit {
+  readonly context: FsContext
+  /** Bytes of a file; a longer one is not small. */
+  readonly most: number
+}
+
+export class SmallFiles {
+  readonly #init: SmallFilesInit
+  readonly #reads: Batches<string, ReadResult | Failure | undefined>
+  readonly #writes: Batches<SmallBlob, string | Failure | undefined>
+  #atOnce = 0
+  #crowd = 0
+  #thread: HelperThread | undefined
+  #isThreadPossible = true
+  #idle: NodeJS.Timeout | undefined
+
+  constructor(init: SmallFilesInit) {
+    this.#init = init
+    this.#reads = new Batches({ most: MOST_READ, run: paths => this.#readMany(paths) })
+    this.#writes = new Batches({ most: MOST_WRITTEN, run: blobs => this.#writeMany(blobs) })
+  }
+
+  /**
+   * Reads all of a file.
+   *
+   * @returns `other` for a longer file, and for what is not a regular one; `changed` when it was written to meanwhile
+   */
+  async read(path: string): Promise<ReadResult> {
+    return await this.#during(async isHelped => {
+      const read = isHelped ? await this.#reads.add(path) : undefined
+      if (read === undefined) return await readSmallFile(path, this.#init.most)
+      if (isFailure(read)) throw toError(read)
+      return read
+    })
+  }
+
+  /**
+   * Gives a blob its file under its final name, to be called under the blob's mutex. It survives a power failure then.
+   *
+   * @returns the file's version
+   */
+  async write(hash: Hash, bytes: Uint8Array): Promise<string> {
+    return await this.#during(async isHelped => {
+      const written = isHelped ? await this.#writes.add({ hash, bytes }) : undefined
+      if (written === undefined) return await this.#writeOne(hash, bytes)
+      if (isFailure(written)) throw toError(written)
+      return written
+    })
+  }
+
+  /** Puts on disk what a journal speaks of, and removes it. Starts a thread if need be. */
+  async retire(journal: string): Promise<void> {
+    const thread = this.#started()
+    await thread?.ask({ kind: 'retire', journal })
+    this.#idle?.refresh()
+  }
+
+  /** To be called when nothing is under way any more. */
+  async close(): Promise<void> {
+    this.#isThreadPossible = false
+    clearTimeout(this.#idle)
+    await this.#thread?.end()
+  }
+
+  async #during<T>(action: (isHelped: boolean) => Promise<T>): Promise<T> {
+    this.#atOnce++
+    try {
+      return await action(this.#atOnce >= MANY && this.#isHelped())
+    } finally {
+      this.#atOnce--
+    }
+  }
+
+  #isHelped(): boolean {
+    if (this.#thread !== undefined) return this.#thread.isReady
+    if (++this.#crowd >= STARTS_AFTER) this.#started()
+    return false
+  }
+
+  #started(): HelperThread | undefined {
+    if (this.#thread !== undefined || !this.#isThreadPossible) return this.#thread
+    const { layout, journals } = this.#init.context
+    const { dataFolder, tempFolder } = layout
+    try {
+      const thread = new HelperThread({ dataFolder, tempFolder, journals: journals.newPlace() }, () => {
+        if (this.#thread === thread) this.#thread = undefined
+      })
+      this.#thread = thread
+      this.#crowd = 0
+      this.#idle = setTimeout(() => this.#endWhenIdle(thread), IDLE_MS).unref()
+      return thread
+    } catch {
+      // Threads may be forbidden, or too many. All can be done without.
+      this.#isThreadPossible = false
+      return undefined
+    }
+  }
+
+  #endWhenIdle(thread: HelperThread): void {
+    if (thread.isBusy) this.#idle?.refresh()
+    else void thread.end()
+  }
+
+  /** @returns undefined for each when the thread has ended */
+  async #readMany(paths: readonly string[]): Promise<readonly (ReadResult | Failure | undefined)[]> {
+    const answer = await this.#ask({ kind: 'read', paths, most: this.#init.most })
+    let end = 0
+    return paths.map((_, i) => {
+      const read = answer?.results[i] as Read | undefined
+      if (typeof read !== 'object' || !('length' in read)) return read
+      const start = end
+      end += read.length
+      return { bytes: answer!.bytes!.subarray(start, end), version: read.version }
+    })
+  }
+
+  /** @returns undefined for each when the thread has ended */
+  async #writeMany(blobs: readonly SmallBlob[]): Promise<readonly (string | Failure | undefined)[]> {
+    const records = Buffer.allocUnsafeSlow(blobs.reduce((sum, { bytes }) => sum + recordBytes(bytes), 0))
+    let at = 0
+    for (const { hash, bytes } of blobs) at = writeRecord(records, at, hash.bytes, bytes)
+    const answer = await this.#ask({ kind: 'write', records })
+    return blobs.map((_, i) => answer?.results[i] as string | Failure | undefined)
+  }
+
+  async #ask(request: Parameters<HelperThread['ask']>[0]) {
+    try {
+      const answer = await this.#thread?.ask(request)
+      this.#idle?.refresh()
+      return answer
+    } catch (error) {
+      if (error instanceof HelperGoneError) return undefined
+      throw error
+    }
+  }
+
+  async #writeOne(hash: Hash, bytes: Uint8Array): Promise<string> {
+    const { context } = this.#init
+    const path = context.temp.newPath()
+    const version = await writeSmallFile(path, bytes, context.isSynced)
+    try {
+      await rename(path, context.layout.data(hash))
+    } catch (error) {
+      await rm(path, { force: true })
+      throw error
+    }
+    await context.dataSync.sync()
+    return version
+  }
+}
+
+function isFailure(result: object | string): result is Failure {
+  return typeof result === 'object' && 'message' in result
+}
