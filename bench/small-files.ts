@@ -92,5 +92,5 @@ try {
     )
   }
 } finally {
-  await rm(dir, { recursive: true, force: true })
+  if (process.env.KEEP === undefined) await rm(dir, { recursive: true, force: true })
 }

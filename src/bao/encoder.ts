@@ -5,9 +5,9 @@
  * leaves here verifies, whatever happened to the stored bytes.
  */
 import type { Hash } from '../hash.ts'
-import { CV_BYTES, GROUP_BYTES } from './constants.ts'
-import { Decoder, type Piece, type Verified } from './decoder.ts'
-import { CorruptSourceError, HashMismatchError, MissingChunksError } from './errors.ts'
+import { GROUP_BYTES } from './constants.ts'
+import { Decoder, type Piece, type Verified, verifyGroup } from './decoder.ts'
+import { CorruptSourceError, MissingChunksError } from './errors.ts'
 import { isWhole } from './geometry.ts'
 import { kernel as defaultKernel, type Kernel } from './kernel/index.ts'
 import type { ChunkRanges } from './ranges.ts'
@@ -152,9 +152,7 @@ async function readGroup(
   signal?.throwIfAborted()
   const bytes = new Uint8Array(source.size)
   await source.readData(0, bytes, signal)
-  const root = new Uint8Array(CV_BYTES)
-  kernel.subtree(bytes, 0, true, root)
-  if (!hash.bytes.every((byte, i) => byte === root[i]))
-    throw new CorruptSourceError(new HashMismatchError('leaf', 0))
-  return { bytes, verified: { consumed: bytes.length, leaves: [{ offset: 0, bytes }], parents: [] } }
+  const verified = verifyGroup(hash, bytes, kernel)
+  if (verified.error !== undefined) throw new CorruptSourceError(verified.error)
+  return { bytes, verified }
 }

@@ -78,6 +78,7 @@ export function selectChunks(ranges: ChunkRanges, chunks: number): number[] {
 
 /** Whether chunks held as `ranges` are all of a blob of `size` bytes. */
 export function isWhole(ranges: ChunkRanges, size: number): boolean {
+  if (ranges.isAll) return true
   return ranges.containsAll(ChunkRanges.range(0, chunkCount(size)))
 }
 

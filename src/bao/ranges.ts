@@ -50,6 +50,11 @@ export class ChunkRanges {
     return new ChunkRanges(list)
   }
 
+  /** The same, when it is known that they are as they must be: what was made of ranges, for example. */
+  static ofSorted(boundaries: readonly bigint[]): ChunkRanges {
+    return boundaries.length === 0 ? ChunkRanges.empty : new ChunkRanges(boundaries)
+  }
+
   /**
    * Chunks from `start` up to, not including, `end`; without `end`, all from `start` on.
    *
@@ -113,6 +118,7 @@ export class ChunkRanges {
 
   subtract(other: ChunkRanges): ChunkRanges {
     if (this.isEmpty || other.isEmpty) return this
+    if (other.isAll || this === other) return ChunkRanges.empty
     return combine(this, other, (a, b) => a && !b)
   }
 
@@ -181,5 +187,5 @@ function combine(a: ChunkRanges, b: ChunkRanges, keep: (inA: boolean, inB: boole
       inside = now
     }
   }
-  return ChunkRanges.fromBoundaries(boundaries)
+  return ChunkRanges.ofSorted(boundaries)
 }

@@ -2,6 +2,7 @@
  * Opening the blobs of a response while those before them are being sent: to open one takes a turn through the disk, or to a
  * server, and of many small blobs the response would do nothing but wait for that.
  */
+import { GROUP_BYTES } from '../bao/constants.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import type { BlobReader, BlobStore, WaitOptions } from '../store/index.ts'
@@ -21,6 +22,9 @@ export interface OpenedBlob extends WantedBlob {
 /** Blobs that are open, or being opened, behind the one that is being sent. Each may hold two files open. */
 export const MOST_AHEAD = 16
 
+/** The same while all that come are small: those are in memory when they are open, and a store opens many in one go. */
+export const MOST_SMALL_AHEAD = 64
+
 /**
  * Opens blobs in their order.
  *
@@ -35,9 +39,10 @@ export async function* openAhead(
   const queue: { readonly blob: WantedBlob; readonly opening: Promise<BlobReader | undefined> }[] = []
   const source = wanted[Symbol.asyncIterator]()
   let isRead = false
+  let most = MOST_AHEAD
   let sourceError: { readonly error: unknown } | undefined
   const fill = async (): Promise<void> => {
-    while (!isRead && queue.length <= MOST_AHEAD) {
+    while (!isRead && queue.length <= most) {
       const next = await source.next().catch(error => {
         sourceError = { error }
         return undefined
@@ -64,6 +69,8 @@ export async function* openAhead(
           reader = undefined
           reader = await open(blob)
         }
+        const isSmall = reader !== undefined && reader.size <= GROUP_BYTES
+        most = isSmall ? Math.min(MOST_SMALL_AHEAD, most + 1) : MOST_AHEAD
         yield { ...blob, reader }
       } finally {
         await reader?.close()

@@ -3,10 +3,10 @@
  *
  * Knows nothing of libp2p: any stream of bytes can carry a response.
  */
-import { CHUNK_BYTES, MAX_BLOB_BYTES } from '../bao/constants.ts'
-import { Decoder, type Piece, type Verified } from '../bao/decoder.ts'
+import { CHUNK_BYTES, GROUP_BYTES, MAX_BLOB_BYTES } from '../bao/constants.ts'
+import { Decoder, type Piece, type Verified, verifyGroup } from '../bao/decoder.ts'
 import { TruncatedEncodingError } from '../bao/errors.ts'
-import { chunkCount, selectChunks } from '../bao/geometry.ts'
+import { chunkCount, isWhole, selectChunks } from '../bao/geometry.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { ByteReader } from './byte-reader.ts'
@@ -80,7 +80,7 @@ const GATHER_BYTES = 64 * 1024
  * Blobs whose closing may be under way at the same time: for many small blobs, closing is most of the work, and nearly all of
  * it is waiting for a disk or a server.
  */
-const MAX_CLOSING = 128
+const MAX_CLOSING = 512
 
 /**
  * Reads the response to `request`. Yields how far it has come, whenever bytes have been proven and at the end of each blob.
@@ -188,47 +188,14 @@ class Receiver {
     const target = await this.#sink.open(blob)
     const writes = new Set<Promise<void>>()
     try {
-      const decoder = new Decoder(hash, size, ranges)
-      const proven = new Proven()
-      let left = selectedBytes(size, ranges)
-      let received = 0
-      let handedOnAt = Date.now()
-      const handOn = (): void => {
-        if (proven.isEmpty) return
-        received += proven.bytes
-        const write = target.write(proven.take())
+      if (size > 0 && size <= GROUP_BYTES && isWhole(ranges, size)) {
+        const write = target.write(await this.#readGroup(hash, size))
         writes.add(write)
-        write.then(
-          () => writes.delete(write),
-          () => undefined
-        )
         this.#buffers.hold(write)
-        handedOnAt = Date.now()
+        yield { ...blob, received: size, isDone: true }
+      } else {
+        yield* this.#pieces(blob, target, writes)
       }
-
-      while (!decoder.isDone) {
-        const wanted = Math.max(decoder.need, Math.min(GATHER_BYTES, left))
-        if (this.#start + wanted > this.#buffer.length) {
-          handOn()
-          if (received > 0) yield { ...blob, received, isDone: false }
-          await this.#nextBuffer()
-        }
-        await this.#gather(wanted)
-        const verified = decoder.decode(this.#buffer.subarray(this.#start, this.#end))
-        this.#start += verified.consumed
-        left -= proven.add(verified)
-        const failure = this.#failure(decoder, verified)
-        if (failure !== undefined) {
-          handOn()
-          throw failure.error
-        }
-        if (!decoder.isDone && Date.now() - handedOnAt >= HAND_ON_MS) {
-          handOn()
-          yield { ...blob, received, isDone: false }
-        }
-      }
-      handOn()
-      yield { ...blob, received, isDone: true }
     } finally {
       this.#close(target, writes)
     }
@@ -241,6 +208,56 @@ class Receiver {
     this.#throwIfFailed()
   }
 
+  /** A blob of any size, as much at a time as a buffer holds. */
+  async *#pieces(
+    blob: ReceivedBlob,
+    target: BlobSink,
+    writes: Set<Promise<void>>
+  ): AsyncGenerator<ReceiveProgress, void, undefined> {
+    const { hash, size, ranges } = blob
+    const decoder = new Decoder(hash, size, ranges)
+    const proven = new Proven()
+    let left = selectedBytes(size, ranges)
+    let received = 0
+    let handedOnAt = Date.now()
+    const handOn = (): void => {
+      if (proven.isEmpty) return
+      received += proven.bytes
+      const write = target.write(proven.take())
+      writes.add(write)
+      write.then(
+        () => writes.delete(write),
+        () => undefined
+      )
+      this.#buffers.hold(write)
+      handedOnAt = Date.now()
+    }
+
+    while (!decoder.isDone) {
+      const wanted = Math.max(decoder.need, Math.min(GATHER_BYTES, left))
+      if (this.#start + wanted > this.#buffer.length) {
+        handOn()
+        if (received > 0) yield { ...blob, received, isDone: false }
+        await this.#nextBuffer()
+      }
+      await this.#gather(wanted)
+      const verified = decoder.decode(this.#buffer.subarray(this.#start, this.#end))
+      this.#start += verified.consumed
+      left -= proven.add(verified)
+      const failure = this.#failure(decoder, verified)
+      if (failure !== undefined) {
+        handOn()
+        throw failure.error
+      }
+      if (!decoder.isDone && Date.now() - handedOnAt >= HAND_ON_MS) {
+        handOn()
+        yield { ...blob, received, isDone: false }
+      }
+    }
+    handOn()
+    yield { ...blob, received, isDone: true }
+  }
+
   /** Waits until all that was received is written and closed. @throws the first failure among them */
   async finish(): Promise<void> {
     await this.settle()
@@ -251,6 +268,17 @@ class Receiver {
   async settle(): Promise<void> {
     await this.#buffers.settle()
     await Promise.all(this.#closing)
+  }
+
+  /** All of a blob that has one chunk group. */
+  async #readGroup(hash: Hash, size: number): Promise<Verified> {
+    if (this.#start + size > this.#buffer.length) await this.#nextBuffer()
+    await this.#gather(size)
+    if (this.#end - this.#start < size) throw this.#streamError?.error ?? new TruncatedEncodingError(0)
+    const verified = verifyGroup(hash, this.#buffer.subarray(this.#start, this.#start + size))
+    if (verified.error !== undefined) throw verified.error
+    this.#start += size
+    return verified
   }
 
   async #readSize(index: number, hash: Hash): Promise<number> {
@@ -298,19 +326,20 @@ class Receiver {
   }
 
   #close(target: BlobSink, writes: ReadonlySet<Promise<void>>): void {
-    const closing = Promise.allSettled(writes)
-      .then(() => target.close())
-      .then(
-        () => undefined,
-        error => {
-          this.#closeError ??= { error }
-        }
-      )
-      .finally(() => {
-        this.#closing.delete(closing)
-        this.#onClosed?.()
-      })
+    const closing = this.#closeWhenWritten(target, writes).finally(() => {
+      this.#closing.delete(closing)
+      this.#onClosed?.()
+    })
     this.#closing.add(closing)
+  }
+
+  async #closeWhenWritten(target: BlobSink, writes: ReadonlySet<Promise<void>>): Promise<void> {
+    await Promise.allSettled(writes)
+    try {
+      await target.close()
+    } catch (error) {
+      this.#closeError ??= { error }
+    }
   }
 
   #throwIfFailed(): void {

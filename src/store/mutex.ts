@@ -10,16 +10,17 @@ export class KeyedMutex {
    * @throws the signal's reason when it aborts while waiting for that
    */
   async run<T>(key: string, action: () => Promise<T>, signal?: AbortSignal): Promise<T> {
-    const before = this.#tails.get(key) ?? Promise.resolve()
+    const before = this.#tails.get(key)
     const { promise: ended, resolve: end } = Promise.withResolvers<void>()
     // Who gives up waiting leaves the line as it is: those behind wait for those before.
-    const tail = before.then(() => ended)
+    const tail = before === undefined ? ended : before.then(() => ended)
     this.#tails.set(key, tail)
     void tail.then(() => {
       if (this.#tails.get(key) === tail) this.#tails.delete(key)
     })
     try {
-      await abortable(before, signal)
+      if (before !== undefined) await abortable(before, signal)
+      else signal?.throwIfAborted()
       return await action()
     } finally {
       end()

@@ -1,6 +1,6 @@
 /** One request to one provider, and what has come of it. */
 import type { Piece } from '../../bao/decoder.ts'
-import { bytesWithin, chunkCount } from '../../bao/geometry.ts'
+import { bytesWithin, chunkCount, isWhole } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { RangesSeq, type RangesSeqEntry } from '../../protocol/ranges-seq.ts'
@@ -145,6 +145,13 @@ export class Task {
   /** Leaves are in the store. @returns bytes that nobody has counted yet */
   landed(part: Part, leaves: readonly Piece[]): number {
     const size = part.item.size!
+    if (isAllAtOnce(part, leaves)) {
+      part.got = part.ranges
+      part.item.received += size
+      part.item.isSizeProven = true
+      this.finish(part)
+      return size
+    }
     const fresh = keepGroups(leaves, size).ranges.intersect(part.ranges).subtract(part.got)
     if (fresh.isEmpty) return 0
     part.got = part.got.union(fresh)
@@ -219,4 +226,10 @@ export class Task {
     this.#left += left - part.left
     part.left = left
   }
+}
+
+/** Whether it is a blob that came in one piece, as most small ones do. */
+function isAllAtOnce({ item, ranges, got, isDone }: Part, leaves: readonly Piece[]): boolean {
+  const size = item.size!
+  return !isDone && got.isEmpty && leaves[0]?.bytes.length === size && size > 0 && isWhole(ranges, size)
 }

@@ -31,6 +31,7 @@ export function foreignNotice(root: string): string {
 /** Removes what iroh-blobs holds of a blob in part, if it does, to make room for the complete blob. */
 export async function removeForeignPartial(layout: Layout, hash: Hash): Promise<void> {
   const markers = layout.foreignMarkers(hash)
+  if (markers.length === 0) return
   const found = await Promise.all(markers.map(statIfThere))
   if (found.every(marker => marker === undefined)) return
   // As long as a marker is there, the data is partial: it goes first.

@@ -27,24 +27,23 @@ const ABSENT = { state: 'absent' } as const
 /**
  * What is there of a blob.
  *
- * The blob may be completed by another process between two looks; then its partial files are gone, but `.data` is there at
- * the latest when they are not. Hence the second look.
+ * The blob may be completed by another process between two looks; `.data` is there at the latest when the partial files are
+ * not. Hence the first look at these, and the last at that.
  */
 export async function find(layout: Layout, hash: Hash): Promise<Found> {
-  return (
-    (await findComplete(layout, hash)) ??
-    (await findPartial(layout, hash)) ??
-    (await findComplete(layout, hash)) ??
-    ABSENT
-  )
+  const mayBePartial = (await fileStats(layout.partialData(hash))) !== undefined
+  const complete = await findComplete(layout, hash)
+  if (complete !== undefined || !mayBePartial) return complete ?? ABSENT
+  return (await findPartial(layout, hash)) ?? (await findComplete(layout, hash)) ?? ABSENT
 }
 
 /** The complete blob, if there is a `.data` that nobody calls partial. */
 export async function findComplete(layout: Layout, hash: Hash): Promise<FoundComplete | undefined> {
   const stats = await fileStats(layout.data(hash))
   if (stats === undefined) return undefined
-  const markers = await Promise.all(layout.foreignMarkers(hash).map(statIfThere))
-  if (markers.some(marker => marker !== undefined)) return undefined
+  for (const marker of layout.foreignMarkers(hash)) {
+    if ((await statIfThere(marker)) !== undefined) return undefined
+  }
   const size = Number(stats.size)
   // A file of nothing is not a blob of this hash, whoever put it there.
   if (size === 0 && !hash.equals(EMPTY_HASH)) return undefined

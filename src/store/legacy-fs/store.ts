@@ -162,7 +162,7 @@ export class LegacyFsStore implements BlobStore {
       const writer = new FsWriter(hash, size, {
         lifetime: this.#lifetime,
         partials: this.#partials,
-        place: async bytes => await this.#smallLimiter.run(() => this.#placeSmall(hash, bytes)),
+        place: bytes => this.#placeSmall(hash, bytes),
         status: hash => this.#status(hash),
         onClose: writer => this.#writers.delete(writer)
       })

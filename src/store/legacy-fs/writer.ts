@@ -5,7 +5,7 @@ import { groupCount } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import { HandleClosedError } from '../errors.ts'
 import type { BlobStatus, BlobWriter, WaitOptions } from '../index.ts'
-import { isNothing, keepGroups } from '../kept-groups.ts'
+import { isNothing } from '../kept-groups.ts'
 import type { Lifetime } from '../lifetime.ts'
 import type { PartialBlob } from './partial.ts'
 import type { Partials } from './partials.ts'
@@ -63,8 +63,9 @@ export class FsWriter implements BlobWriter {
   async #write(verified: Verified, signal: AbortSignal | undefined): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     signal?.throwIfAborted()
-    if (this.#isComplete || isNothing(verified, this.size)) return
+    if (this.#isComplete) return
     if (groupCount(this.size) === 1) return await this.#writeSmall(verified)
+    if (isNothing(verified, this.size)) return
     if (this.#blob === undefined) {
       this.#blob = await this.#home.partials.attach(this.hash, this.size)
       this.#isComplete = this.#blob === undefined
@@ -73,9 +74,9 @@ export class FsWriter implements BlobWriter {
   }
 
   async #writeSmall(verified: Verified): Promise<void> {
-    const [run] = keepGroups(verified.leaves, this.size).runs
-    if (run === undefined) return
-    await this.#home.place(run.pieces[0]!)
+    const [leaf] = verified.leaves
+    if (leaf === undefined || leaf.bytes.length !== this.size || this.size === 0) return
+    await this.#home.place(leaf.bytes)
     this.#isComplete = true
     this.#isPlaced = true
   }

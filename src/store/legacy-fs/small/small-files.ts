@@ -5,6 +5,7 @@
  */
 import { rename, rm } from 'node:fs/promises'
 import type { Hash } from '../../../hash.ts'
+import { Limiter } from '../../limiter.ts'
 import { readSmallFile, type SmallFile, writeSmallFile } from '../../small-file.ts'
 import type { FsContext } from '../context.ts'
 import { Batches } from './batches.ts'
@@ -20,6 +21,9 @@ const STARTS_AFTER = 64
 
 /** Milliseconds without work after which the thread ends. */
 const IDLE_MS = 10_000
+
+/** Files that are open at the same time where there is no thread. */
+const MOST_OPEN = 128
 
 /** Files in a batch, to be read and to be written: with these, what a batch costs is little in comparison with its files. */
 const MOST_READ = 64
@@ -42,6 +46,7 @@ export class SmallFiles {
   readonly #init: SmallFilesInit
   readonly #reads: Batches<string, ReadResult | Failure | undefined>
   readonly #writes: Batches<SmallBlob, string | Failure | undefined>
+  readonly #limiter = new Limiter(MOST_OPEN)
   #atOnce = 0
   #crowd = 0
   #thread: HelperThread | undefined
@@ -76,7 +81,7 @@ export class SmallFiles {
   async write(hash: Hash, bytes: Uint8Array): Promise<string> {
     return await this.#during(async isHelped => {
       const written = isHelped ? await this.#writes.add({ hash, bytes }) : undefined
-      if (written === undefined) return await this.#writeOne(hash, bytes)
+      if (written === undefined) return await this.#limiter.run(() => this.#writeOne(hash, bytes))
       if (isFailure(written)) throw toError(written)
       return written
     })
@@ -99,7 +104,7 @@ export class SmallFiles {
   async #during<T>(action: (isHelped: boolean) => Promise<T>): Promise<T> {
     this.#atOnce++
     try {
-      return await action(this.#atOnce >= MANY && this.#isHelped())
+      return await action(this.#isHelped())
     } finally {
       this.#atOnce--
     }
@@ -107,7 +112,7 @@ export class SmallFiles {
 
   #isHelped(): boolean {
     if (this.#thread !== undefined) return this.#thread.isReady
-    if (++this.#crowd >= STARTS_AFTER) this.#started()
+    if (this.#atOnce >= MANY && ++this.#crowd >= STARTS_AFTER) this.#started()
     return false
   }
 
