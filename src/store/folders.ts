@@ -1,17 +1,22 @@
 /** Making what happened to a folder's entries last, and entries that replace nothing. */
+import { closeSync, fsync, openSync } from 'node:fs'
 import { link, lstat, open, rename, rm } from 'node:fs/promises'
+import { promisify } from 'node:util'
 import { TargetExistsError } from './errors.ts'
 import { errorCode, isNotFound } from './fs-errors.ts'
+
+const sync = promisify(fsync)
 
 /** Waits until renames, links and removals in a folder are on disk. */
 export async function syncFolder(path: string): Promise<void> {
   // Windows neither can nor need do that.
   if (process.platform === 'win32') return
-  const folder = await open(path)
+  // Opened and closed here: neither waits for the disk, while handing them to another thread takes as long as they do.
+  const folder = openSync(path, 'r')
   try {
-    await folder.sync()
+    await sync(folder)
   } finally {
-    await folder.close()
+    closeSync(folder)
   }
 }
 

@@ -4,7 +4,13 @@ import { ChunkRanges, GROUP_BYTES } from '../../src/bao/index.ts'
 import type { Hash } from '../../src/hash.ts'
 import { NotAvailableError } from '../../src/protocol/errors.ts'
 import { HashSequence } from '../../src/protocol/hash-sequence.ts'
-import { MOST_AHEAD, type OpenedBlob, openAhead, type WantedBlob } from '../../src/protocol/open-ahead.ts'
+import {
+  MOST_AHEAD,
+  MOST_SMALL_AHEAD,
+  type OpenedBlob,
+  openAhead,
+  type WantedBlob
+} from '../../src/protocol/open-ahead.ts'
 import { RangesSeq } from '../../src/protocol/ranges-seq.ts'
 import { type ReceiveProgress, receive } from '../../src/protocol/receive.ts'
 import { encodeRequest, type GetRequest } from '../../src/protocol/request.ts'
@@ -14,7 +20,8 @@ import type { BlobReader, OpenOptions } from '../../src/store/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { randomData } from '../helpers/data.ts'
 
-const COUNT = 3 * MOST_AHEAD
+const COUNT = 2 * MOST_SMALL_AHEAD
+const LARGE = GROUP_BYTES + 1
 
 /** Knows which of its readers are open. */
 class CountingStore extends MemoryStore {
@@ -38,10 +45,10 @@ class CountingStore extends MemoryStore {
   }
 }
 
-async function storeOf(count: number): Promise<{ store: CountingStore; hashes: Hash[] }> {
+async function storeOf(count: number, size = 100): Promise<{ store: CountingStore; hashes: Hash[] }> {
   const store = new CountingStore()
   const hashes: Hash[] = []
-  for (let i = 0; i < count; i++) hashes.push((await store.addBytes(randomData(100, i))).hash)
+  for (let i = 0; i < count; i++) hashes.push((await store.addBytes(randomData(size, i))).hash)
   return { store, hashes }
 }
 
@@ -52,23 +59,26 @@ async function* wantedOf(hashes: readonly Hash[]): AsyncGenerator<WantedBlob> {
 const indexOf = ({ index, reader }: OpenedBlob) => (reader === undefined ? `no ${index}` : index)
 
 describe('opening ahead', () => {
-  it('keeps the order, and has no more open than it may', async () => {
-    const { store, hashes } = await storeOf(COUNT)
+  it.each([
+    ['large', LARGE, MOST_AHEAD],
+    ['small', 100, MOST_SMALL_AHEAD]
+  ])('keeps the order, and has no more %s blobs open than it may', async (_, size, most) => {
+    const { store, hashes } = await storeOf(2 * most, size)
     const order: unknown[] = []
     for await (const blob of openAhead(store, wantedOf(hashes), {})) {
       order.push(indexOf(blob))
-      const content = new Uint8Array(100)
+      const content = new Uint8Array(size)
       await blob.reader!.readData(0, content)
-      expect(content).toEqual(randomData(100, blob.index))
+      expect(content).toEqual(randomData(size, blob.index))
       await new Promise(resolve => setImmediate(resolve))
     }
     expect(order).toEqual(hashes.map((_, i) => i))
-    expect(store.most).toBe(MOST_AHEAD + 1)
+    expect(store.most).toBe(most + 1)
     expect(store.opened.size).toBe(0)
   })
 
   it('takes no more from its source than it opens', async () => {
-    const { store, hashes } = await storeOf(COUNT)
+    const { store, hashes } = await storeOf(COUNT, LARGE)
     let taken = 0
     const counted = async function* () {
       for await (const wanted of wantedOf(hashes)) {

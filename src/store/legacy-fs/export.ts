@@ -73,12 +73,13 @@ async function isLinked(
  * @returns why that is not possible; undefined when it is done
  */
 async function linkTo(
-  { layout, isSynced }: FsContext,
+  { layout }: FsContext,
   reader: FsReader,
   inode: bigint,
   target: string
 ): Promise<{ reason: string; cause?: unknown } | undefined> {
-  if (!isSynced) await reader.sync()
+  // A small blob may be on disk in a journal only.
+  await reader.sync()
   try {
     await link(layout.data(reader.hash), target)
   } catch (cause) {

@@ -14,6 +14,7 @@
  *
  * Gates have a folder of their own: there may be thousands of leases, and each protecting looks for gates.
  */
+import { fstatSync, readdirSync, writeSync } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
 import { HASH_BYTES, Hash } from '../../hash.ts'
@@ -224,7 +225,10 @@ export class FsLeases {
   }
 
   async #firstAlive(kind: 'gc' | 'gate'): Promise<Note | undefined> {
-    const notes = (await notesIn(this.#sweepFolder)).filter(note => note.kind === kind)
+    // Each protecting asks this, and there is hardly ever an entry.
+    const notes = notesAmong(this.#sweepFolder, readdirSync(this.#sweepFolder)).filter(
+      note => note.kind === kind
+    )
     const areAlive = await this.areAlive(notes)
     return notes.find((_, i) => areAlive[i])
   }
@@ -247,8 +251,12 @@ export class FsLeases {
 }
 
 async function notesIn(folder: string): Promise<Note[]> {
+  return notesAmong(folder, await readdir(folder))
+}
+
+function notesAmong(folder: string, names: readonly string[]): Note[] {
   const notes: Note[] = []
-  for (const name of await readdir(folder)) {
+  for (const name of names) {
     const [, owner, count, kind] = NAME.exec(name) ?? []
     if (owner === undefined || !isOwner(owner)) continue
     notes.push({ path: join(folder, name), id: `${owner}-${count}`, kind: kind as Kind, owner })
@@ -332,7 +340,8 @@ class FsLease implements Lease {
     const file = this.#file
     try {
       for (let rest = bytes; rest.length > 0; ) {
-        const { bytesWritten } = await file.write(rest)
+        // Into the system's memory: nobody has to believe a lease after a power failure.
+        const bytesWritten = writeSync(file.fd, rest)
         this.#bytes += bytesWritten
         rest = rest.subarray(bytesWritten)
       }
@@ -342,7 +351,7 @@ class FsLease implements Lease {
       await file.truncate(this.#bytes)
       throw error
     }
-    if ((await file.stat()).nlink === 0) {
+    if (fstatSync(file.fd).nlink === 0) {
       throw new LeaseLostError(
         'a lease has ended because this process stood still for too long; what it protected may be gone, add or fetch it again'
       )

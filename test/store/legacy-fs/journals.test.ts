@@ -1,0 +1,213 @@
+/** Many small blobs at a time are safe in a journal before their own files are on disk. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
+import { afterEach, describe, expect, it, vi } from 'vitest'
+import { hashBytes } from '../../../src/bao/index.ts'
+import { Hash } from '../../../src/hash.ts'
+import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
+import { HEADER_BYTES, recordsIn } from '../../../src/store/legacy-fs/small/journal-format.ts'
+import { randomData } from '../../helpers/data.ts'
+import { testFolder, testStore } from './support.ts'
+
+const CHILD = new URL('journal-child.ts', import.meta.url).pathname
+
+afterEach(() => {
+  vi.useRealTimers()
+})
+
+const dataOf = (folder: string, hash: Hash) => join(folder, 'data', `${hash}.data`)
+
+function journalsOf(folder: string): string[] {
+  const names = readdirSync(join(folder, 'journals')).filter(name => name.endsWith('.journal'))
+  return names.map(name => join(folder, 'journals', name))
+}
+
+/** The blobs of which journals tell. */
+function journaled(folder: string): Hash[] {
+  return journalsOf(folder).flatMap(path =>
+    Array.from(recordsIn(readFileSync(path), HEADER_BYTES), ({ hash }) => Hash.fromBytes(hash))
+  )
+}
+
+/** Adds blobs until some stand in a journal. @returns all */
+async function addMany(store: LegacyFsStore, folder: string, seed = 0): Promise<Hash[]> {
+  const hashes: Hash[] = []
+  while (journaled(folder).length < 200) {
+    const more = Array.from({ length: 200 }, (_, i) => {
+      const bytes = randomData(1 + ((i * 97) % 16_384), seed + hashes.length + i)
+      return store.addBytes(bytes)
+    })
+    hashes.push(...(await Promise.all(more)).map(({ hash }) => hash))
+  }
+  return hashes
+}
+
+/** Makes a closed store's folder look as if the machine had been started anew since. */
+function startAnew(folder: string): void {
+  for (const path of journalsOf(folder)) {
+    const bytes = readFileSync(path)
+    bytes[HEADER_BYTES - 1]! ^= 1
+    writeFileSync(path, bytes)
+  }
+}
+
+/** What a power failure may leave of files that were not on disk. */
+function damageFiles(folder: string, hashes: readonly Hash[]): void {
+  for (const [i, hash] of hashes.entries()) {
+    const path = dataOf(folder, hash)
+    const { length } = readFileSync(path)
+    if (i % 4 === 0) rmSync(path)
+    else if (i % 4 === 1) truncateSync(path, 0)
+    else if (i % 4 === 2) truncateSync(path, length >> 1)
+    else writeFileSync(path, Buffer.alloc(length))
+  }
+}
+
+async function expectAll(store: LegacyFsStore, hashes: readonly Hash[]): Promise<void> {
+  for (const hash of hashes) {
+    await using reader = await store.open(hash)
+    const content = new Uint8Array(reader!.size)
+    await reader!.readData(0, content)
+    expect(hashBytes(content).hash).toEqual(hash)
+  }
+  expect(store.notices).toEqual([])
+}
+
+describe('a journal', () => {
+  it('makes up what a power failure has taken', async () => {
+    const folder = await testFolder()
+    const store = await LegacyFsStore.open(folder)
+    const hashes = await addMany(store, folder)
+    await store.close()
+    const safe = journaled(folder)
+    startAnew(folder)
+    damageFiles(folder, safe)
+    await expectAll(await testStore(folder), hashes)
+    expect(readdirSync(join(folder, 'journals'))).toEqual([])
+    expect(readdirSync(join(folder, 'temp'))).toEqual([])
+  })
+
+  it('that was cut off anywhere makes up what it holds, and nothing wrong', async () => {
+    const folder = await testFolder()
+    const store = await LegacyFsStore.open(folder)
+    await addMany(store, folder)
+    await store.close()
+    startAnew(folder)
+    const [path] = journalsOf(folder)
+    const whole = readFileSync(path!)
+    const records = [...recordsIn(whole, HEADER_BYTES)]
+    for (const end of [
+      0,
+      HEADER_BYTES - 1,
+      HEADER_BYTES,
+      records[3]!.at + 20,
+      records[3]!.at + 40,
+      whole.length - 1
+    ]) {
+      for (const { hash } of records) rmSync(dataOf(folder, Hash.fromBytes(hash)), { force: true })
+      // Behind the cut there is what the disk held there before.
+      writeFileSync(path!, Buffer.concat([whole.subarray(0, end), Buffer.alloc(100, 0x11)]))
+      await using opened = await LegacyFsStore.open(folder)
+      const there = records.filter(({ at, data }) => at + 36 + data.length <= end)
+      await expectAll(
+        opened,
+        there.map(({ hash }) => Hash.fromBytes(hash))
+      )
+      for (const { hash } of records.slice(there.length))
+        expect((await opened.status(Hash.fromBytes(hash))).state).toBe('absent')
+    }
+  })
+
+  it('brings nothing back that was deleted, by whomever, but what was added again', async () => {
+    const folder = await testFolder()
+    const store = await LegacyFsStore.open(folder)
+    await addMany(store, folder)
+    const [first, second, third, fourth, ...rest] = journaled(folder)
+    const again = readFileSync(dataOf(folder, fourth!))
+    await store.delete(first!)
+    {
+      await using other = await LegacyFsStore.open(folder)
+      await other.delete(second!)
+      await using sweep = await other.sweep()
+      expect(await sweep.delete([third!], async () => new Set())).toEqual([third])
+    }
+    await store.delete(fourth!)
+    await Promise.all([store.addBytes(again), addMany(store, folder, 1e6)])
+    await store.close()
+    startAnew(folder)
+    damageFiles(folder, rest.slice(0, 20))
+    const opened = await testStore(folder)
+    for (const hash of [first!, second!, third!]) expect((await opened.status(hash)).state).toBe('absent')
+    await expectAll(opened, [fourth!, ...rest])
+  })
+
+  it('is left alone as long as its store is open', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    await addMany(store, folder)
+    const before = journalsOf(folder)
+    await testStore(folder)
+    expect(journalsOf(folder)).toEqual(before)
+  })
+
+  it('is retired when it is old, by its own store or by one that finds it', async () => {
+    const folder = await testFolder()
+    const store = await LegacyFsStore.open(folder)
+    const hashes = await addMany(store, folder)
+    await store.close()
+    for (const path of journalsOf(folder)) utimesSync(path, 1, 1)
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const opened = await testStore(folder)
+    vi.advanceTimersByTime(60_000)
+    while (readdirSync(join(folder, 'journals')).length > 0) await setTimeout(10)
+    await addMany(opened, folder, 1e6)
+    for (const path of journalsOf(folder)) utimesSync(path, 1, 1)
+    vi.advanceTimersByTime(60_000)
+    while (readdirSync(join(folder, 'journals')).length > 0) await setTimeout(10)
+    await expectAll(opened, hashes)
+  })
+
+  it('is not needed where nothing has to be on disk', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder, { sync: 'none' })
+    for (let round = 0; round < 5; round++) {
+      const more = Array.from({ length: 200 }, (_, i) => store.addBytes(randomData(100, round * 200 + i)))
+      await Promise.all(more)
+    }
+    expect(readdirSync(join(folder, 'journals'))).toEqual([])
+  })
+
+  it('holds all that had been added when the process was killed, also when the power fails then', {
+    timeout: 60_000
+  }, async () => {
+    const folder = await testFolder()
+    const told: string[] = []
+    await (await LegacyFsStore.open(folder)).close()
+    for (let round = 0; round < 5; round++) {
+      const child = spawn(process.execPath, [CHILD, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
+      let text = ''
+      child.stdout.on('data', (data: Buffer) => {
+        text += data
+      })
+      while (journaled(folder).length < 300 * (round + 1)) await setTimeout(5)
+      await setTimeout(round * 20)
+      const closed = once(child, 'close')
+      child.kill('SIGKILL')
+      await closed
+      told.push(...text.split('\n').slice(0, -1))
+      if (round % 2 === 0) continue
+      await using store = await LegacyFsStore.open(folder)
+      await expectAll(store, told.map(Hash.parse))
+      expect(readdirSync(join(folder, 'temp'))).toEqual([])
+    }
+    const isTold = new Set(told)
+    const safe = journaled(folder).filter(hash => isTold.has(hash.toString()))
+    expect(safe.length).toBeGreaterThan(1000)
+    startAnew(folder)
+    damageFiles(folder, safe)
+    await expectAll(await testStore(folder), told.map(Hash.parse))
+  })
+})
