@@ -65,7 +65,7 @@ export class JournalWriter {
   *retire(path: string): Generator<void, void, undefined> {
     if (this.#open?.journal.path === path) this.#close()
     let count = 0
-    for (const { hash } of recordsIn(readFileSync(path), HEADER_BYTES)) {
+    for (const { hash } of recordsIn(readIfThere(path), HEADER_BYTES)) {
       syncFile(dataPath(this.#dataFolder, hash.toString('hex')))
       if (++count % FILES_PER_TURN === 0) yield
     }
@@ -105,6 +105,16 @@ export class JournalWriter {
       bytes -= oldest!.bytes
       for (const _ of this.retire(oldest!.path));
     }
+  }
+}
+
+/** Nothing when another store has retired it meanwhile. */
+function readIfThere(path: string): Buffer {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if (isNotFound(error)) return Buffer.alloc(0)
+    throw error
   }
 }
 

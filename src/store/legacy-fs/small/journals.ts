@@ -53,6 +53,7 @@ export class Journals {
   readonly #unsynced = new Set<string>()
   #keeper: JournalsKeeper | undefined
   #looking: NodeJS.Timeout | undefined
+  #isRetiring = false
   #places = 0
 
   constructor(context: Omit<FsContext, 'journals' | 'mutex'>) {
@@ -133,18 +134,23 @@ export class Journals {
 
   async #retireOld(): Promise<void> {
     const keeper = this.#keeper
-    if (keeper === undefined) return
+    if (keeper === undefined || this.#isRetiring) return
+    this.#isRetiring = true
     try {
       for (const { path, owner } of this.#found()) {
         const isOurs = owner === keeper.owner || (await this.#isNobodys(path, owner))
         if (isOurs && (await isUntouchedFor(path, RETIRE_AFTER_MS))) await keeper.retire(path)
       }
     } catch (error) {
+      // Closed meanwhile: the next one that is open goes on.
+      if (this.#keeper === undefined) return
       // Nothing is lost: what could not be put on disk stays in its journal.
       const reason = error instanceof Error ? error.message : String(error)
       this.#context.notice(
         `cannot put on disk what ${this.#context.layout.journalFolder} speaks of: ${reason}`
       )
+    } finally {
+      this.#isRetiring = false
     }
   }
 
