@@ -102,6 +102,10 @@ export function slowedStore(store: BlobStore, onRead: (bytes: number) => Promise
       readData: async (offset: number, target: Uint8Array, signal?: AbortSignal) => {
         await abortable(onRead(target.length), signal)
         await reader.readData(offset, target, signal)
+      },
+      readDataInto: async (offset: number, targets: readonly Uint8Array[], signal?: AbortSignal) => {
+        await abortable(onRead(targets.reduce((sum, { length }) => sum + length, 0)), signal)
+        await reader.readDataInto!(offset, targets, signal)
       }
     })
   return overriding(store, {

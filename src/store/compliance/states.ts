@@ -42,7 +42,7 @@ const GONE = 'ERR_BLOB_DELETED'
 const REASON = 'reason'
 
 type MethodOf<T> = {
-  [K in keyof T]: K extends string ? (T[K] extends (...args: never) => unknown ? K : never) : never
+  [K in keyof T]: K extends string ? (NonNullable<T[K]> extends (...args: never) => unknown ? K : never) : never
 }[keyof T]
 
 interface Objects {
@@ -89,6 +89,7 @@ export const OUTCOMES: ForEachMethod<Row> = {
   },
   reader: {
     readData:     ['ERR_HANDLE_CLOSED or ERR_STORE_CLOSED', 'read', 'read',             'read',      REASON,      NONE,        'read'],
+    readDataInto: ['ERR_HANDLE_CLOSED or ERR_STORE_CLOSED', 'read', 'read',             'read',      REASON,      NONE,        'read'],
     readOutboard: ['ERR_HANDLE_CLOSED or ERR_STORE_CLOSED', 'read', 'read',             'read',      REASON,      NONE,        'read'],
     close:        ['closed',          'closed',                'closed',                'closed',    NONE,        NONE,        'closed']
   },
@@ -213,6 +214,14 @@ const CALLS: { readonly [K in Kind]: Calls<K> } = {
     readData: async (reader, { blob, signal }) => {
       const bytes = new Uint8Array(Math.min(blob.size, 100))
       await reader.readData(0, bytes, signal)
+      assert.deepEqual(bytes, blob.data.slice(0, bytes.length))
+      return 'read'
+    },
+    readDataInto: async (reader, { blob, signal }) => {
+      const bytes = new Uint8Array(Math.min(blob.size, 100))
+      // Not every reader has it.
+      if (reader.readDataInto === undefined) await reader.readData(0, bytes, signal)
+      else await reader.readDataInto(0, [bytes.subarray(0, 30), bytes.subarray(30)], signal)
       assert.deepEqual(bytes, blob.data.slice(0, bytes.length))
       return 'read'
     },

@@ -33,9 +33,14 @@ class WatchedStore extends MemoryStore {
     const reader = await super.open(hash, options)
     if (reader === undefined) return undefined
     const readData = reader.readData.bind(reader)
+    const readDataInto = reader.readDataInto!.bind(reader)
     reader.readData = async (offset, target, signal) => {
       this.bytesRead += target.length
       await readData(offset, target, signal)
+    }
+    reader.readDataInto = async (offset, targets, signal) => {
+      for (const { length } of targets) this.bytesRead += length
+      await readDataInto(offset, targets, signal)
     }
     return reader
   }
