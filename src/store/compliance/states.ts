@@ -42,7 +42,11 @@ const GONE = 'ERR_BLOB_DELETED'
 const REASON = 'reason'
 
 type MethodOf<T> = {
-  [K in keyof T]: K extends string ? (NonNullable<T[K]> extends (...args: never) => unknown ? K : never) : never
+  [K in keyof T]: K extends string
+    ? NonNullable<T[K]> extends (...args: never) => unknown
+      ? K
+      : never
+    : never
 }[keyof T]
 
 interface Objects {
