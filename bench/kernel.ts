@@ -4,7 +4,7 @@
  *     node bench/kernel.ts [part of a trial's name ...]
  */
 import { hash as blake3 } from 'blake3-wasm'
-import { GROUP_BYTES, GROUP_CHUNKS, PAIR_BYTES, RUN_BYTES, RUN_CHUNKS } from '../src/bao/constants.ts'
+import { GROUP_BYTES, GROUP_CHUNKS, PAIR_BYTES, RUN_BYTES, RUN_CHUNKS } from '../dist/bao/constants.js'
 import {
   CARRY_BYTES,
   createJsKernel,
@@ -18,7 +18,7 @@ import {
   JOB_OFFSET,
   JOB_WORDS,
   type Kernel
-} from '../src/bao/kernel/index.ts'
+} from '../dist/bao/kernel/index.js'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { runAlternating, selectNamed, type Trial, toTable } from './lib/trial.ts'
 

@@ -18,9 +18,9 @@ import {
   RUN_BYTES,
   readVerified,
   type Verified
-} from '../src/bao/index.ts'
-import type { BlobReader } from '../src/store/index.ts'
-import { LegacyFsStore } from '../src/store/legacy-fs/index.ts'
+} from '../dist/bao/index.js'
+import type { BlobReader } from '../dist/store/index.js'
+import { LegacyFsStore } from '../dist/store/legacy-fs/index.js'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { type Measurement, selectNamed, toTable } from './lib/trial.ts'
 

@@ -12,12 +12,12 @@ import {
   kernel,
   OutboardBuilder,
   RUN_BYTES
-} from '../src/bao/index.ts'
-import { RangesSeq } from '../src/protocol/ranges-seq.ts'
-import { receive } from '../src/protocol/receive.ts'
-import { encodeRequest } from '../src/protocol/request.ts'
-import { respond } from '../src/protocol/respond.ts'
-import { MemoryStore } from '../src/store/memory/index.ts'
+} from '../dist/bao/index.js'
+import { RangesSeq } from '../dist/protocol/ranges-seq.js'
+import { receive } from '../dist/protocol/receive.js'
+import { encodeRequest } from '../dist/protocol/request.js'
+import { respond } from '../dist/protocol/respond.js'
+import { MemoryStore } from '../dist/store/memory/index.js'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { runAlternating, selectNamed, type Trial, toTable } from './lib/trial.ts'
 

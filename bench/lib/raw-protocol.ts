@@ -1,7 +1,7 @@
 /** What a libp2p stream can carry at all: bytes through our reader and writer, with no hashing and no disk. */
 import type { Connection, Libp2p, Stream } from '@libp2p/interface'
-import { streamReader } from '../../src/libp2p/stream-reader.ts'
-import { streamWriter, writeAll } from '../../src/libp2p/stream-writer.ts'
+import { streamReader } from '../../dist/libp2p/stream-reader.js'
+import { streamWriter, writeAll, writePieceBytes } from '../../dist/libp2p/stream-writer.js'
 
 const RAW_PROTOCOL = '/bench/raw-stream/1'
 const SOURCE_BYTES = 1024 * 1024
@@ -9,8 +9,8 @@ const REQUEST_BYTES = 8
 
 /** The providing half: answers every stream with as many bytes as it asks for. */
 export async function serveRaw(node: Libp2p): Promise<void> {
-  await node.handle(RAW_PROTOCOL, stream => {
-    answer(stream).catch((err: Error) => stream.abort(err))
+  await node.handle(RAW_PROTOCOL, (stream, connection) => {
+    answer(stream, writePieceBytes(connection)).catch((err: Error) => stream.abort(err))
   })
 }
 
@@ -26,11 +26,11 @@ export async function getRaw(connection: Connection, bytes: number): Promise<num
   return bytes
 }
 
-async function answer(stream: Stream): Promise<void> {
+async function answer(stream: Stream, pieceBytes: number): Promise<void> {
   const reader = streamReader(stream)
   const request = new Uint8Array(REQUEST_BYTES)
   for await (const piece of reader) request.set(piece, reader.bytesRead - piece.length)
-  await writeAll(stream, zeros(Number(new DataView(request.buffer).getBigUint64(0))))
+  await writeAll(stream, zeros(Number(new DataView(request.buffer).getBigUint64(0))), { pieceBytes })
 }
 
 function requestOf(bytes: number): Uint8Array {

@@ -4,8 +4,8 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import type { Libp2p, ServiceMap } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
-import { YAMUX_OPTIONS } from '../../src/libp2p/yamux-options.ts'
-import { tcp as ownTcp } from '../../src/tcp/index.ts'
+import { YAMUX_OPTIONS } from '../../dist/libp2p/yamux-options.js'
+import { tcp as ownTcp } from '../../dist/tcp/index.js'
 
 /** `noise`: TCP and noise as js-libp2p has them. `tls`: our own transport, which agrees on TLS with its like. */
 export const STACKS = ['noise', 'tls'] as const

@@ -2,8 +2,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
-import { createNode } from '../../src/node/create-node.ts'
-import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
+import { createNode } from '../../dist/node/create-node.js'
+import { LegacyFsStore } from '../../dist/store/legacy-fs/index.js'
 import { endChild, endWithParent, messageFrom, startChild } from './child.ts'
 
 const LISTEN = '/ip4/127.0.0.1/tcp/0'

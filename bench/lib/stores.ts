@@ -1,10 +1,10 @@
 /** The stores that benchmarks compare, by name. */
 import { join } from 'node:path'
-import type { BlobStore } from '../../src/store/index.ts'
-import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
-import { MemoryStore } from '../../src/store/memory/index.ts'
-import { ObjectStore } from '../../src/store/object/index.ts'
-import { parseS3Url } from '../../src/store/object/storage/s3/url.ts'
+import type { BlobStore } from '../../dist/store/index.js'
+import { LegacyFsStore } from '../../dist/store/legacy-fs/index.js'
+import { MemoryStore } from '../../dist/store/memory/index.js'
+import { ObjectStore } from '../../dist/store/object/index.js'
+import { parseS3Url } from '../../dist/store/object/storage/s3/url.js'
 
 /** Names the bucket for the store `s3`: `s3://key:secret@host:port/bucket`. */
 export const S3_URL_VARIABLE = 'BLOBS_BENCH_S3_URL'

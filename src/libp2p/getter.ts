@@ -9,7 +9,7 @@ import { MAX_BUSY_RETRIES, MAX_RETRY_AFTER_MS } from './constants.ts'
 import type { BlobsLimits } from './limits.ts'
 import { nameOf, type ProviderAddress } from './provider-address.ts'
 import { streamReader } from './stream-reader.ts'
-import { type StreamWriter, streamWriter } from './stream-writer.ts'
+import { type StreamWriter, streamWriter, writePieceBytes } from './stream-writer.ts'
 
 /** No connection, or no stream, to the provider could be had. */
 export class ProviderUnreachableError extends Error {
@@ -106,14 +106,19 @@ export class Getter {
     { signal, isQuiet, idleTimeoutMs = this.#limits.idleTimeoutMs }: AskOptions
   ): Promise<T> {
     const bytes = encodeRequest(request)
-    const { stream, peer } = await this.#open(provider, signal)
+    const { stream, connection } = await this.#open(provider, signal)
     const abort = signal && { signal }
     const response = streamReader(stream, isQuiet ? { ...abort } : { ...abort, idleTimeoutMs })
-    const writer = streamWriter(stream, { ...abort, idleTimeoutMs })
+    const writer = streamWriter(stream, { ...abort, idleTimeoutMs, pieceBytes: writePieceBytes(connection) })
     try {
       await writer.write(bytes)
       if (request.type !== 'push') await writer.end()
-      const result = await use({ peer, response, hasStatus: stream.protocol === BLOBS_PROTOCOL, writer })
+      const result = await use({
+        peer: connection.remotePeer,
+        response,
+        hasStatus: stream.protocol === BLOBS_PROTOCOL,
+        writer
+      })
       await writer.end()
       // The result does not wait for the peer's farewell.
       closeStream(stream).catch(error => this.#log('closing a stream failed: %e', error))
@@ -140,7 +145,7 @@ export class Getter {
   async #open(
     provider: ProviderAddress,
     signal: AbortSignal | undefined
-  ): Promise<{ stream: Stream; peer: PeerId }> {
+  ): Promise<{ stream: Stream; connection: Connection }> {
     return await this.#reach(provider, signal, async options => {
       const connection = await this.#connectionManager.openConnection(provider, options)
       const first = this.#firstStreams.get(connection)
@@ -153,7 +158,7 @@ export class Getter {
         )
         this.#firstStreams.set(connection, isOpen)
       }
-      return { stream: await opening, peer: connection.remotePeer }
+      return { stream: await opening, connection }
     })
   }
 

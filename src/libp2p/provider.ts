@@ -12,7 +12,7 @@ import { RESPONSE_MEMORY_BYTES } from './constants.ts'
 import type { BlobsLimits } from './limits.ts'
 import { StreamLimits } from './stream-limits.ts'
 import { streamReader } from './stream-reader.ts'
-import { streamWriter } from './stream-writer.ts'
+import { streamWriter, writePieceBytes } from './stream-writer.ts'
 
 /** A request that was answered, or could not be. */
 export interface ServedRequest {
@@ -120,7 +120,11 @@ export class Provider {
     stream.addEventListener('close', () => gone.abort(new Error('the stream was closed')), { once: true })
     const signal = AbortSignal.any([timeouts.signal, gone.signal, this.#stopping.signal])
     const reader = streamReader(stream, { signal, idleTimeoutMs: limits.idleTimeoutMs })
-    const writer = streamWriter(stream, { signal, idleTimeoutMs: limits.idleTimeoutMs })
+    const writer = streamWriter(stream, {
+      signal,
+      idleTimeoutMs: limits.idleTimeoutMs,
+      pieceBytes: writePieceBytes(connection)
+    })
     let request: Request | undefined
     let failure: unknown
     let leaveObservers: (() => void) | undefined

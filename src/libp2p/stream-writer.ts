@@ -6,7 +6,7 @@
  * as long as the stream says that it needs draining: a drain of the connection reaches every stream, also one whose own
  * window is still used up.
  */
-import type { Stream, StreamCloseEvent } from '@libp2p/interface'
+import type { Connection, Stream, StreamCloseEvent } from '@libp2p/interface'
 import {
   resetErrorOf,
   StreamBusyError,
@@ -16,13 +16,23 @@ import {
 } from './stream-errors.ts'
 
 /**
- * Bytes handed to the stream at a time, and so the most that waits in its write buffer.
+ * Bytes handed to the stream at a time, and so the most that waits in its write buffer, by default.
  *
  * A drain says that the socket is empty, not what the connection has queued behind it, so the piece is also about what
- * is queued there unseen: 0.12 MiB at 60 KiB, 1 MiB at 1 MiB, at the same speed. 60 KiB with its yamux header still
- * fits into one noise message (65519 bytes); lower costs CPU, a fifth more at 32 KiB.
+ * is queued there unseen: 0.12 MiB at 60 KiB, 1 MiB at 1 MiB. 60 KiB with its yamux header still fits into one noise message
+ * (65519 bytes), so noise is no faster with more; lower costs CPU, a fifth more at 32 KiB.
  */
 export const WRITE_PIECE_BYTES = 60 * 1024
+
+/** The same on connections whose encryption does not take it apart message by message: a drain is waited for less often. */
+export const LARGE_WRITE_PIECE_BYTES = 240 * 1024
+
+const NOISE = '/noise'
+
+/** How much to hand to a stream of this connection at a time, in bytes. */
+export function writePieceBytes({ encryption }: Pick<Connection, 'encryption'>): number {
+  return encryption === NOISE ? WRITE_PIECE_BYTES : LARGE_WRITE_PIECE_BYTES
+}
 
 /** How long `end()` waits for the last bytes to be taken when no `idleTimeoutMs` is given, in ms. */
 export const DEFAULT_END_TIMEOUT_MS = 30_000
@@ -30,8 +40,14 @@ export const DEFAULT_END_TIMEOUT_MS = 30_000
 export interface StreamWriterOptions {
   /** Ends the writing: what waits is rejected with the signal's reason. */
   readonly signal?: AbortSignal
-  /** Longest wait in ms for the peer to take a piece of `WRITE_PIECE_BYTES`. Without it, no limit but that of `end()`. */
+  /** Longest wait in ms for the peer to take a piece. Without it, no limit but that of `end()`. */
   readonly idleTimeoutMs?: number
+  /**
+   * Bytes handed to the stream at a time: see `writePieceBytes`.
+   *
+   * @default 61_440
+   */
+  readonly pieceBytes?: number
 }
 
 /**
@@ -97,6 +113,7 @@ class Writer implements StreamWriter {
   readonly #stream: Stream
   readonly #signal: AbortSignal | undefined
   readonly #idleTimeoutMs: number | undefined
+  readonly #pieceBytes: number
   #closeError: Error | undefined
   #busy = false
   #ended = false
@@ -106,6 +123,7 @@ class Writer implements StreamWriter {
     this.#stream = stream
     this.#signal = options.signal
     this.#idleTimeoutMs = options.idleTimeoutMs
+    this.#pieceBytes = options.pieceBytes ?? WRITE_PIECE_BYTES
     stream.addEventListener('drain', this.#onChange)
     // A peer that stops reading gets our buffer emptied: idle, but never a drain.
     stream.addEventListener('idle', this.#onChange)
@@ -117,8 +135,8 @@ class Writer implements StreamWriter {
     this.#begin()
     try {
       this.#throwIfUnusable()
-      for (let at = 0; at < bytes.length; at += WRITE_PIECE_BYTES) {
-        this.#send(bytes.subarray(at, at + WRITE_PIECE_BYTES))
+      for (let at = 0; at < bytes.length; at += this.#pieceBytes) {
+        this.#send(bytes.subarray(at, at + this.#pieceBytes))
         if (this.#stream.writableNeedsDrain) await this.#drained()
       }
     } finally {
