@@ -49,6 +49,7 @@ export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_INVALID_LIMIT: usage,
   ERR_INVALID_MIGRATION: failed,
   ERR_INVALID_PEER: usage,
+  ERR_INVALID_PEER_CERTIFICATE: unreachable,
   ERR_INVALID_PEER_ID: usage,
   ERR_INVALID_RANGES: failed,
   ERR_INVALID_RANGES_SEQ: failed,
@@ -106,11 +107,13 @@ export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_STREAM_RESET: unreachable,
   ERR_TAG_NOT_FOUND: notFound,
   ERR_TARGET_EXISTS: targetExists,
+  ERR_TLS_HANDSHAKE: unreachable,
   ERR_TRUNCATED: unreachable,
   ERR_UNKNOWN_STATUS: badData,
   ERR_UNSAFE_NAME: badData,
   ERR_UNSUPPORTED_EXPORT_MODE: failed,
-  ERR_USAGE: usage
+  ERR_USAGE: usage,
+  ERR_WRONG_PEER: unreachable
 }
 
 /** Why a connection could not be made, as the operating system says it. */

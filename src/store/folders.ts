@@ -11,6 +11,11 @@ const sync = promisify(fsync)
 export async function syncFolder(path: string): Promise<void> {
   // Windows neither can nor need do that.
   if (process.platform === 'win32') return
+  // Node's permissions forbid `fsync` as such, and allow it on a FileHandle.
+  if (process.permission !== undefined) {
+    await using folder = await open(path)
+    return await folder.sync()
+  }
   // Opened and closed here: neither waits for the disk, while handing them to another thread takes as long as they do.
   const folder = openSync(path, 'r')
   try {

@@ -10,8 +10,11 @@ import { errorCode } from './fs-errors.ts'
 /** What addresses, offsets and lengths must be multiples of, in bytes: the largest block of a disk in use. */
 const ALIGNMENT = 4096
 
-/** Bytes of one buffer, and how many there are for the whole process: they are waited for. */
-const BUFFER_BYTES = 1024 * 1024
+/**
+ * Bytes of one buffer, and how many there are for the whole process: they are waited for. What arrives comes in pieces of a little
+ * more than 1 MiB, each of which is to be one write: they extend the file one after the other.
+ */
+const BUFFER_BYTES = 1280 * 1024
 const MAX_BUFFERS = 8
 
 /** Less than this many bytes at a time is left to the cache, which puts small writes together: so are all of small blobs. */

@@ -14,7 +14,7 @@ const PEER = '12D3KooWEkegP3JMg9p2bKoCJdye51DMswJkn3v3e8swBGc6JP31'
 const SRC = resolve(import.meta.dirname, '../../src')
 
 /** Codes of errors that are always the reason of another one, or are turned into something else. */
-const NEVER_SHOWN = ['ERR_INTERRUPTED', 'ERR_RECEIVE_INTERRUPTED', 'ERR_UNEXPECTED']
+const NEVER_SHOWN = ['ERR_HELPER_GONE', 'ERR_INTERRUPTED', 'ERR_RECEIVE_INTERRUPTED', 'ERR_UNEXPECTED']
 
 function codesInSources(): string[] {
   const files = readdirSync(SRC, { recursive: true, encoding: 'utf8' }).filter(name => name.endsWith('.ts'))

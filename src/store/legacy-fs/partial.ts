@@ -127,10 +127,16 @@ export class PartialBlob {
     clearTimeout(this.#timer)
   }
 
-  async write(verified: Verified): Promise<void> {
+  /**
+   * Writes, at the same time as others do.
+   *
+   * @param beforeIsDone waited for before what was written counts: the parents above may have come with the writes before. What it
+   *   rejects with, this does
+   */
+  async write(verified: Verified, beforeIsDone: () => Promise<void>): Promise<void> {
     this.#check()
     const { runs, ranges } = keepGroups(verified.leaves, this.size)
-    if (this.#isComplete) return
+    if (this.#isComplete) return await beforeIsDone()
     // Parents are written in any case: those at the end of a batch belong to groups that are yet to come.
     const news = this.#held.containsAll(ranges) ? [] : runs
     const { outboard } = this.#files
@@ -140,6 +146,7 @@ export class PartialBlob {
         ...verified.parents.map(({ offset, bytes }) => writeAll(outboard, [bytes], offset))
       ])
     })
+    await beforeIsDone()
     this.#check()
     if (news.length === 0 || this.#isComplete) return
     this.#held = this.#held.union(ranges)

@@ -26,10 +26,11 @@ export class FsWriter implements BlobWriter {
   readonly #home: WriterHome
   /** Undefined until there is something to write: a claimed size alone makes and discards nothing. */
   #blob: PartialBlob | undefined
+  #attaching: Promise<PartialBlob | undefined> | undefined
   #isComplete = false
   /** Whether this writer has put the whole blob in place. */
   #isPlaced = false
-  /** The writes so far: groups count when the parents above them, which came before, are written. */
+  /** The writes so far. They go on at the same time, but groups count when the parents above them, which came before, are written. */
   #tail: Promise<void> = Promise.resolve()
   #failure: unknown
   #closing: Promise<BlobStatus> | undefined
@@ -43,11 +44,17 @@ export class FsWriter implements BlobWriter {
   async write(verified: Verified, options: WaitOptions = {}): Promise<void> {
     this.#home.lifetime.check()
     if (this.#closing !== undefined) throw new HandleClosedError('writer', this.hash)
-    const writing = this.#tail.then(() => this.#write(verified, options.signal))
-    // The failure is remembered, and thrown by this write and all that follow.
-    this.#tail = writing.catch(error => {
-      this.#failure ??= error
+    const before = this.#tail
+    const writing = this.#write(verified, options.signal, async () => {
+      await before
+      if (this.#failure !== undefined) throw this.#failure
     })
+    // The failure is remembered, and thrown by this write and all that follow.
+    this.#tail = writing
+      .catch(error => {
+        this.#failure ??= error
+      })
+      .then(() => before)
     await writing
   }
 
@@ -60,22 +67,33 @@ export class FsWriter implements BlobWriter {
     await this.close()
   }
 
-  async #write(verified: Verified, signal: AbortSignal | undefined): Promise<void> {
+  /** @param beforeIsDone rejects with the failure of a write before */
+  async #write(
+    verified: Verified,
+    signal: AbortSignal | undefined,
+    beforeIsDone: () => Promise<void>
+  ): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     signal?.throwIfAborted()
-    if (this.#isComplete) return
-    if (groupCount(this.size) === 1) return await this.#writeSmall(verified)
-    if (isNothing(verified, this.size)) return
-    if (this.#blob === undefined) {
-      this.#blob = await this.#home.partials.attach(this.hash, this.size)
-      this.#isComplete = this.#blob === undefined
+    if (groupCount(this.size) === 1) {
+      await beforeIsDone()
+      return await this.#writeSmall(verified)
     }
-    await this.#blob?.write(verified)
+    if (this.#isComplete || isNothing(verified, this.size)) return await beforeIsDone()
+    this.#attaching ??= this.#attach()
+    const blob = await this.#attaching
+    await (blob === undefined ? beforeIsDone() : blob.write(verified, beforeIsDone))
+  }
+
+  async #attach(): Promise<PartialBlob | undefined> {
+    this.#blob = await this.#home.partials.attach(this.hash, this.size)
+    this.#isComplete = this.#blob === undefined
+    return this.#blob
   }
 
   async #writeSmall(verified: Verified): Promise<void> {
     const [leaf] = verified.leaves
-    if (leaf === undefined || leaf.bytes.length !== this.size || this.size === 0) return
+    if (this.#isComplete || leaf === undefined || leaf.bytes.length !== this.size || this.size === 0) return
     await this.#home.place(leaf.bytes)
     this.#isComplete = true
     this.#isPlaced = true
