@@ -1,7 +1,7 @@
 /** The S3 server without our store: what the store is compared with. */
 import { Agent, request } from 'node:http'
 import { Client } from 'minio'
-import { s3Options } from './stores.ts'
+import { s3Options } from './s3-options.ts'
 
 /** Presigned URLs are good for so long. */
 const EXPIRES_S = 3600

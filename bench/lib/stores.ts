@@ -3,11 +3,6 @@ import { join } from 'node:path'
 import type { BlobStore } from '../../dist/store/index.js'
 import { LegacyFsStore } from '../../dist/store/legacy-fs/index.js'
 import { MemoryStore } from '../../dist/store/memory/index.js'
-import { ObjectStore } from '../../dist/store/object/index.js'
-import { parseS3Url } from '../../dist/store/object/storage/s3/url.js'
-
-/** Names the bucket for the store `s3`: `s3://key:secret@host:port/bucket`. */
-export const S3_URL_VARIABLE = 'BLOBS_BENCH_S3_URL'
 
 export const STORES = ['legacy-fs', 'memory', 'filesystem', 's3'] as const
 export type StoreName = (typeof STORES)[number]
@@ -26,11 +21,11 @@ export async function openStore(name: StoreName, dir: string): Promise<BlobStore
     case 'memory':
       return new MemoryStore()
     case 'filesystem':
-      return await ObjectStore.local(join(dir, 'objects'))
+      return await (await objectStore()).local(join(dir, 'objects'))
     case 's3':
-      return await ObjectStore.open({
+      return await (await objectStore()).open({
         dbPath: join(dir, 'blobs.db'),
-        storage: { type: 's3', ...s3Options(), prefix: s3Prefix(dir) }
+        storage: { type: 's3', ...(await import('./s3-options.ts')).s3Options(), prefix: s3Prefix(dir) }
       })
   }
 }
@@ -43,8 +38,8 @@ export function s3Prefix(dir: string): string {
     .join('/')}/`
 }
 
-export function s3Options(): ReturnType<typeof parseS3Url> {
-  const url = process.env[S3_URL_VARIABLE]
-  if (url === undefined) throw new Error(`${S3_URL_VARIABLE} must name a bucket`)
-  return parseS3Url(url)
+/** Loaded only where it is used, as by the `blobs` command: it brings SQLite and an S3 client along. */
+async function objectStore() {
+  const { ObjectStore } = await import('../../dist/store/object/index.js')
+  return ObjectStore
 }
