@@ -50,6 +50,7 @@ export const POINTS: readonly Point[] = [
   fetch('ours-disk-noise', 4, 'helia'),
   fetch('ours-disk-noise', 0.75, 'raw-noise'),
   fetch('ours-object-noise', 0.9, 'ours-disk-noise'),
+  fetch('ours-object-tls', 0.9, 'ours-disk-tls'),
   fetch('ours-memory-noise', 0.85, 'raw-noise'),
   fetch('ours-disk-tls', 2.3, 'iroh-disk'),
   fetch('ours-memory-tls', 1.5, 'iroh-memory'),

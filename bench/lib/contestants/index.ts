@@ -103,6 +103,7 @@ export const CONTESTANTS: readonly Contestant[] = [
   ours('legacy-fs', 'noise'),
   ours('legacy-fs', 'tls'),
   ours('filesystem', 'noise'),
+  ours('filesystem', 'tls'),
   ours('memory', 'noise'),
   ours('memory', 'tls'),
   iroh('disk'),
