@@ -1,6 +1,7 @@
 /** A node for one command: it dials, and nobody can dial it unless the command line says where to listen. */
 import type { BlobsNode } from '../node/create-node.ts'
-import type { Context, OpenHome } from './context.ts'
+import type { Context } from './context.ts'
+import type { OpenHome } from './open-home.ts'
 
 /** Has the home's identity and store, and ends with the block it is made in. */
 export interface ClientNode extends AsyncDisposable {

@@ -1,24 +1,13 @@
 /** `blobs db`: looks after the database of a store that keeps its blobs in object storage. */
 import { resolve } from 'node:path'
-import { InvalidArgumentError } from 'commander'
 import { requireHome } from '../node/home.ts'
 import { exists } from '../store/folders.ts'
 import type { Migration } from '../store/object/metadata/migrations-folder.ts'
-import type { Schema } from '../store/object/metadata/schema.ts'
-import { type Cli, type Context, examples, readConfig } from './context.ts'
-import { plural, unwrapped } from './format.ts'
-
-const DESCRIPTION = `Look after the database in which a store of type "filesystem" or "s3" notes what is in its storage.
-
-There is rarely a need to: whatever opens the store brings the database up to date. All that is in it can be made anew from
-the storage, by "blobs recover".`
-
-const MIGRATE = `Bring the database to the schema of this version, and make it if there is none.`
-
-const ROLLBACK = `Take back the last migrations, so that an older version of the program can use the database. Stop what
-uses it before. This version would bring it up to date again as soon as it opens it.
-
-Taking back the first migration drops all that is in the database; --yes says that this is meant.`
+import { Schema } from '../store/object/metadata/schema.ts'
+import type { DbFlags, RollbackFlags } from './commands/db.ts'
+import type { Context } from './context.ts'
+import { plural } from './format.ts'
+import { readConfig } from './open-home.ts'
 
 /** There is no database here. */
 export class NoDatabaseError extends Error {
@@ -32,64 +21,7 @@ export class NotConfirmedError extends Error {
   readonly code = 'ERR_NOT_CONFIRMED'
 }
 
-interface DbFlags {
-  readonly dbPath?: string
-}
-
-interface RollbackFlags extends DbFlags {
-  readonly steps: number
-  readonly yes?: boolean
-}
-
-export function dbCommand({ program, run }: Cli): void {
-  const db = program
-    .command('db')
-    .summary("look after the database of the store's metadata")
-    .description(unwrapped(DESCRIPTION))
-    .helpCommand(false)
-  const command = (name: string, summary: string, description = summary) =>
-    db
-      .command(name)
-      .summary(summary)
-      .description(unwrapped(description))
-      .option('--db-path <file>', "the database (default: that of the home's configuration)")
-
-  command('status', 'tell which migrations were applied, and whether the database is undamaged')
-    .addHelpText(
-      'after',
-      examples(
-        ['blobs db status', "the home's database"],
-        ['blobs db status --db-path /data/blobs.db', 'another one'],
-        ['blobs db status --json', 'events for scripts: migration (one each), database']
-      )
-    )
-    .action((flags: DbFlags, self) => run(self, context => status(context, flags)))
-
-  command('migrate', 'bring the database up to date', MIGRATE)
-    .addHelpText(
-      'after',
-      examples(
-        ['blobs db migrate', 'before a new version is started'],
-        ['blobs db migrate --json', 'events for scripts: migrated (one each), database']
-      )
-    )
-    .action((flags: DbFlags, self) => run(self, context => migrate(context, flags)))
-
-  command('rollback', 'take back the last migrations', ROLLBACK)
-    .option('--steps <count>', 'how many', parseSteps, 1)
-    .option('--yes', 'also when this drops all that is in the database')
-    .addHelpText(
-      'after',
-      examples(
-        ['blobs db rollback', 'the last one'],
-        ['blobs db rollback --steps 2', 'the last two'],
-        ['blobs db rollback --json', 'events for scripts: rolled_back (one each), database']
-      )
-    )
-    .action((flags: RollbackFlags, self) => run(self, context => rollback(context, flags)))
-}
-
-async function status(context: Context, flags: DbFlags): Promise<undefined> {
+export async function status(context: Context, flags: DbFlags): Promise<undefined> {
   const { output } = context
   const path = await databasePath(context, flags)
   if (!(await exists(path))) {
@@ -97,7 +29,7 @@ async function status(context: Context, flags: DbFlags): Promise<undefined> {
     output.result(event, `database ${path} is not there yet; what opens the store first makes it`)
     return
   }
-  using schema = await openSchema(path)
+  using schema = Schema.open(path)
   const { applied, pending } = schema.status()
   schema.check()
   for (const { version, name, appliedAt } of applied) {
@@ -116,16 +48,19 @@ async function status(context: Context, flags: DbFlags): Promise<undefined> {
   tellState(context, schema)
 }
 
-async function migrate(context: Context, flags: DbFlags): Promise<undefined> {
-  using schema = await openSchema(await databasePath(context, flags))
+export async function migrate(context: Context, flags: DbFlags): Promise<undefined> {
+  using schema = Schema.open(await databasePath(context, flags))
   tellEach(context, 'migrated', 'applied', schema.migrate())
   tellState(context, schema)
 }
 
-async function rollback(context: Context, { steps, yes, ...flags }: RollbackFlags): Promise<undefined> {
+export async function rollback(
+  context: Context,
+  { steps, yes, ...flags }: RollbackFlags
+): Promise<undefined> {
   const path = await databasePath(context, flags)
   if (!(await exists(path))) throw new NoDatabaseError(`there is no database ${path}`)
-  using schema = await openSchema(path)
+  using schema = Schema.open(path)
   const applied = schema.status().applied.length
   if (applied > 0 && steps >= applied && !yes) {
     throw new NotConfirmedError(
@@ -135,12 +70,6 @@ async function rollback(context: Context, { steps, yes, ...flags }: RollbackFlag
   }
   tellEach(context, 'rolled_back', 'took back', schema.rollback(steps))
   tellState(context, schema)
-}
-
-/** SQLite is loaded only when a command needs it: all others start faster. */
-async function openSchema(path: string): Promise<Schema> {
-  const { Schema } = await import('../store/object/metadata/schema.ts')
-  return Schema.open(path)
 }
 
 function tellEach({ output }: Context, event: string, did: string, migrations: readonly Migration[]): void {
@@ -173,9 +102,4 @@ async function databasePath(context: Context, { dbPath }: DbFlags): Promise<stri
   throw new NoDatabaseError(
     `the store of ${home} is of type "${blobStore.type}", which has no database; name one with --db-path`
   )
-}
-
-function parseSteps(text: string): number {
-  if (/^[1-9]\d{0,5}$/.test(text)) return Number(text)
-  throw new InvalidArgumentError('A number of migrations is meant, such as 1.')
 }

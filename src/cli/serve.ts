@@ -1,39 +1,15 @@
 /** `blobs serve`: serves what is in the home. */
-
 import type { BlobsNode } from '../node/create-node.ts'
 import { localState } from '../node/local.ts'
 import { announceServing } from '../node/running.ts'
-import { type Cli, type Context, examples, openHome } from './context.ts'
-import { unwrapped } from './format.ts'
+import type { Context } from './context.ts'
+import { openHome } from './open-home.ts'
 import { printTicket, startServing, untilStopped } from './serving.ts'
-
-const DESCRIPTION = `Serve the blobs of the home until Ctrl-C, and print a ticket for everything that has a tag.
-
-What other commands add meanwhile is served at once: "blobs add" prints its ticket then. Peers whose ids are listed in the
-configuration (authorize, below [push]) may push blobs into the store: each push is told, and kept by a tag "pushed/HASH".`
 
 /** Tickets that are printed for people. Scripts get all. */
 const MAX_PRINTED = 20
 
-export function serveCommand({ program, run }: Cli): void {
-  program
-    .command('serve')
-    .alias('daemon')
-    .summary('serve what is in the home')
-    .description(unwrapped(DESCRIPTION))
-    .addHelpText(
-      'after',
-      examples(
-        ['blobs serve', 'listen as the configuration says'],
-        ['blobs serve --listen /ip4/0.0.0.0/tcp/4001', 'listen at a fixed port: tickets stay good'],
-        ['blobs serve --verbose', 'tell of each request'],
-        ['blobs serve --json', 'events for scripts: listening, ticket, pushed']
-      )
-    )
-    .action((_, command) => run(command, serve))
-}
-
-async function serve(context: Context): Promise<undefined> {
+export async function serve(context: Context): Promise<undefined> {
   const { home, output } = context
   await using opened = await openHome(context)
   const node = await startServing(context, opened.config, opened.store)

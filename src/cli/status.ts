@@ -10,14 +10,11 @@ import { BlobNotFoundError } from '../store/errors.ts'
 import type { BlobInfo, BlobStore } from '../store/index.ts'
 import { statusOf, wholeRange } from '../store/status.ts'
 import { startClient } from './client-node.ts'
-import { type Cli, type Context, examples, type OpenHome, openHome } from './context.ts'
-import { formatBytes, unwrapped } from './format.ts'
+import type { StatusFlags } from './commands/status.ts'
+import type { Context } from './context.ts'
+import { formatBytes } from './format.ts'
 import { describeStatus, formatRanges, formatState, type HeldFields, heldRanges } from './held.ts'
-
-const DESCRIPTION = `Tell what the home's store holds of a blob: its size, which of its bytes are there, and its tags; of a collection
-also how many of its files are complete, partial and absent.
-
-With --peer: what that peer says it holds now. It is asked once, and nothing is fetched.`
+import { type OpenHome, openHome } from './open-home.ts'
 
 /** The peer's software is older than this question, or another one. */
 export class NotToldError extends Error {
@@ -29,31 +26,11 @@ export class NotToldError extends Error {
   }
 }
 
-interface StatusFlags {
-  readonly peer?: string
-}
-
-export function statusCommand({ program, run }: Cli): void {
-  program
-    .command('status')
-    .summary('tell what is held of a blob')
-    .description(unwrapped(DESCRIPTION))
-    .argument('<hash...>', 'hashes or tickets')
-    .option('--peer <multiaddr>', 'what this peer holds, not the home')
-    .addHelpText(
-      'after',
-      examples(
-        ['blobs status 5abb6c4e…', 'size, ranges of bytes that are held, tags'],
-        ['blobs status 5abb6c4e… --peer /ip4/192.0.2.1/tcp/4001/p2p/12D3Koo…', 'at another node'],
-        ['blobs status --json 5abb6c4e…', 'events for scripts: status']
-      )
-    )
-    .action((hashes: string[], flags: StatusFlags, command) =>
-      run(command, context => status(context, hashes, flags))
-    )
-}
-
-async function status(context: Context, texts: readonly string[], { peer }: StatusFlags): Promise<undefined> {
+export async function status(
+  context: Context,
+  texts: readonly string[],
+  { peer }: StatusFlags
+): Promise<undefined> {
   const hashes = texts.map(text => parseWanted(text).hash)
   const from = peer === undefined ? undefined : parsePeer(peer)
   await using opened = await openHome(context)

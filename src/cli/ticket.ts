@@ -9,12 +9,9 @@ import { ticketOf } from '../node/ticket-of.ts'
 import { type HashOrTicket, parseHashOrTicket } from '../protocol/hash-or-ticket.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
 import type { BlobFormat, HashAndFormat } from '../store/index.ts'
-import { type Cli, type Context, collect, examples, type OpenHome, openHome } from './context.ts'
-import { unwrapped } from './format.ts'
-
-const DESCRIPTION = `Make a ticket for what is in the home's store, named by its tag or its hash; or tell what is in a ticket.
-
-The addresses in it are those of the node that is serving the home, unless --addr gives others.`
+import type { TicketFlags } from './commands/ticket.ts'
+import type { Context } from './context.ts'
+import { type OpenHome, openHome } from './open-home.ts'
 
 /** Nobody is serving the home: a ticket would lead nowhere. */
 export class NotServingError extends Error {
@@ -28,35 +25,7 @@ export class NotServingError extends Error {
   }
 }
 
-interface TicketFlags {
-  readonly addr?: readonly string[]
-  readonly format?: BlobFormat
-}
-
-export function ticketCommand({ program, run }: Cli): void {
-  const command = program.command('ticket')
-  command
-    .summary('make a ticket, or tell what is in one')
-    .description(unwrapped(DESCRIPTION))
-    .argument('<tag|hash|ticket>', 'the name of a tag, a hash, or a ticket to look into')
-    .option('--addr <multiaddr>', 'an address to put in; may be given more than once', collect)
-    .addOption(
-      command
-        .createOption('--format <format>', 'what a hash names; a tag says it itself')
-        .choices(['raw', 'hash_seq'])
-    )
-    .addHelpText(
-      'after',
-      examples(
-        ['blobs ticket photos', 'for what was added as "photos"'],
-        ['blobs ticket photos --addr /ip4/192.0.2.1/tcp/4001', 'for an address that is not yet served at'],
-        ['blobs ticket blobsaeafvo3m…', 'tell what is in it']
-      )
-    )
-    .action((what: string, flags: TicketFlags, self) => run(self, context => ticket(context, what, flags)))
-}
-
-async function ticket(context: Context, what: string, flags: TicketFlags): Promise<undefined> {
+export async function ticket(context: Context, what: string, flags: TicketFlags): Promise<undefined> {
   const parsed = parsedTicket(what)
   if (parsed !== undefined) {
     describe(context, parsed)

@@ -1,5 +1,4 @@
 /** `blobs verify`: reads blobs through to find damage. */
-
 import { CHUNK_BYTES } from '../bao/constants.ts'
 import { groupCount } from '../bao/geometry.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
@@ -11,20 +10,12 @@ import { Links } from '../protocol/links.ts'
 import { BlobNotFoundError } from '../store/errors.ts'
 import type { BlobStore } from '../store/index.ts'
 import { countGroups } from '../store/wrong-groups.ts'
-import { type Cli, type Context, examples, openHome } from './context.ts'
+import type { VerifyFlags } from './commands/verify.ts'
+import type { Context } from './context.ts'
 import { EXIT } from './exit-codes.ts'
-import { formatBytes, plural, unwrapped } from './format.ts'
+import { formatBytes, plural } from './format.ts'
+import { openHome } from './open-home.ts'
 import { LOCAL_MIN_BYTES, ProgressView } from './progress.ts'
-
-const DESCRIPTION = `Read blobs in the home's store through, and tell which are damaged. Without a hash all are read.
-
-Each is checked twice: against the tree of hashes it is served with, and as a whole by another implementation of BLAKE3.
-What is wrong of a blob is no longer counted as held, in groups of 16 KiB: it is partial then, and "blobs get" fetches what is
-wrong and no more. A blob of which nothing can be proven is set aside; adding or getting it again brings it back. --remove
-removes all of a damaged blob. Without a hash it is also told which blobs that a tag names are missing, or
-not all there.
-
-The exit code is 7 when anything is damaged, and 1 when something is missing or not all there.`
 
 /** Byte ranges that are printed of a damaged blob. */
 const MOST_TOLD = 4
@@ -39,34 +30,11 @@ class VerifyUsageError extends Error {
   }
 }
 
-interface VerifyFlags {
-  readonly all?: boolean
-  readonly remove?: boolean
-}
-
-export function verifyCommand({ program, run }: Cli): void {
-  program
-    .command('verify')
-    .summary('look for damaged blobs')
-    .description(unwrapped(DESCRIPTION))
-    .argument('[hash...]', 'hashes or tickets')
-    .option('--all', 'all blobs, which is what happens without a hash')
-    .option('--remove', 'remove what is damaged')
-    .addHelpText(
-      'after',
-      examples(
-        ['blobs verify', 'all blobs; so does "blobs verify --all"'],
-        ['blobs verify 5abb6c4e…', 'one blob'],
-        ['blobs verify --remove', 'and remove what is damaged'],
-        ['blobs verify --json', 'events for scripts: verified (one per blob), summary']
-      )
-    )
-    .action((texts: string[], flags: VerifyFlags, command) =>
-      run(command, context => verify(context, texts, flags))
-    )
-}
-
-async function verify(context: Context, texts: readonly string[], flags: VerifyFlags): Promise<number> {
+export async function verify(
+  context: Context,
+  texts: readonly string[],
+  flags: VerifyFlags
+): Promise<number> {
   const { output, signal } = context
   if (flags.all && texts.length > 0) throw new VerifyUsageError()
   const hashes = texts.map(text => parseWanted(text).hash)

@@ -3,7 +3,8 @@ import { stringify } from 'smol-toml'
 import type { z } from 'zod'
 import { CONFIG_SHAPES, parseConfig } from './config.ts'
 import { SPELLINGS } from './spelling.ts'
-import { STORE_SHAPES, STORE_TYPES, type StoreInput, type StoreType, storeSchema } from './store-config.ts'
+import { STORE_SHAPES, type StoreInput, storeSchema } from './store-config.ts'
+import { STORE_TYPES, type StoreType } from './store-types.ts'
 
 const HEAD = `# Configuration of a blobs node. Each line below shows a key with its default, or with an example where there is
 # none: remove the "#" to change it.

@@ -10,7 +10,8 @@ import { MAX_TICKET_ADDRS } from '../protocol/constants.ts'
 import { MAX_INTERVAL_MS } from './gc/schedule.ts'
 import { nearest } from './nearest.ts'
 import { SPELLINGS, type Spelling } from './spelling.ts'
-import { keyOfOtherStore, STORE_SHAPES, type StoreType, storeSchema, storeTypeOf } from './store-config.ts'
+import { keyOfOtherStore, STORE_SHAPES, storeSchema, storeTypeOf } from './store-config.ts'
+import type { StoreType } from './store-types.ts'
 
 /** Something in the configuration is wrong. The message names the source, the key and what would be right. */
 export class InvalidConfigError extends Error {

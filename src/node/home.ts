@@ -1,6 +1,5 @@
 /** The home folder: identity, configuration and, unless configured elsewhere, the blobs of one node. */
 import { chmod, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { exists } from '../store/folders.ts'
 import { errorCode, explained } from '../store/fs-errors.ts'
@@ -8,12 +7,6 @@ import { makeFolder } from '../store/make-folder.ts'
 import { configTemplate } from './config-template.ts'
 import { CONFIG_FILE } from './load-config.ts'
 import type { StoreInput } from './store-config.ts'
-
-/** Names the home folder in the environment. */
-export const HOME_VARIABLE = 'BLOBS_HOME'
-
-/** The folder in the user's own where a home is by default. */
-export const DEFAULT_HOME = '.blobs'
 
 /** There is no home where one is needed. */
 export class NoHomeError extends Error {
@@ -23,32 +16,6 @@ export class NoHomeError extends Error {
   constructor(path: string) {
     super(`${path} is no home of blobs yet; make it one with: blobs init --home ${path}`)
   }
-}
-
-/** A URL stands where none can. The message does not repeat it: there may be a secret in it, or in one that was meant. */
-export class UnexpectedUrlError extends Error {
-  override readonly name = 'UnexpectedUrlError'
-  readonly code = 'ERR_USAGE'
-}
-
-/**
- * Whether a text is a URL, such as `http://…`, or was to be one: with a slash too few, without the scheme. As a path it would be
- * shown, and with it what is a secret in it.
- */
-export function isUrl(text: string): boolean {
-  return /^[a-z0-9+.-]+:\/\//i.test(text) || /^[^@]*:[^@]*@[^/]/.test(text)
-}
-
-/**
- * The home folder's path: as given, else as the environment says, else `~/.blobs`.
- *
- * @throws UnexpectedUrlError
- */
-export function homePath(given: string | undefined, env: NodeJS.ProcessEnv = process.env): string {
-  // An empty variable counts as unset, as everywhere.
-  const path = given ?? (env[HOME_VARIABLE] || join(homedir(), DEFAULT_HOME))
-  if (isUrl(path)) throw new UnexpectedUrlError('a home is named by its folder, not by a URL')
-  return resolve(path)
 }
 
 /** Whether there is a home. */

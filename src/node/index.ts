@@ -36,15 +36,8 @@ export {
   type GarbageReport,
   IncompleteSequenceError
 } from './gc/collect.ts'
-export {
-  createHome,
-  HOME_VARIABLE,
-  homePath,
-  isHome,
-  NoHomeError,
-  requireHome,
-  UnexpectedUrlError
-} from './home.ts'
+export { createHome, isHome, NoHomeError, requireHome } from './home.ts'
+export { HOME_VARIABLE, homePath, UnexpectedUrlError } from './home-path.ts'
 export { IdentityError, loadOrCreateIdentity } from './identity.ts'
 export { type Imported, type ImportOptions, type ImportProgress, importPath } from './import-path.ts'
 export { createHomeWith, HomeExistsError } from './init-store.ts'

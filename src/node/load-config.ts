@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
 import { type Config, type ConfigInput, InvalidConfigError, parseConfig, unknownKey } from './config.ts'
 import { fromToml, SPELLINGS } from './spelling.ts'
-import { type StoreType, storeTypeOf } from './store-config.ts'
+import { storeTypeOf } from './store-config.ts'
+import type { StoreType } from './store-types.ts'
 
 export const CONFIG_FILE = 'config.toml'
 

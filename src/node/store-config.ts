@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { S3_FIELDS } from '../store/object/storage/s3/options.ts'
 import { nearest } from './nearest.ts'
 import { SPELLINGS, type Spelling } from './spelling.ts'
+import { STORE_TYPES, type StoreType } from './store-types.ts'
 
 /** Largest blob that the object stores take unless they are told otherwise, in bytes: S3 has no larger objects. */
 export const DEFAULT_MAX_BLOB_SIZE: number = 5 * 1024 ** 4
@@ -109,11 +110,11 @@ const s3 = z
   })
 
 /** Keys and their meaning, by the type of the store. */
-export const STORE_SHAPES = { legacy: legacy.shape, filesystem: filesystem.shape, s3: s3.shape } as const
-
-export type StoreType = keyof typeof STORE_SHAPES
-
-export const STORE_TYPES: readonly StoreType[] = ['legacy', 'filesystem', 's3']
+export const STORE_SHAPES = {
+  legacy: legacy.shape,
+  filesystem: filesystem.shape,
+  s3: s3.shape
+} as const satisfies Record<StoreType, object>
 
 export const storeSchema = z
   .discriminatedUnion('type', [legacy, filesystem, s3], {

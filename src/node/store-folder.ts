@@ -6,7 +6,7 @@ import { opendir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { explained, isNotFound } from '../store/fs-errors.ts'
 import { parseName } from '../store/legacy-fs/layout.ts'
-import type { StoreType } from './store-config.ts'
+import type { StoreType } from './store-types.ts'
 
 /** A folder holds the blobs of another store than it is opened as. */
 export class OtherStoreError extends Error {

@@ -9,13 +9,8 @@ import { type ConfigInput, InvalidConfigError, parseConfig } from '../../src/nod
 import { configTemplate } from '../../src/node/config-template.ts'
 import { loadConfig, parseToml } from '../../src/node/load-config.ts'
 import { SPELLINGS } from '../../src/node/spelling.ts'
-import {
-  DEFAULT_MAX_BLOB_SIZE,
-  STORE_SHAPES,
-  STORE_TYPES,
-  type StoreInput,
-  type StoreType
-} from '../../src/node/store-config.ts'
+import { DEFAULT_MAX_BLOB_SIZE, STORE_SHAPES, type StoreInput } from '../../src/node/store-config.ts'
+import { STORE_TYPES, type StoreType } from '../../src/node/store-types.ts'
 import { scratch, writeTree } from './support.ts'
 
 const DEFAULTS = parseConfig({}, 'test')
