@@ -21,9 +21,11 @@ import { join, sep } from 'node:path'
 import type { Hash } from '../../hash.ts'
 
 /** Ends of names by which iroh-blobs marks partial blobs. */
+const DATA = '.data'
 const FOREIGN_MARKERS = ['.sizes4', '.bitfield']
 
-const NAME = /^([0-9a-f]{64})(\.[a-z0-9.]+)$/
+const HEX_CHARS = 64
+const NAME = /^[0-9a-f]{64}\.[a-z0-9.]+$/
 
 export class Layout {
   readonly root: string
@@ -91,19 +93,24 @@ export class Layout {
 
 /** The data file of a complete blob. */
 export function dataPath(dataFolder: string, hex: string): string {
-  return `${dataFolder}${sep}${hex}.data`
+  return `${dataFolder}${sep}${hex}${DATA}`
 }
 
 export type EntryKind = 'data' | 'partial' | 'foreign-marker' | 'other'
 
+/** Whether the name of a file is that of a complete blob's data, if it is one of ours: less to do than {@link parseName} has. */
+export function isDataName(name: string): boolean {
+  return name.endsWith(DATA)
+}
+
 /** What the name of a file in `data/` says; undefined for files that are none of ours. */
 export function parseName(name: string): { hex: string; kind: EntryKind } | undefined {
-  const [, hex, end] = NAME.exec(name) ?? []
-  return hex === undefined || end === undefined ? undefined : { hex, kind: kindOf(end) }
+  // Without groups, which would take longer than all else that is done for each file of a long list.
+  return NAME.test(name) ? { hex: name.slice(0, HEX_CHARS), kind: kindOf(name.slice(HEX_CHARS)) } : undefined
 }
 
 function kindOf(end: string): EntryKind {
-  if (end === '.data') return 'data'
+  if (end === DATA) return 'data'
   if (end === '.data.part') return 'partial'
   return FOREIGN_MARKERS.includes(end) ? 'foreign-marker' : 'other'
 }

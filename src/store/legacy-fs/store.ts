@@ -226,10 +226,9 @@ export class LegacyFsStore implements BlobStore {
   }
 
   /** Damaged outboards are noticed when a blob is opened, not here: that would mean to read all blobs. */
-  async *list(options: WaitOptions = {}): AsyncGenerator<BlobInfo, void, undefined> {
+  list(options: WaitOptions = {}): AsyncGenerator<BlobInfo, void, undefined> {
     const check = () => this.#lifetime.check(options.signal)
-    check()
-    yield* listBlobs(this.#context.layout, hash => this.#status(hash), check)
+    return listBlobs(this.#context.layout, hash => this.#status(hash), check)
   }
 
   async delete(hash: Hash): Promise<boolean> {
