@@ -20,6 +20,7 @@ export async function ls(
 ): Promise<undefined> {
   await using opened = await openHome(context)
   const { store } = opened
+  using _ = context.output.gatherResults()
   if (collection !== undefined) await listEntries(context, store, collection, flags)
   else if (flags.tags) await listTags(context, store)
   else await listBlobs(context, store, flags)
@@ -47,7 +48,7 @@ function tellBlob(
   hasRanges = false
 ): void {
   const fields = describeStatus(blob)
-  const ranges = heldRanges(blob.status)
+  const ranges = hasRanges ? heldRanges(blob.status) : []
   const columns = [
     fields.hash,
     formatBytes(fields.size).padStart(10),

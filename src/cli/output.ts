@@ -1,6 +1,9 @@
 /** What the commands say: results on stdout, for people or as JSON; everything else on stderr. */
 import { printable } from './format.ts'
 
+/** Characters of results that are written at once, when they are gathered. */
+const PIECE_CHARS = 64 * 1024
+
 export type LogLevel = 'quiet' | 'normal' | 'verbose'
 
 /** A line of JSON: the event's name and what belongs to it. */
@@ -21,6 +24,8 @@ export class Output {
   readonly stderr: NodeJS.WriteStream
   readonly #stdout: NodeJS.WriteStream
   #logLevel: LogLevel
+  /** Results that are still to be written; undefined when each is written at once. */
+  #gathered: string | undefined
 
   constructor({ isJson, logLevel, stdout, stderr }: OutputInit) {
     this.isJson = isJson
@@ -44,26 +49,61 @@ export class Output {
 
   /** A result: for scripts as an event, for people as text. No text: nothing for people. */
   result(event: Event, text?: string): void {
-    if (this.isJson) this.#stdout.write(`${JSON.stringify(event)}\n`)
-    else if (text !== undefined) this.#stdout.write(`${printable(text)}\n`)
+    if (this.isJson) this.#write(`${JSON.stringify(event)}\n`)
+    else if (text !== undefined) this.#write(`${printable(text)}\n`)
+  }
+
+  /**
+   * Until the end of the block, results are written in large pieces: for lists, whose lines cost more to write than to make.
+   * What is said besides comes in its place between them.
+   */
+  gatherResults(): Disposable {
+    this.#gathered ??= ''
+    return {
+      [Symbol.dispose]: () => {
+        this.#flush()
+        this.#gathered = undefined
+      }
+    }
   }
 
   /** What is going on. */
   note(text: string): void {
-    if (this.#logLevel !== 'quiet') this.stderr.write(`${printable(text)}\n`)
+    if (this.#logLevel !== 'quiet') this.#say(text)
   }
 
   /** What only those want to know who asked for it. */
   detail(text: string): void {
-    if (this.isVerbose) this.stderr.write(`${printable(text)}\n`)
+    if (this.isVerbose) this.#say(text)
   }
 
   warn(text: string): void {
-    this.stderr.write(`warning: ${printable(text)}\n`)
+    this.#say(`warning: ${text}`)
   }
 
   error(code: string, message: string): void {
     if (this.isJson) this.result({ event: 'error', code, message })
-    else this.stderr.write(`error: ${printable(message)}\n`)
+    else this.#say(`error: ${message}`)
+    this.#flush()
+  }
+
+  #write(line: string): void {
+    if (this.#gathered === undefined) {
+      this.#stdout.write(line)
+      return
+    }
+    this.#gathered += line
+    if (this.#gathered.length >= PIECE_CHARS) this.#flush()
+  }
+
+  #say(text: string): void {
+    this.#flush()
+    this.stderr.write(`${printable(text)}\n`)
+  }
+
+  #flush(): void {
+    if (!this.#gathered) return
+    this.#stdout.write(this.#gathered)
+    this.#gathered = ''
   }
 }

@@ -1,4 +1,4 @@
-import { PassThrough } from 'node:stream'
+import { PassThrough, Writable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { formatBytes, formatSeconds, plural, printable, quoted, unwrapped } from '../../src/cli/format.ts'
 import { type LogLevel, Output } from '../../src/cli/output.ts'
@@ -217,6 +217,54 @@ describe('a fetch', () => {
     expect(events.at(-1)).toMatchObject({ event: 'done', size: 100, received: 27, had: 73, path: '/a' })
     expect(events.length).toBeLessThan(20)
     expect(stderr()).not.toContain('{')
+  })
+})
+
+describe('results that are gathered', () => {
+  /** What is written to one terminal, piece by piece. */
+  function terminal(isJson: boolean): { output: Output; pieces: string[] } {
+    const pieces: string[] = []
+    const write = (piece: string, _: unknown, done: () => void): void => {
+      pieces.push(piece)
+      done()
+    }
+    const stream = new Writable({ decodeStrings: false, write }) as unknown as NodeJS.WriteStream
+    return { output: new Output({ isJson, logLevel: 'normal', stdout: stream, stderr: stream }), pieces }
+  }
+
+  it('are written together, what is said besides in its place', () => {
+    const { output, pieces } = terminal(false)
+    {
+      using _ = output.gatherResults()
+      output.result({ event: 'a' }, 'one')
+      output.result({ event: 'a' }, 'two')
+      output.note('between')
+      output.result({ event: 'a' }, 'three')
+      expect(pieces).toEqual(['one\ntwo\n', 'between\n'])
+    }
+    output.result({ event: 'a' }, 'four')
+    expect(pieces.slice(2)).toEqual(['three\n', 'four\n'])
+  })
+
+  it('do not pile up', () => {
+    const { output, pieces } = terminal(false)
+    using _ = output.gatherResults()
+    for (let i = 0; i < 10_000; i++) output.result({ event: 'a' }, 'x'.repeat(99))
+    expect(pieces.length).toBeGreaterThan(10)
+    expect(Math.max(...pieces.map(({ length }) => length))).toBeLessThan(70_000)
+    expect(pieces.join('').length).toBeGreaterThan(900_000)
+  })
+
+  it('do not hold back an error, which may be the last that is said', () => {
+    const { output, pieces } = terminal(true)
+    using _ = output.gatherResults()
+    output.result({ event: 'a' })
+    output.error('ERR_X', 'it failed')
+    expect(pieces.join('').split('\n')).toEqual([
+      '{"event":"a"}',
+      '{"event":"error","code":"ERR_X","message":"it failed"}',
+      ''
+    ])
   })
 })
 
