@@ -119,10 +119,13 @@ const one: Measurement = async dir => {
 
 const start: Measurement = async dir => {
   const home = join(dir, 'home')
-  await fillHome(home, Number(values.blobs))
+  const objects = join(dir, 'objects')
+  await fillHome(home, 'legacy', Number(values.blobs))
+  await fillHome(objects, 'filesystem', Number(values.blobs))
   const times = {
     help: [] as number[],
     ls: [] as number[],
+    lsObjects: [] as number[],
     serve: [] as number[],
     node: [] as number[],
     process: [] as number[]
@@ -130,6 +133,7 @@ const start: Measurement = async dir => {
   for (let run = 0; run < runs; run++) {
     times.help.push(await timeCommand(home, ['--help']))
     times.ls.push(await timeCommand(home, ['ls']))
+    times.lsObjects.push(await timeCommand(objects, ['ls']))
     times.serve.push(await timeServe(home))
     const { process, node } = await timeNode(home)
     times.process.push(process)
@@ -138,6 +142,7 @@ const start: Measurement = async dir => {
   return [
     { what: 'blobs --help', times: times.help, limit: 200 },
     { what: `blobs ls, ${values.blobs} blobs`, times: times.ls, limit: 1000 },
+    { what: 'the same, object store in a folder', times: times.lsObjects, limit: 1000 },
     { what: 'blobs serve, until it tells its address', times: times.serve, limit: 1000 },
     { what: 'createNode', times: times.node, limit: 1000 },
     { what: 'createNode, from the start of its process', times: times.process, limit: 1000 }

@@ -3,16 +3,18 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { createNode } from '../../dist/node/create-node.js'
-import { LegacyFsStore } from '../../dist/store/legacy-fs/index.js'
+import { createHome } from '../../dist/node/home.js'
 import { endChild, endWithParent, messageFrom, startChild } from './child.ts'
 
 const LISTEN = '/ip4/127.0.0.1/tcp/0'
 const PROGRAM = new URL('../../bin/blobs.js', import.meta.url).pathname
 const AT_ONCE = 128
 
-/** Fills the store of a home with blobs that are all different. */
-export async function fillHome(home: string, blobs: number): Promise<void> {
-  const node = await createNode({ home, listen: [] })
+/** Makes a home with a store of plain files, or of objects in a folder, and fills it with blobs that are all different. */
+export async function fillHome(home: string, type: 'legacy' | 'filesystem', blobs: number): Promise<void> {
+  const blobStore = { type, sync: 'none' } as const
+  await createHome(home, blobStore)
+  const node = await createNode({ home, listen: [], blobStore })
   const { store } = node
   let next = 0
   const work = async (): Promise<void> => {
@@ -20,7 +22,6 @@ export async function fillHome(home: string, blobs: number): Promise<void> {
   }
   await Promise.all(Array.from({ length: AT_ONCE }, work))
   await node.stop()
-  if (!(store instanceof LegacyFsStore)) throw new Error('the home has another store')
 }
 
 /** Runs the command to its end. @returns ms */
