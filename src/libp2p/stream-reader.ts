@@ -22,6 +22,9 @@ export const DEFAULT_MAX_BUFFERED_BYTES = 1024 * 1024
  */
 const ANSWER_BYTES = 128 * 1024
 
+/** For so many turns at most: where turns take long, a slow peer is answered in time. */
+const ANSWER_TURNS = 4
+
 /** The stream resumes when the queue is down to this part of its maximum: late enough to rest, early enough not to run dry. */
 const RESUME_BELOW = 1 / 4
 
@@ -92,6 +95,8 @@ class Reader implements StreamReader {
   #resumeScheduled = false
   /** What the paused stream held a turn ago. */
   #heldBefore = 0
+  /** Turns since then in which more has come. */
+  #turns = 0
   /** The peer closed its side; the stream may still hold bytes. */
   #remoteEnded: boolean
   /** The peer closed its side and the stream has handed us its last byte: no later failure can take that back. */
@@ -252,12 +257,18 @@ class Reader implements StreamReader {
     nextTurn(() => {
       this.#resumeScheduled = false
       const held = this.#stream.readBufferLength
-      if (held > this.#heldBefore && held < ANSWER_BYTES) {
+      if (
+        held > this.#heldBefore &&
+        held < ANSWER_BYTES &&
+        !this.#remoteEnded &&
+        this.#turns++ < ANSWER_TURNS
+      ) {
         this.#heldBefore = held
         this.#resumeSoon()
         return
       }
       this.#heldBefore = 0
+      this.#turns = 0
       this.#resume()
     })
   }

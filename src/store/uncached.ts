@@ -5,7 +5,6 @@
  * Linux only (`O_DIRECT`), and there not on every file system. Where it cannot be done, nothing is lost: the caller writes as usual.
  */
 import { constants, type FileHandle, open } from 'node:fs/promises'
-import { errorCode } from './fs-errors.ts'
 
 /** What addresses, offsets and lengths must be multiples of, in bytes: the largest block of a disk in use. */
 const ALIGNMENT = 4096
@@ -28,19 +27,6 @@ export function isWorthIt(pieces: readonly Uint8Array[], offset: number): boolea
   return offset % ALIGNMENT === 0 && lengthOf(pieces) >= LEAST_BYTES
 }
 
-/** What says that it cannot be done here: the file system has no such writes, there is no `/proc`, or no room for one more file. */
-const CANNOT: ReadonlySet<string | undefined> = new Set([
-  'EINVAL',
-  'ENOTSUP',
-  'EOPNOTSUPP',
-  'ENOENT',
-  'ENOTDIR',
-  'EACCES',
-  'EPERM',
-  'EMFILE',
-  'ENFILE'
-])
-
 export class UncachedFile {
   readonly #file: FileHandle
   #works = true
@@ -56,9 +42,9 @@ export class UncachedFile {
       const flags = access === 'read' ? constants.O_RDONLY : constants.O_WRONLY
       // Not by its name, which may lead to another file by now.
       return new UncachedFile(await open(`/proc/self/fd/${file.fd}`, flags | constants.O_DIRECT))
-    } catch (error) {
-      if (CANNOT.has(errorCode(error))) return undefined
-      throw error
+    } catch {
+      // The file system has no such writes, there is no /proc, a file too many: whatever it is, the cache does it, or says why not.
+      return undefined
     }
   }
 
@@ -131,7 +117,7 @@ export class UncachedFile {
 
   /** @returns bytes written, in whole blocks */
   async #write(bytes: Uint8Array, length: number, offset: number): Promise<number> {
-    return await this.#unlessRefused(async () => {
+    return await this.#unlessItFails(async () => {
       const { bytesWritten } = await this.#file.write(bytes, 0, length, offset)
       return bytesWritten
     })
@@ -139,18 +125,20 @@ export class UncachedFile {
 
   /** @returns bytes read, in whole blocks */
   async #read(target: Uint8Array, length: number, offset: number): Promise<number> {
-    return await this.#unlessRefused(async () => {
+    return await this.#unlessItFails(async () => {
       const { bytesRead } = await this.#file.read(target, 0, length, offset)
       return bytesRead
     })
   }
 
-  /** Some file systems say only now that they cannot do it. */
-  async #unlessRefused(action: () => Promise<number>): Promise<number> {
+  /**
+   * Some file systems say only now that they cannot do it, in many ways. The caller does the same by the cache: what is really wrong,
+   * such as a full disk, he is told then.
+   */
+  async #unlessItFails(action: () => Promise<number>): Promise<number> {
     try {
       return wholeBlocks(await action())
-    } catch (error) {
-      if (errorCode(error) !== 'EINVAL') throw error
+    } catch {
       this.#works = false
       return 0
     }
@@ -164,11 +152,18 @@ export class UncachedFile {
 /** The memory that {@link alignedBuffer} has made. */
 const alignedMemory = new WeakSet<ArrayBufferLike>()
 
-/** Memory that is written past the cache without being copied. It is never given back: for buffers that are used again. */
+/**
+ * Memory that is written past the cache without being copied: for buffers that are used again. Where WebAssembly is forbidden, or has
+ * no room for as many memories, it is memory as any other.
+ */
 export function alignedBuffer(bytes: number): Uint8Array {
-  const { buffer } = new WebAssembly.Memory({ initial: Math.ceil(bytes / WASM_PAGE_BYTES) })
-  alignedMemory.add(buffer)
-  return new Uint8Array(buffer, 0, bytes)
+  try {
+    const { buffer } = new WebAssembly.Memory({ initial: Math.ceil(bytes / WASM_PAGE_BYTES) })
+    alignedMemory.add(buffer)
+    return new Uint8Array(buffer, 0, bytes)
+  } catch {
+    return new Uint8Array(bytes)
+  }
 }
 
 function isAligned({ buffer, byteOffset }: Uint8Array): boolean {
@@ -221,8 +216,9 @@ function takeBuffer(): Uint8Array | Promise<Uint8Array> {
   const buffer = free.pop()
   if (buffer !== undefined) return buffer
   if (made === MAX_BUFFERS) return new Promise(resolve => waiting.push(resolve))
+  const aligned = alignedBuffer(BUFFER_BYTES)
   made++
-  return alignedBuffer(BUFFER_BYTES)
+  return aligned
 }
 
 function giveBack(buffer: Uint8Array): void {

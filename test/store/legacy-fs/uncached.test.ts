@@ -111,3 +111,20 @@ describe('UncachedFile', () => {
     expect(isWorthIt(groupsOf(contentOf(groups * GROUP), 0, groups * GROUP), offset)).toBe(expected)
   })
 })
+
+it('where WebAssembly and its memory are forbidden, writes all the same', async () => {
+  const { path, pair } = await openPair()
+  const Memory = WebAssembly.Memory
+  Object.defineProperty(WebAssembly, 'Memory', { configurable: true, value: undefined })
+  try {
+    const content = contentOf(10 * 64 * GROUP)
+    const writes = Array.from({ length: 10 }, (_, i) =>
+      pair.writeData(groupsOf(content, i * 64 * GROUP, (i + 1) * 64 * GROUP), i * 64 * GROUP)
+    )
+    await Promise.all(writes)
+    expect(Buffer.compare(await readFile(path), content)).toBe(0)
+  } finally {
+    Object.defineProperty(WebAssembly, 'Memory', { configurable: true, value: Memory })
+    await pair.close()
+  }
+})
