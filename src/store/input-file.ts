@@ -1,5 +1,5 @@
 /** Reading a file that is being added, and noticing when it changes meanwhile. */
-import type { BigIntStats } from 'node:fs'
+import { type BigIntStats, constants } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { RUN_BYTES } from '../bao/constants.ts'
 import { FileChangedError, StoreError } from './errors.ts'
@@ -39,7 +39,8 @@ export class InputFile implements AsyncDisposable {
 
   /** @throws StoreError when there is no such file, or it is not a regular file, or it cannot be read */
   static async open(path: string): Promise<InputFile> {
-    const handle = await open(path).catch(error => {
+    // A named pipe that nobody writes to would be waited for, in a thread that others wait for.
+    const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0)).catch(error => {
       throw toStoreError(error, `cannot read ${path}`)
     })
     try {
