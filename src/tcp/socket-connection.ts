@@ -47,8 +47,10 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   /**
    * Gives the socket away: nothing is read from it here, what was read too far has been put back, and what was written has
    * been handed to the system. To be followed by `useTls`, or by nothing.
+   *
+   * @param signal destroys the socket when it aborts before that
    */
-  async takeSocket(): Promise<Socket> {
+  async takeSocket(signal: AbortSignal): Promise<Socket> {
     const socket = this.#socket
     socket.off('data', this.#onData)
     socket.off('drain', this.#onDrain)
@@ -60,7 +62,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
     this.readBuffer.consume(tooFar.length)
     if (tooFar.length > 0 && !socket.readableEnded) socket.unshift(tooFar)
     // TLS writes to the handle below the socket, and would overtake what waits in it.
-    await new Promise(resolve => socket.write(NOTHING, resolve))
+    await flushed(socket, signal)
     return socket
   }
 
@@ -154,6 +156,15 @@ export class SocketConnection extends AbstractMultiaddrConnection {
     else if (local === true) this.abort(error)
     else this.onRemoteReset()
   }
+}
+
+/** Resolves when nothing waits in the socket any more, or it is destroyed: by the signal, if the peer does not read. */
+async function flushed(socket: Socket, signal: AbortSignal): Promise<void> {
+  const giveUp = (): Socket => socket.destroy()
+  signal.addEventListener('abort', giveUp)
+  if (signal.aborted) giveUp()
+  await new Promise(resolve => socket.write(NOTHING, resolve))
+  signal.removeEventListener('abort', giveUp)
 }
 
 function socketOf(connection: MultiaddrConnection): Socket {

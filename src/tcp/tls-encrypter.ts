@@ -47,13 +47,14 @@ export class TlsEncrypter implements ConnectionEncrypter {
     options: SecureConnectionOptions = {}
   ): Promise<SecuredConnection> {
     const muxers = options.skipStreamMuxerNegotiation === true ? new Map() : this.#muxers()
-    const socket = await connection.takeSocket()
+    const signal = options.signal ?? AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS)
+    const socket = await connection.takeSocket(signal)
     try {
       const tls = await handshake(socket, {
         isServer,
         identity: await this.#ownIdentity(),
         muxers: [...muxers.keys()],
-        signal: options.signal ?? AbortSignal.timeout(HANDSHAKE_TIMEOUT_MS)
+        signal
       })
       const remotePeer = await verified(tls, options.remotePeer)
       connection.useTls(tls)

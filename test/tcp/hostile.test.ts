@@ -1,7 +1,9 @@
 /** Peers that do not mean well, or cannot do better. Whatever they do, the node lives on and keeps no socket of theirs. */
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
 import { Duplex } from 'node:stream'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { type ConnectionOptions, connect, TLSSocket, type TLSSocketOptions } from 'node:tls'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
@@ -274,6 +276,25 @@ describe('a TLS peer', () => {
   })
 })
 
+describe('who does not read', () => {
+  it('is let go in time when our answer to his proposal cannot be sent', async () => {
+    const accepted = acceptedSocket()
+    // In place of the 80,000 questions whose answers would fill the system's buffers.
+    await using busy = await startNode('ours', {
+      connectionGater: {
+        denyInboundConnection: async () => {
+          await fillUp(await accepted)
+          return false
+        }
+      }
+    })
+    const socket = await dialRaw(busy)
+    socket.write(Buffer.concat([HEADER, message(TLS)]))
+    await gone(await accepted)
+    socket.destroy()
+  })
+})
+
 describe('who dials', () => {
   it('may wait for our header before proposing', async () => {
     const socket = await dialRaw(node)
@@ -390,6 +411,34 @@ describe('who is dialled', () => {
     connection.abort(new Error('enough'))
   })
 })
+
+/** The node's end of the next connection that is accepted in this process. */
+async function acceptedSocket(): Promise<Socket> {
+  return await new Promise(resolve => {
+    const onSocket = (event: unknown): void => {
+      unsubscribe('net.server.socket', onSocket)
+      resolve((event as { socket: Socket }).socket)
+    }
+    subscribe('net.server.socket', onSocket)
+  })
+}
+
+/** Writes until the system takes no more, and less stays in the socket than would make its writer wait. */
+async function fillUp(socket: Socket): Promise<void> {
+  const piece = Buffer.alloc(8 * 1024)
+  for (let idle = 0; idle < 10; idle++) {
+    while (socket.writableLength === 0) {
+      socket.write(piece)
+      idle = 0
+    }
+    await sleep(5)
+  }
+}
+
+/** Resolves when it is closed, without reading from it. */
+async function gone(socket: Socket): Promise<void> {
+  if (!socket.closed) await new Promise(resolve => socket.once('close', resolve))
+}
 
 /** Starts TLS on top of a negotiation whose answer has not been read. */
 function withoutAnswer(socket: Socket): TLSSocket {
