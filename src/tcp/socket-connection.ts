@@ -56,7 +56,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
     socket.off('drain', this.#onDrain)
     // The carrier would reset a socket that TLS is shutting down, which fails and leaves it open for ever.
     socket.removeAllListeners('timeout')
-    socket.once('timeout', () => this.abort(new TimeoutError('nothing was sent or received for too long')))
+    socket.once('timeout', () => this.cutOff(new TimeoutError('nothing was sent or received for too long')))
     socket.pause()
     const tooFar = this.readBuffer.subarray()
     this.readBuffer.consume(tooFar.length)
@@ -85,10 +85,10 @@ export class SocketConnection extends AbstractMultiaddrConnection {
     if (socket.destroyed) onEnd()
   }
 
-  /** Ends it now, also when it was closed already and TLS is still saying goodbye. */
+  /** Ends it now, also when it was closed already and its socket still has something to send, as to a peer that does not read. */
   cutOff(reason: Error): void {
     this.abort(reason)
-    if (this.#isTls) this.#socket.destroy()
+    this.#socket.destroy()
   }
 
   override sendData(data: Uint8ArrayList): SendResult {

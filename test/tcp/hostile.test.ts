@@ -293,6 +293,22 @@ describe('who does not read', () => {
     await gone(await accepted)
     socket.destroy()
   })
+
+  it('is let go in time when he has sent all he wanted to', async () => {
+    const accepted = acceptedSocket()
+    await using patient = await startNode('ours', { transport: { inboundSocketInactivityTimeout: 1_000 } })
+    const socket = await dialRaw(patient)
+    await proposeTls(socket)
+    const tls = tlsClient(socket, { ...good, ALPNProtocols: ['/yamux/1.0.0'] })
+    await once(tls, 'secureConnect')
+    tls.pause()
+    // Each is answered. When the answers are more than the system's buffers take, the node has something left to send.
+    const pings = Buffer.concat(Array.from({ length: 1_000 }, yamuxPing))
+    for (let i = 0; i < 400; i++) await new Promise(resolve => tls.write(pings, resolve))
+    tls.end()
+    await gone(await accepted)
+    tls.destroy()
+  })
 })
 
 describe('who dials', () => {
@@ -411,6 +427,11 @@ describe('who is dialled', () => {
     connection.abort(new Error('enough'))
   })
 })
+
+/** A frame of version 0 and type 2, with the flag SYN. */
+function yamuxPing(): Buffer {
+  return Buffer.from('000200010000000000000000', 'hex')
+}
 
 /** The node's end of the next connection that is accepted in this process. */
 async function acceptedSocket(): Promise<Socket> {
