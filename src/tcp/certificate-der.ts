@@ -1,6 +1,6 @@
 /** Certificates as bytes: node:crypto reads neither extensions of its own accord nor makes certificates. */
 import * as asn1 from 'asn1js'
-import { MAX_CERTIFICATE_DEPTH, MAX_CERTIFICATE_NODES } from './constants.ts'
+import { MAX_CERTIFICATE_BYTES, MAX_CERTIFICATE_DEPTH, MAX_CERTIFICATE_NODES } from './constants.ts'
 import { InvalidPeerCertificateError } from './errors.ts'
 
 /** What is signed of a new certificate, and by what. */
@@ -167,6 +167,9 @@ function octetsOf(block: asn1.BaseBlock | undefined, where: string): Uint8Array 
 
 /** @throws InvalidPeerCertificateError unless it is one value, no more and no less */
 function parse(der: Uint8Array, what: string): asn1.BaseBlock {
+  if (der.length > MAX_CERTIFICATE_BYTES) {
+    throw malformed(`its ${what} has ${der.length} bytes; more than ${MAX_CERTIFICATE_BYTES} are not decoded`)
+  }
   let parsed: asn1.FromBerResult
   try {
     parsed = asn1.fromBER(der, { maxDepth: MAX_CERTIFICATE_DEPTH, maxNodes: MAX_CERTIFICATE_NODES })

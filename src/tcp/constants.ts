@@ -21,6 +21,12 @@ export const CERTIFICATE_BACKDATE_MS = 24 * 60 * 60 * 1000
 /** How long a certificate is valid, in ms. It dies with its process; a century as in go-libp2p, which costs nothing. */
 export const CERTIFICATE_LIFETIME_MS = 100 * 365 * 24 * 60 * 60 * 1000
 
+/**
+ * Longest certificate in bytes: one of RSA keys of 8192 bits has about 3 KB. The time to decode an identifier grows with the square
+ * of its length, and TLS would take a certificate of 100 KB.
+ */
+export const MAX_CERTIFICATE_BYTES = 16_384
+
 /** Of a certificate, nested values deeper than this are not libp2p's. */
 export const MAX_CERTIFICATE_DEPTH = 16
 

@@ -109,6 +109,19 @@ describe('a certificate', () => {
     await expect(verifyCertificate(undefined)).rejects.toMatchObject({ problem: 'missing' })
   })
 
+  it('that is longer than any honest one is refused before it is decoded', async () => {
+    // The time for an identifier grows with the square of its length.
+    const oid = `1.2${'.1'.repeat(20_000)}`
+    const { der } = await makeCertificate({
+      hostKey: await generateKeyPair('Ed25519'),
+      extensions: [{ oid, critical: false, value: new Uint8Array(1) }]
+    })
+    await expect(verifyCertificate(new X509Certificate(der))).rejects.toMatchObject({
+      problem: 'malformed',
+      message: expect.stringContaining(`${der.length} bytes`)
+    })
+  })
+
   it('of a curve that is spelt out is refused', async () => {
     const { publicKey, privateKey } = generateKeyPairSync('ec', {
       namedCurve: 'P-256',
