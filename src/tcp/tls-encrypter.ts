@@ -67,13 +67,19 @@ export class TlsEncrypter implements ConnectionEncrypter {
     }
   }
 
-  /** Made when it is first needed, as making and checking certificates loads a library. */
+  /** Made when it is first needed, as making and checking certificates loads a library. If that fails, the next one tries again. */
   async #ownIdentity(): Promise<SecureContext> {
-    this.#identity ??= import('./tls-identity.ts').then(({ createTlsIdentity }) =>
-      createTlsIdentity(this.#privateKey)
-    )
+    this.#identity ??= newIdentity(this.#privateKey).catch((error: unknown) => {
+      this.#identity = undefined
+      throw error
+    })
     return await this.#identity
   }
+}
+
+async function newIdentity(privateKey: PrivateKey): Promise<SecureContext> {
+  const { createTlsIdentity } = await import('./tls-identity.ts')
+  return await createTlsIdentity(privateKey)
 }
 
 function socketConnection(connection: MessageStream): SocketConnection {

@@ -82,6 +82,24 @@ describe('host keys', () => {
   })
 })
 
+describe('a host key that cannot sign for a while', () => {
+  it('fails handshakes for no longer than that', async () => {
+    const privateKey = await generateKeyPair('Ed25519')
+    const sign = privateKey.sign.bind(privateKey)
+    let isLocked = false
+    privateKey.sign = (...args) => {
+      if (isLocked) throw new Error('the key store is locked')
+      return sign(...args)
+    }
+    await using dialler = await startNode('ours', { privateKey })
+    await using listener = await startNode('ours')
+    isLocked = true
+    await expect(dialler.dial(listener.getMultiaddrs())).rejects.toThrow('the key store is locked')
+    isLocked = false
+    expect((await dialler.dial(listener.getMultiaddrs())).encryption).toBe(TLS)
+  })
+})
+
 describe('the connection gater', () => {
   const HOOKS = [
     'denyDialPeer',
