@@ -1,5 +1,5 @@
 /**
- * TCP for libp2p, several times as fast: encrypted by node:tls on the socket itself instead of frame by frame in JavaScript.
+ * TCP for libp2p, twice as fast: encrypted by node:tls on the socket itself instead of frame by frame in JavaScript.
  * For Node only.
  *
  * It takes the place of `tcp()` of @libp2p/tcp, with the same addresses and options. It speaks the libp2p TLS handshake

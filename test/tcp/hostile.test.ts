@@ -1,4 +1,4 @@
-/** Peers that do not mean well, or cannot do better. Whatever they do, the node lives on and keeps no socket of theirs. */
+/** Peers that do not mean well, or cannot do better. Whatever they do, the node lives on and keeps no socket of theirs for longer than its timeouts. */
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { once } from 'node:events'
 import type { Socket } from 'node:net'
