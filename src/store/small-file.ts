@@ -16,7 +16,10 @@ const writeTo = promisify(write)
 const sync = promisify(fdatasync)
 const closeFile = promisify(close)
 
-const { O_CREAT, O_DSYNC, O_EXCL, O_WRONLY } = constants
+const { O_CREAT, O_DSYNC, O_EXCL, O_NONBLOCK, O_RDONLY, O_WRONLY } = constants
+
+/** A named pipe is opened at once, and not when somebody writes to it. Windows knows neither. */
+export const FOR_READING = process.platform === 'win32' ? O_RDONLY : O_RDONLY | O_NONBLOCK
 
 /** Whether a write can wait for the disk by itself. macOS has the flag, but leaves the bytes in the disk's cache. */
 const WRITES_CAN_SYNC = process.platform === 'linux'
@@ -37,7 +40,7 @@ export interface SmallFile {
  * @returns `other` for a longer file, and for what is not a regular one; `changed` when it was written to meanwhile
  */
 export async function readSmallFile(path: string, most: number): Promise<SmallFile | 'other' | 'changed'> {
-  const file = await openFile(path, 'r')
+  const file = await openFile(path, FOR_READING)
   try {
     const stats = fstatSync(file, { bigint: true })
     if (!stats.isFile() || stats.size > most) return 'other'

@@ -1,5 +1,6 @@
 /** Reads small files, one after the other. Synchronous: for a thread of its own. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
+import { FOR_READING } from '../../small-file.ts'
 import { versionOf } from '../../stats.ts'
 import { type Answer, type Read, toFailure } from './messages.ts'
 
@@ -24,7 +25,7 @@ export class FileReader {
   /** What `readSmallFile` does. */
   #readFile(path: string, most: number, at: number): Read {
     try {
-      const file = openSync(path, 'r')
+      const file = openSync(path, FOR_READING)
       try {
         const before = fstatSync(file, { bigint: true })
         if (!before.isFile() || before.size > most) return 'other'
