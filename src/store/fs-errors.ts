@@ -30,6 +30,11 @@ export function isNotFound(error: unknown): boolean {
   return errorCode(error) === 'ENOENT'
 }
 
+/** Whether the error says that there is no room. */
+export function isFull(error: unknown): boolean {
+  return FULL.has(errorCode(error) ?? '')
+}
+
 /**
  * The error to throw for one of the operating system's.
  *

@@ -98,7 +98,10 @@ export class LegacyFsStore implements BlobStore {
     this.#integrity = new Integrity(context, this.#small)
     this.#partials = new Partials(context, this.#integrity, hash => this.#watchers.notify(hash))
     this.#leases = new FsLeases(context, this.#lifetime)
-    context.journals.keep({ owner: this.#leases.owner, retire: journal => this.#small.retire(journal) })
+    context.journals.keep({
+      owner: this.#leases.owner,
+      retire: (journal, isDoubtful) => this.#small.retire(journal, isDoubtful)
+    })
     this.#tags = new FsTags(context, this.#lifetime, this.#limiter, this.#leases)
     this.#mending = new Mending(context, this.#integrity, this.#partials, this.#lifetime)
   }

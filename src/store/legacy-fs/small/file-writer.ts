@@ -4,13 +4,14 @@
  * Waiting until each file is on disk is most of what such a file costs. So all of them are put into a journal first, which is
  * one file to wait for; should the power fail, it is made up from there what their own files lack then.
  */
-import { closeSync, fdatasyncSync, fstatSync, openSync, renameSync, rmSync } from 'node:fs'
-import { versionOf } from '../../stats.ts'
 import { TempFolder } from '../../temp.ts'
 import { dataPath } from '../layout.ts'
 import { recordsIn } from './journal-format.ts'
-import { JournalWriter, syncFolder, writeAll } from './journal-writer.ts'
+import { JournalWriter } from './journal-writer.ts'
 import { type Failure, type ThreadData, toFailure } from './messages.ts'
+import { placeFile } from './place-file.ts'
+import { retireJournal } from './retire.ts'
+import { syncFolder } from './sync-folder.ts'
 
 export class FileWriter {
   readonly #dataFolder: string
@@ -20,7 +21,7 @@ export class FileWriter {
   constructor({ dataFolder, tempFolder, journals }: ThreadData) {
     this.#dataFolder = dataFolder
     this.#temp = new TempFolder(tempFolder)
-    this.#journal = journals && new JournalWriter(journals, dataFolder)
+    this.#journal = journals && new JournalWriter(journals, { dataFolder, temp: this.#temp })
   }
 
   /**
@@ -32,7 +33,12 @@ export class FileWriter {
     const bytes = Buffer.from(records.buffer, records.byteOffset, records.length)
     const results = Array.from(recordsIn(bytes, 0), ({ hash, data }) => {
       try {
-        return this.#writeFile(dataPath(this.#dataFolder, hash.toString('hex')), data, isSynced)
+        return placeFile(
+          this.#temp.newPath(),
+          dataPath(this.#dataFolder, hash.toString('hex')),
+          data,
+          isSynced
+        )
       } catch (error) {
         return toFailure(error)
       }
@@ -46,8 +52,11 @@ export class FileWriter {
     }
   }
 
-  *retire(journal: string): Generator<void, void, undefined> {
-    yield* this.#journal?.retire(journal) ?? []
+  /** Whoever's journal it is. @param isDoubtful whether to make all files anew */
+  *retire(journal: string, isDoubtful: boolean): Generator<void, void, undefined> {
+    this.#journal?.end(journal)
+    yield* retireJournal(journal, { dataFolder: this.#dataFolder, temp: this.#temp, isDoubtful })
+    this.#journal?.forget(journal)
   }
 
   /** Without a journal, on a full disk for example, each file is waited for: there may be room for some of them. */
@@ -57,26 +66,6 @@ export class FileWriter {
       return true
     } catch {
       return false
-    }
-  }
-
-  #writeFile(path: string, data: Uint8Array, isSynced: boolean): string {
-    const temp = this.#temp.newPath()
-    const file = openSync(temp, 'wx')
-    try {
-      let version: string
-      try {
-        writeAll(file, data)
-        version = versionOf(fstatSync(file, { bigint: true }))
-        if (isSynced) fdatasyncSync(file)
-      } finally {
-        closeSync(file)
-      }
-      renameSync(temp, path)
-      return version
-    } catch (error) {
-      rmSync(temp, { force: true })
-      throw error
     }
   }
 }

@@ -29,9 +29,17 @@ export function ownerOf(name: string): string | undefined {
   return owner !== undefined && isOwner(owner) ? owner : undefined
 }
 
+const GONE = '.gone'
+
 /** Where is told what a journal says in vain. */
 export function gonePath(journal: string): string {
-  return `${journal}.gone`
+  return journal + GONE
+}
+
+/** The journal whose {@link gonePath} this may be. */
+export function journalOfGone(path: string): string | undefined {
+  const journal = path.endsWith(GONE) ? path.slice(0, -GONE.length) : undefined
+  return journal !== undefined && NAME.test(journal) ? journal : undefined
 }
 
 /** @param boot names the time since the machine was started; all zeros where the system does not tell */
@@ -76,14 +84,12 @@ export function* recordsIn(bytes: Buffer, from: number): Generator<JournalRecord
   }
 }
 
-/** Of each blob, up to where in the journal it counts no more. By the hash in hex. */
-export function decodeGone(bytes: Buffer): Map<string, number> {
-  const gone = new Map<string, number>()
+/** Adds to what is known of each blob, by the hash in hex: up to where in the journal it counts no more. */
+export function addGone(ends: Map<string, number>, bytes: Buffer): void {
   for (let at = 0; at + GONE_BYTES <= bytes.length; at += GONE_BYTES) {
     const hex = bytes.toString('hex', at, at + HASH_BYTES)
-    gone.set(hex, Math.max(gone.get(hex) ?? 0, Number(bytes.readBigUInt64LE(at + HASH_BYTES))))
+    ends.set(hex, Math.max(ends.get(hex) ?? 0, Number(bytes.readBigUInt64LE(at + HASH_BYTES))))
   }
-  return gone
 }
 
 export function encodeGone(hash: Uint8Array, journalBytes: number): Uint8Array {

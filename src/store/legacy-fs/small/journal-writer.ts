@@ -1,10 +1,11 @@
-/** Appends small blobs to journals, and retires these when the blobs' own files are on disk. Synchronous: for a thread of its own. */
-import { closeSync, fdatasyncSync, fsyncSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs'
+/** Appends small blobs to journals. Synchronous: for a thread of its own. */
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
 import { sep } from 'node:path'
-import { isNotFound } from '../../fs-errors.ts'
-import { dataPath } from '../layout.ts'
-import { encodeHeader, gonePath, HEADER_BYTES, recordsIn } from './journal-format.ts'
+import { encodeHeader, HEADER_BYTES } from './journal-format.ts'
 import type { JournalPlace } from './messages.ts'
+import { writeAll } from './place-file.ts'
+import { type Retiring, retireJournal } from './retire.ts'
+import { syncFolder } from './sync-folder.ts'
 
 /** A journal is full at so many bytes: it has to be read as a whole. */
 const FULL_BYTES = 8 * 1024 * 1024
@@ -15,12 +16,11 @@ const OLD_MS = 20_000
 /** Bytes of journals after which the oldest is retired at once, though its blobs' files have to be waited for. */
 const MOST_BYTES = 256 * 1024 * 1024
 
-/** Files that are put on disk without giving others their turn. */
-const FILES_PER_TURN = 64
-
 interface Journal {
   readonly path: string
   bytes: number
+  /** Whether it could not be retired: the system tells only once of what it could not write. */
+  isDoubtful: boolean
 }
 
 interface OpenJournal {
@@ -32,14 +32,14 @@ interface OpenJournal {
 
 export class JournalWriter {
   readonly #place: JournalPlace
-  readonly #dataFolder: string
+  readonly #retiring: Retiring
   readonly #journals: Journal[] = []
   #count = 0
   #open: OpenJournal | undefined
 
-  constructor(place: JournalPlace, dataFolder: string) {
+  constructor(place: JournalPlace, retiring: Retiring) {
     this.#place = place
-    this.#dataFolder = dataFolder
+    this.#retiring = retiring
   }
 
   /** Adds records. When it returns they are on disk; when it throws, they do not count. */
@@ -54,24 +54,24 @@ export class JournalWriter {
       fdatasyncSync(file)
       journal.bytes += records.length
     } catch (error) {
-      // What comes behind half a record would not be found.
-      this.#close()
+      this.#takeBack(file, journal.bytes)
       throw error
     }
-    this.#makeRoom()
+    if (fstatSync(file).nlink === 0) {
+      // A store on a machine whose clock is ahead has retired it. What is written to it is lost.
+      this.forget(journal.path)
+      this.append(records)
+    } else this.#makeRoom()
   }
 
-  /** Puts on disk what a journal speaks of, in turns, and removes it. */
-  *retire(path: string): Generator<void, void, undefined> {
+  /** Adds nothing more to a journal. */
+  end(path: string): void {
     if (this.#open?.journal.path === path) this.#close()
-    let count = 0
-    for (const { hash } of recordsIn(readIfThere(path), HEADER_BYTES)) {
-      syncFile(dataPath(this.#dataFolder, hash.toString('hex')))
-      if (++count % FILES_PER_TURN === 0) yield
-    }
-    syncFolder(this.#dataFolder)
-    rmSync(path, { force: true })
-    rmSync(gonePath(path), { force: true })
+  }
+
+  /** Counts a journal no more, which is not there any longer. */
+  forget(path: string): void {
+    this.end(path)
     const place = this.#journals.findIndex(journal => journal.path === path)
     if (place >= 0) this.#journals.splice(place, 1)
   }
@@ -80,7 +80,7 @@ export class JournalWriter {
     const { folder, prefix, boot } = this.#place
     const path = `${folder}${sep}${prefix}.${this.#count++}.journal`
     const file = openSync(path, 'ax')
-    const journal = { path, bytes: HEADER_BYTES }
+    const journal = { path, bytes: HEADER_BYTES, isDoubtful: false }
     this.#open = { journal, file, begun: performance.now() }
     this.#journals.push(journal)
     try {
@@ -98,49 +98,25 @@ export class JournalWriter {
     this.#open = undefined
   }
 
+  /** What comes behind half a record would not be found, and on a full disk it takes room that the files need. */
+  #takeBack(file: number, bytes: number): void {
+    try {
+      ftruncateSync(file, bytes)
+    } finally {
+      this.#close()
+    }
+  }
+
   #makeRoom(): void {
     let bytes = this.#journals.reduce((sum, journal) => sum + journal.bytes, 0)
     while (bytes > MOST_BYTES) {
-      const [oldest] = this.#journals
-      bytes -= oldest!.bytes
-      for (const _ of this.retire(oldest!.path));
+      const oldest = this.#journals[0]!
+      bytes -= oldest.bytes
+      this.end(oldest.path)
+      const { path, isDoubtful } = oldest
+      oldest.isDoubtful = true
+      for (const _ of retireJournal(path, { ...this.#retiring, isDoubtful }));
+      this.forget(path)
     }
   }
-}
-
-/** Nothing when another store has retired it meanwhile. */
-function readIfThere(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (error) {
-    if (isNotFound(error)) return Buffer.alloc(0)
-    throw error
-  }
-}
-
-export function syncFolder(path: string): void {
-  // Windows neither can nor need do that.
-  if (process.platform !== 'win32') withFile(path, fsyncSync)
-}
-
-/** Waits until a file is on disk. One that is not there was deleted, or has another name by now. */
-function syncFile(path: string): void {
-  try {
-    withFile(path, fdatasyncSync)
-  } catch (error) {
-    if (!isNotFound(error)) throw error
-  }
-}
-
-function withFile(path: string, action: (file: number) => void): void {
-  const file = openSync(path, process.platform === 'win32' ? 'r+' : 'r')
-  try {
-    action(file)
-  } finally {
-    closeSync(file)
-  }
-}
-
-export function writeAll(file: number, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
 }

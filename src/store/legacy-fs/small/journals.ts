@@ -11,25 +11,27 @@
  * - Who deletes a blob says so beside each journal that there is, so that it does not come back: what is deleted is what stood
  *   in the journal up to then. Added anew after that, it stands further on, or in another journal.
  */
-import { appendFileSync, readdirSync } from 'node:fs'
-import { open, readFile, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { readdirSync, renameSync } from 'node:fs'
+import { open, readFile, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { hashBytes } from '../../../bao/outboard.ts'
 import { Hash } from '../../../hash.ts'
 import { syncFolder } from '../../folders.ts'
-import { isNotFound } from '../../fs-errors.ts'
+import { isFull, isNotFound } from '../../fs-errors.ts'
+import { Limiter } from '../../limiter.ts'
 import { fateOf, LEASE_PATIENCE_MS } from '../../owners.ts'
 import { writeSmallFile } from '../../small-file.ts'
 import { fileStats } from '../../stats.ts'
 import { thisBoot } from '../boot.ts'
 import type { FsContext } from '../context.ts'
+import { Gone, noteGone } from './gone.ts'
 import {
   BOOT_BYTES,
   bootOf,
-  decodeGone,
-  encodeGone,
   gonePath,
   HEADER_BYTES,
+  type JournalRecord,
+  journalOfGone,
   ownerOf,
   recordsIn
 } from './journal-format.ts'
@@ -41,16 +43,22 @@ const RETIRE_AFTER_MS = 45_000
 /** Milliseconds between two looks at what may be retired. */
 const LOOK_MS = 15_000
 
+/** Blobs that are made up at the same time. */
+const MOST_AT_ONCE = 32
+
 export interface JournalsKeeper {
   /** The open store's name, see `owners.ts`. */
   readonly owner: string
-  /** Puts on disk what a journal speaks of, and removes it. */
-  readonly retire: (journal: string) => Promise<void>
+  /** Puts on disk what a journal speaks of, and removes it. `isDoubtful`: it has failed before, no file can be trusted. */
+  readonly retire: (journal: string, isDoubtful: boolean) => Promise<void>
 }
 
 export class Journals {
   readonly #context: Omit<FsContext, 'journals' | 'mutex'>
   readonly #unsynced = new Set<string>()
+  #syncing: Promise<void> | undefined
+  /** Journals that could not be retired: the system tells only once of what it could not write. */
+  readonly #doubtful = new Set<string>()
   #keeper: JournalsKeeper | undefined
   #looking: NodeJS.Timeout | undefined
   #isRetiring = false
@@ -62,12 +70,22 @@ export class Journals {
 
   /** Makes up what a power failure has taken from the files. To be called before anything is looked for. */
   async replay(): Promise<void> {
+    const { journalFolder, root } = this.#context.layout
     for (const { path, owner } of this.#found()) {
       const journal = await readIfThere(path)
       if (journal === undefined || !isOfOtherBoot(journal) || fateOf(owner) === 'open') continue
-      await this.#makeUp(path, journal)
+      try {
+        await this.#makeUp(path, journal)
+      } catch (error) {
+        if (!isFull(error)) throw error
+        this.#context.notice(
+          `there is no room in ${root} to make up what the last power failure may have taken; it is kept in ${journalFolder}: make room and open the store again`
+        )
+        continue
+      }
       if (await this.#isNobodys(path, owner)) await remove(path)
     }
+    await this.#removeStray()
   }
 
   /** Retires from now on what this store has written, and what those that are gone have left. */
@@ -92,27 +110,36 @@ export class Journals {
     for (const { path } of this.#found()) {
       const size = (await fileStats(path))?.size
       if (size === undefined) continue
-      const gone = gonePath(path)
-      appendFileSync(gone, encodeGone(hash.bytes, Number(size)))
-      this.#unsynced.add(gone)
+      noteGone(path, hash, Number(size))
+      this.#unsynced.add(gonePath(path))
     }
   }
 
   /** Waits until what was said is on disk. */
   async sync(): Promise<void> {
     if (!this.#context.isSynced) return
-    const paths = [...this.#unsynced]
-    for (const path of paths) this.#unsynced.delete(path)
-    for (const path of paths) {
-      try {
-        await using file = await open(path, 'r+')
-        await file.sync()
-      } catch (error) {
-        // Retired meanwhile.
-        if (!isNotFound(error)) throw error
-      }
+    // The one under way may have taken what we wait for.
+    const before = this.#syncing?.catch(() => undefined)
+    const syncing = before === undefined ? this.#sync() : before.then(() => this.#sync())
+    this.#syncing = syncing
+    try {
+      await syncing
+    } finally {
+      if (this.#syncing === syncing) this.#syncing = undefined
     }
-    if (paths.length > 0) await syncFolder(this.#context.layout.journalFolder)
+  }
+
+  async #sync(): Promise<void> {
+    const paths = [...this.#unsynced]
+    if (paths.length === 0) return
+    this.#unsynced.clear()
+    try {
+      for (const path of paths) await syncIfThere(path)
+      await syncFolder(this.#context.layout.journalFolder)
+    } catch (error) {
+      for (const path of paths) this.#unsynced.add(path)
+      throw error
+    }
   }
 
   close(): void {
@@ -128,6 +155,16 @@ export class Journals {
     })
   }
 
+  /** Notes beside a journal that was removed while they were written. */
+  async #removeStray(): Promise<void> {
+    const { journalFolder } = this.#context.layout
+    for (const name of readdirSync(journalFolder)) {
+      const journal = journalOfGone(name)
+      if (journal === undefined || (await fileStats(join(journalFolder, journal))) !== undefined) continue
+      await rm(join(journalFolder, name), { force: true })
+    }
+  }
+
   #lookLater(): void {
     this.#looking ??= setInterval(() => void this.#retireOld(), LOOK_MS).unref()
   }
@@ -139,7 +176,7 @@ export class Journals {
     try {
       for (const { path, owner } of this.#found()) {
         const isOurs = owner === keeper.owner || (await this.#isNobodys(path, owner))
-        if (isOurs && (await isUntouchedFor(path, RETIRE_AFTER_MS))) await keeper.retire(path)
+        if (isOurs && (await isUntouchedFor(path, RETIRE_AFTER_MS))) await this.#retire(keeper, path)
       }
     } catch (error) {
       // Closed meanwhile: the next one that is open goes on.
@@ -154,29 +191,49 @@ export class Journals {
     }
   }
 
+  async #retire(keeper: JournalsKeeper, path: string): Promise<void> {
+    const isDoubtful = this.#doubtful.has(path)
+    this.#doubtful.add(path)
+    await keeper.retire(path, isDoubtful)
+    this.#doubtful.delete(path)
+  }
+
   async #isNobodys(path: string, owner: string): Promise<boolean> {
     const fate = fateOf(owner)
     return fate === 'unknown' ? await isUntouchedFor(path, LEASE_PATIENCE_MS) : fate === 'ended'
   }
 
   async #makeUp(path: string, journal: Buffer): Promise<void> {
-    const gone = decodeGone((await readIfThere(gonePath(path))) ?? Buffer.alloc(0))
-    for (const { at, hash, data } of recordsIn(journal, HEADER_BYTES)) {
+    const { layout } = this.#context
+    const gone = new Gone(path)
+    const limiter = new Limiter(MOST_AT_ONCE)
+    const made: Promise<void>[] = []
+    for (const record of recordsIn(journal, HEADER_BYTES)) {
       // The last one may be no more than what the disk held there before.
-      if (!hashBytes(data).hash.bytes.every((byte, i) => byte === hash[i])) return
-      if (at >= (gone.get(hash.toString('hex')) ?? 0)) await this.#makeUpBlob(Hash.fromBytes(hash), data)
+      if (!hashBytes(record.data).hash.bytes.every((byte, i) => byte === record.hash[i])) break
+      made.push(limiter.run(() => this.#makeUpBlob(record, gone)))
     }
-    await this.#context.dataSync.sync()
+    // Nothing is to be under way when this ends.
+    for (const ending of await Promise.allSettled(made)) if (ending.status === 'rejected') throw ending.reason
+    await syncFolder(layout.dataFolder)
   }
 
-  async #makeUpBlob(hash: Hash, data: Uint8Array): Promise<void> {
-    const { layout, temp, isSynced } = this.#context
-    const target = layout.data(hash)
+  async #makeUpBlob(record: JournalRecord, gone: Gone): Promise<void> {
+    const { layout, temp } = this.#context
+    const { data } = record
+    const target = layout.data(Hash.fromBytes(record.hash))
     const stats = await fileStats(target)
     if (Number(stats?.size) === data.length && (await readIfThere(target))?.equals(data)) return
+    if (!gone.counts(record)) return
     const made = temp.newPath()
-    await writeSmallFile(made, data, isSynced)
-    await rename(made, target)
+    // Whatever this store waits for: the journal, which is removed, was to last.
+    await writeSmallFile(made, data, true)
+    try {
+      // Another process may have opened the store meanwhile, made up all, and deleted it.
+      if (gone.counts(record)) renameSync(made, target)
+    } finally {
+      await rm(made, { force: true })
+    }
   }
 }
 
@@ -194,6 +251,17 @@ async function isUntouchedFor(path: string, ms: number): Promise<boolean> {
 async function remove(path: string): Promise<void> {
   await rm(path, { force: true })
   await rm(gonePath(path), { force: true })
+  await syncFolder(dirname(path))
+}
+
+async function syncIfThere(path: string): Promise<void> {
+  try {
+    await using file = await open(path, 'r+')
+    await file.sync()
+  } catch (error) {
+    // Retired meanwhile.
+    if (!isNotFound(error)) throw error
+  }
 }
 
 async function readIfThere(path: string): Promise<Buffer | undefined> {

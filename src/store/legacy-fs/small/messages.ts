@@ -26,7 +26,7 @@ export type Request =
   /** Records as in a journal (`journal-format.ts`), one after the other. */
   | { readonly kind: 'write'; readonly records: Uint8Array<ArrayBuffer> }
   /** A journal that nobody writes to any more. */
-  | { readonly kind: 'retire'; readonly journal: string }
+  | { readonly kind: 'retire'; readonly journal: string; readonly isDoubtful: boolean }
 
 /** What became of one file that was to be read. Its bytes follow those of the one before. */
 export type Read = { readonly length: number; readonly version: string } | 'other' | 'changed' | Failure

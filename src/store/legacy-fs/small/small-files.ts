@@ -50,7 +50,8 @@ export class SmallFiles {
   #atOnce = 0
   #crowd = 0
   #thread: HelperThread | undefined
-  #isThreadPossible = true
+  /** Where Node's permissions are in force, it would not be allowed to wait for the disk. */
+  #isThreadPossible = process.permission === undefined
   #idle: NodeJS.Timeout | undefined
 
   constructor(init: SmallFilesInit) {
@@ -87,10 +88,14 @@ export class SmallFiles {
     })
   }
 
-  /** Puts on disk what a journal speaks of, and removes it. Starts a thread if need be. */
-  async retire(journal: string): Promise<void> {
+  /**
+   * Puts on disk what a journal speaks of, and removes it. Starts a thread if need be.
+   *
+   * @param isDoubtful whether to make all files anew
+   */
+  async retire(journal: string, isDoubtful: boolean): Promise<void> {
     const thread = this.#started()
-    await thread?.ask({ kind: 'retire', journal })
+    await thread?.ask({ kind: 'retire', journal, isDoubtful })
     this.#idle?.refresh()
   }
 

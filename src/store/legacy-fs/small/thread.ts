@@ -29,7 +29,7 @@ port.on('message', ({ id, request }: { id: number; request: Request }) => {
     case 'write':
       return answer({ results: writer.write(request.records) })
     case 'retire':
-      return inTurns(writer.retire(request.journal), error =>
+      return inTurns(writer.retire(request.journal, request.isDoubtful), error =>
         answer({ results: [], ...(error !== undefined && { failure: toFailure(error) }) })
       )
   }

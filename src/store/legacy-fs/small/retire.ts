@@ -1,0 +1,111 @@
+/** Removes a journal when the blobs' own files hold what it says, and are on disk. Synchronous: for a thread of its own. */
+import {
+  closeSync,
+  constants,
+  fdatasyncSync,
+  fstatSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync
+} from 'node:fs'
+import { dirname } from 'node:path'
+import { hashBytes } from '../../../bao/outboard.ts'
+import { isNotFound } from '../../fs-errors.ts'
+import { FOR_READING } from '../../small-file.ts'
+import type { TempFolder } from '../../temp.ts'
+import { dataPath } from '../layout.ts'
+import { Gone } from './gone.ts'
+import { gonePath, HEADER_BYTES, type JournalRecord, recordsIn } from './journal-format.ts'
+import { placeFile } from './place-file.ts'
+import { syncFolder } from './sync-folder.ts'
+
+/** Files that are put on disk without giving others their turn. */
+const FILES_PER_TURN = 64
+
+/** Windows waits only for what may be written to. */
+const FOR_SYNC = process.platform === 'win32' ? constants.O_RDWR : FOR_READING
+
+export interface Retiring {
+  readonly dataFolder: string
+  readonly temp: TempFolder
+  /** Whether to trust no file, and to make all of them anew. */
+  readonly isDoubtful?: boolean
+}
+
+/**
+ * In turns. What a file lacks is made up from the journal, but for what was deleted.
+ *
+ * @throws what kept a file from being put on disk; the journal stays then
+ */
+export function* retireJournal(path: string, retiring: Retiring): Generator<void, void, undefined> {
+  const journal = readIfThere(path)
+  if (journal === undefined) return
+  const gone = new Gone(path)
+  let count = 0
+  for (const record of recordsIn(journal, HEADER_BYTES)) {
+    putOnDisk(record, gone, retiring)
+    if (++count % FILES_PER_TURN === 0) yield
+  }
+  syncFolder(retiring.dataFolder)
+  // The clocks of machines that share a folder may differ: it was not as old as it seemed.
+  if (sizeOf(path) !== journal.length) return
+  rmSync(path, { force: true })
+  rmSync(gonePath(path), { force: true })
+  syncFolder(dirname(path))
+}
+
+function putOnDisk(record: JournalRecord, gone: Gone, { dataFolder, temp, isDoubtful }: Retiring): void {
+  const path = dataPath(dataFolder, record.hash.toString('hex'))
+  if (isDoubtful !== true && isOnDisk(path, record.data)) return
+  // It may be half a record, that never counted.
+  if (!hashBytes(record.data).hash.bytes.every((byte, i) => byte === record.hash[i])) return
+  if (!gone.counts(record)) return
+  // Asked once more at the last moment: what is deleted in between would come back.
+  placeFile(temp.newPath(), path, record.data, true, () => gone.counts(record))
+}
+
+/**
+ * Waits until a file is on disk, if it holds what it should. That it cannot be put there is told only once by the system,
+ * which takes it for written after that: so a new one has to be made then.
+ */
+function isOnDisk(path: string, data: Buffer): boolean {
+  let file: number
+  try {
+    file = openSync(path, FOR_SYNC)
+  } catch (error) {
+    if (isNotFound(error)) return false
+    throw error
+  }
+  try {
+    const stats = fstatSync(file)
+    if (!stats.isFile() || stats.size !== data.length || !readFileSync(file).equals(data)) return false
+    return isSynced(file)
+  } finally {
+    closeSync(file)
+  }
+}
+
+function isSynced(file: number): boolean {
+  try {
+    fdatasyncSync(file)
+    return true
+  } catch {
+    // Writing the file anew fails for the same reason, or helps.
+    return false
+  }
+}
+
+/** Undefined when another store has retired it meanwhile. */
+function readIfThere(path: string): Buffer | undefined {
+  try {
+    return readFileSync(path)
+  } catch (error) {
+    if (isNotFound(error)) return undefined
+    throw error
+  }
+}
+
+function sizeOf(path: string): number | undefined {
+  return statSync(path, { throwIfNoEntry: false })?.size
+}
