@@ -5,7 +5,7 @@ import { groupCount, isWhole } from '../../bao/geometry.ts'
 import type { ChunkRanges } from '../../bao/ranges.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobDeletedError, SizeMismatchError } from '../errors.ts'
-import { explained } from '../fs-errors.ts'
+import { explained, isFull } from '../fs-errors.ts'
 import { fileStats } from '../stats.ts'
 import { provesSize } from '../status.ts'
 import { type Claim, dropFromClaim, type Identity, isSameIdentity, writeClaim } from './claim.ts'
@@ -193,17 +193,42 @@ export class Partials {
       (live !== undefined && !live.hasFailed && !live.held.isEmpty)
     if (live !== undefined) await this.#abandon(live)
     await explained(`cannot delete blob ${hash} from ${layout.dataFolder}`, async () => {
-      if (found.state === 'complete') {
-        if (groupCount(found.size) === 1) await journals.forget(hash)
-        // In this order, an interruption leaves a blob whose outboard is computed anew, and not a stray outboard.
-        await rm(layout.outboard(hash), { force: true })
-        await rm(layout.data(hash), { force: true })
-      }
-      await rm(layout.setAside(hash), { force: true })
-      await removePartial(layout, hash)
+      // What is set aside was complete, and may be small.
+      const mayBeJournaled =
+        found.state === 'complete'
+          ? groupCount(found.size) === 1
+          : (await fileStats(layout.setAside(hash))) !== undefined
+      const isNoted = !mayBeJournaled || (await this.#isForgotten(hash))
+      await this.#removeFiles(hash, found)
+      if (isNoted) return
+      // Now there should be room for it. A journal may just have been retired, and the blob made up from it.
+      await journals.forget(hash)
+      await this.#removeFiles(hash, found)
     })
     if (wasHeld) this.#onChange(hash)
     return wasHeld
+  }
+
+  /** Notes that a small blob is deleted. @returns false when the disk is too full for that */
+  async #isForgotten(hash: Hash): Promise<boolean> {
+    try {
+      await this.#context.journals.forget(hash)
+      return true
+    } catch (error) {
+      if (isFull(error)) return false
+      throw error
+    }
+  }
+
+  async #removeFiles(hash: Hash, found: Found): Promise<void> {
+    const { layout } = this.#context
+    if (found.state === 'complete') {
+      // In this order, an interruption leaves a blob whose outboard is computed anew, and not a stray outboard.
+      await rm(layout.outboard(hash), { force: true })
+      await rm(layout.data(hash), { force: true })
+    }
+    await rm(layout.setAside(hash), { force: true })
+    await removePartial(layout, hash)
   }
 
   /**
