@@ -7,7 +7,14 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { ChunkRanges } from '../../../src/bao/ranges.ts'
 import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
-import { groups, readClaimed, receive, sampleBlob, testFolder } from './support.ts'
+import {
+  encodeHeader,
+  HEADER_BYTES,
+  recordBytes,
+  writeRecord
+} from '../../../src/store/legacy-fs/small/journal-format.ts'
+import { endOwner, newOwner } from '../../../src/store/owners.ts'
+import { groups, readClaimed, receive, type SampleBlob, sampleBlob, testFolder } from './support.ts'
 
 const MIB = 1024 * 1024
 
@@ -124,6 +131,47 @@ describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)'
     const kept = await again.status(large.hash)
     expect(kept.state === 'partial' && kept.ranges.containsAll(groups(0, 64))).toBe(true)
     await readClaimed(again, { hash: large.hash, status: kept as never })
+  })
+
+  it('lets small blobs be deleted, and the store be opened after a power failure', async () => {
+    const folder = smallDisk()!
+    const full = join(folder, 'full')
+    const fill = () => {
+      try {
+        for (;;) writeFileSync(full, Buffer.alloc(4096), { flag: 'a' })
+      } catch {
+        // Full now.
+      }
+    }
+    const samples = [1, 2, 3].map(seed => sampleBlob(10_000, seed))
+    const [deleted, kept, lost] = samples as [SampleBlob, SampleBlob, SampleBlob]
+    {
+      await using store = await LegacyFsStore.open(folder)
+      await Promise.all(samples.map(({ data }) => store.addBytes(data)))
+    }
+    const owner = newOwner()
+    endOwner(owner)
+    const records = Buffer.alloc(samples.reduce((sum, { data }) => sum + recordBytes(data), 0))
+    let at = 0
+    for (const { hash, data } of samples) at = writeRecord(records, at, hash.bytes, data)
+    const journal = join(folder, 'journals', `${owner}-0.0.journal`)
+    // As of another time that the machine was running.
+    writeFileSync(journal, Buffer.concat([encodeHeader(Buffer.alloc(32, 7)), records]))
+    const { length } = records
+    rmSync(join(folder, 'data', `${lost.hash}.data`))
+    fill()
+
+    const store = await LegacyFsStore.open(folder)
+    expect(store.notices).toEqual([expect.stringContaining('make room and open the store again')])
+    expect(await store.delete(deleted.hash)).toBe(true)
+    await store.close()
+    expect((await stat(journal)).size).toBe(HEADER_BYTES + length)
+    rmSync(full)
+
+    await using again = await LegacyFsStore.open(folder)
+    expect((await again.status(deleted.hash)).state).toBe('absent')
+    for (const { hash } of [kept, lost]) expect((await again.status(hash)).state).toBe('complete')
+    expect(await readdir(join(folder, 'journals'))).toEqual([])
   })
 
   it('makes an export fail, which leaves nothing', async () => {

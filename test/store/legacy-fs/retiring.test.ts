@@ -1,0 +1,223 @@
+/** What becomes of journals when files are not what they should be, disks are full, and others are at work as well. */
+import { execFile } from 'node:child_process'
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync
+} from 'node:fs'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { hashBytes } from '../../../src/bao/index.ts'
+import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
+import { dataPath } from '../../../src/store/legacy-fs/layout.ts'
+import { FileWriter } from '../../../src/store/legacy-fs/small/file-writer.ts'
+import { noteGone } from '../../../src/store/legacy-fs/small/gone.ts'
+import {
+  encodeHeader,
+  GONE_BYTES,
+  gonePath,
+  recordBytes,
+  writeRecord
+} from '../../../src/store/legacy-fs/small/journal-format.ts'
+import { endOwner, newOwner } from '../../../src/store/owners.ts'
+import { randomData } from '../../helpers/data.ts'
+import { testFolder, testStore } from './support.ts'
+
+const run = promisify(execFile)
+
+/** The machine, but another boot of it. */
+const OTHER_BOOT = new Uint8Array(32).fill(7)
+
+const blobs = (count: number, seed = 0) =>
+  Array.from({ length: count }, (_, i) => randomData(100 + i, seed + i))
+
+function recordsOf(all: readonly Uint8Array[]): Buffer<ArrayBuffer> {
+  const records = Buffer.alloc(all.reduce((sum, data) => sum + recordBytes(data), 0))
+  let at = 0
+  for (const data of all) at = writeRecord(records, at, hashBytes(data).hash.bytes, data)
+  return records
+}
+
+/** A thread's writer in a folder of its own. */
+async function testWriter() {
+  const root = await testFolder()
+  const dataFolder = join(root, 'data')
+  const tempFolder = join(root, 'temp')
+  const folder = join(root, 'journals')
+  for (const path of [dataFolder, tempFolder, folder]) mkdirSync(path)
+  const journals = { folder, prefix: 'a-1-0', boot: OTHER_BOOT }
+  const writer = new FileWriter({ dataFolder, tempFolder, journals })
+  const pathOf = (data: Uint8Array) => dataPath(dataFolder, hashBytes(data).hash.toString())
+  const names = () => readdirSync(folder)
+  return { writer, pathOf, names, folder, tempFolder, dataFolder, journal: join(folder, 'a-1-0.0.journal') }
+}
+
+function retire(writer: FileWriter, journal: string, isDoubtful = false): void {
+  for (const _ of writer.retire(journal, isDoubtful));
+}
+
+/** A folder with a journal from before the machine was started anew, but without the files. */
+async function leftJournal(all: readonly Uint8Array[]): Promise<{ folder: string; journal: string }> {
+  const folder = await testFolder()
+  await (await LegacyFsStore.open(folder)).close()
+  const owner = newOwner()
+  endOwner(owner)
+  const journal = join(folder, 'journals', `${owner}-0.0.journal`)
+  writeFileSync(journal, Buffer.concat([encodeHeader(OTHER_BOOT), recordsOf(all)]))
+  return { folder, journal }
+}
+
+describe('retiring a journal', () => {
+  it('makes up what files lack, but not what was deleted', async () => {
+    const { writer, pathOf, names, journal, tempFolder } = await testWriter()
+    const [good, empty, other, missing, deleted] = blobs(5)
+    writer.write(recordsOf([good!, empty!, other!, missing!, deleted!]))
+    truncateSync(pathOf(empty!), 0)
+    writeFileSync(pathOf(other!), Buffer.alloc(other!.length))
+    rmSync(pathOf(missing!))
+    noteGone(journal, hashBytes(deleted!).hash, statSync(journal).size)
+    rmSync(pathOf(deleted!))
+    retire(writer, journal)
+    for (const data of [good!, empty!, other!, missing!])
+      expect(readFileSync(pathOf(data))).toEqual(Buffer.from(data))
+    expect(existsSync(pathOf(deleted!))).toBe(false)
+    expect(names()).toEqual([])
+    expect(readdirSync(tempFolder)).toEqual([])
+  })
+
+  it('keeps it when a file cannot be made up', async () => {
+    const { writer, pathOf, names, journal, tempFolder } = await testWriter()
+    const [data] = blobs(1)
+    writer.write(recordsOf([data!]))
+    rmSync(pathOf(data!))
+    rmSync(tempFolder, { recursive: true })
+    expect(() => retire(writer, journal)).toThrow('ENOENT')
+    expect(names()).toEqual(['a-1-0.0.journal'])
+  })
+
+  it('trusts no file when it has failed before', async () => {
+    const { writer, pathOf, journal } = await testWriter()
+    const [data] = blobs(1)
+    writer.write(recordsOf([data!]))
+    const { ino } = statSync(pathOf(data!))
+    retire(writer, journal, true)
+    expect(statSync(pathOf(data!)).ino).not.toBe(ino)
+  })
+
+  it('works for a store that waits for nothing itself', async () => {
+    const { writer, pathOf, names, journal, dataFolder, tempFolder } = await testWriter()
+    const [data] = blobs(1)
+    writer.write(recordsOf([data!]))
+    truncateSync(pathOf(data!), 0)
+    retire(new FileWriter({ dataFolder, tempFolder, journals: undefined }), journal)
+    expect(readFileSync(pathOf(data!))).toEqual(Buffer.from(data!))
+    expect(names()).toEqual([])
+  })
+})
+
+describe('a journal', () => {
+  it('that another store has removed is begun anew', async () => {
+    const { writer, names, journal, folder } = await testWriter()
+    const [first, second] = blobs(2)
+    writer.write(recordsOf([first!]))
+    rmSync(journal)
+    writer.write(recordsOf([second!]))
+    expect(names()).toEqual(['a-1-0.1.journal'])
+    expect(readFileSync(join(folder, 'a-1-0.1.journal')).includes(Buffer.from(second!))).toBe(true)
+  })
+
+  it('knows all that was deleted, also behind half a note', async () => {
+    const { writer, pathOf, journal } = await testWriter()
+    const [first, second] = blobs(2)
+    writer.write(recordsOf([first!, second!]))
+    appendFileSync(gonePath(journal), Buffer.alloc(17, 1))
+    for (const data of [first!, second!]) {
+      noteGone(journal, hashBytes(data).hash, statSync(journal).size)
+      rmSync(pathOf(data))
+    }
+    expect(statSync(gonePath(journal)).size).toBe(2 * GONE_BYTES)
+    retire(writer, journal)
+    for (const data of [first!, second!]) expect(existsSync(pathOf(data))).toBe(false)
+  })
+})
+
+describe('opening a store', () => {
+  it('makes up many blobs, but not those that were deleted, and leaves no notes', async () => {
+    const all = blobs(300)
+    const { folder, journal } = await leftJournal(all)
+    noteGone(journal, hashBytes(all[7]!).hash, statSync(journal).size)
+    appendFileSync(gonePath(journal), 'half a note')
+    writeFileSync(gonePath(`${journal.slice(0, -'0.journal'.length)}1.journal`), 'stray')
+    const store = await testStore(folder)
+    for (const [i, data] of all.entries())
+      expect((await store.status(hashBytes(data).hash)).state).toBe(i === 7 ? 'absent' : 'complete')
+    expect(readdirSync(join(folder, 'journals'))).toEqual([])
+    expect(readdirSync(join(folder, 'temp'))).toEqual([])
+  })
+})
+
+describe('a small blob', () => {
+  it('that was set aside and then deleted does not come back', async () => {
+    const [data] = blobs(1)
+    const { hash } = hashBytes(data!)
+    const { folder, journal } = await leftJournal([])
+    const store = await LegacyFsStore.open(folder)
+    await store.addBytes(data!)
+    // It stands in a journal as well.
+    writeFileSync(journal, Buffer.concat([encodeHeader(OTHER_BOOT), recordsOf([data!])]))
+    writeFileSync(dataPath(join(folder, 'data'), hash.toString()), Buffer.alloc(data!.length))
+    await store.reportDamage(hash)
+    expect(readdirSync(join(folder, 'data'))).toEqual([`${hash}.data.damaged`])
+    await store.delete(hash)
+    await store.close()
+    expect((await (await testStore(folder)).status(hash)).state).toBe('absent')
+  })
+})
+
+const MUCH_USE = `
+  const store = await LegacyFsStore.open(folder)
+  const add = round => Promise.all(Array.from({ length: 200 }, (_, i) => store.addBytes(Buffer.from(\`\${round} \${i}\`))))
+  for (let round = 0; round < 10; round++) await add(round)
+`
+
+/** Runs a program that uses a store so much that it has a helper thread, where it may. @returns what it says */
+async function runProgram(folder: string, more: string, ...flags: string[]): Promise<string> {
+  const module = new URL('../../../src/store/legacy-fs/index.ts', import.meta.url).href
+  const head = `import { LegacyFsStore } from ${JSON.stringify(module)}; const folder = ${JSON.stringify(folder)}`
+  const args = [...flags, '--input-type=module', '-e', `${head}\n${MUCH_USE}\n${more}`]
+  return (await run(process.execPath, args, { timeout: 20_000 })).stdout
+}
+
+describe('the helper thread', () => {
+  it('is done without where it may not wait for the disk', async () => {
+    const folder = await testFolder()
+    const flags = [
+      '--permission',
+      '--allow-worker',
+      '--allow-fs-read=*',
+      '--allow-fs-write=*',
+      '--no-warnings'
+    ]
+    expect(await runProgram(folder, 'await store.close(); console.log("added")', ...flags)).toBe('added\n')
+    expect(readdirSync(join(folder, 'journals'))).toEqual([])
+  })
+
+  it.skipIf(process.platform === 'win32')('does not wait for a named pipe', async () => {
+    const folder = await testFolder()
+    const pipe = join(folder, 'pipe')
+    await run('mkfifo', [pipe])
+    const more = `
+      const adding = store.addPath(${JSON.stringify(pipe)}).catch(error => error.code)
+      await add('more')
+      console.log(await adding)
+      await store.close()`
+    expect(await runProgram(join(folder, 'store'), more)).toBe('ERR_STORE\n')
+  })
+})
