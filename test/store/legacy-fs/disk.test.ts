@@ -1,12 +1,13 @@
 /** Disks that are full, or read-only. Needs to mount a file system of its own: root, and Linux. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { ChunkRanges } from '../../../src/bao/ranges.ts'
 import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
+import { FileWriter } from '../../../src/store/legacy-fs/small/file-writer.ts'
 import {
   encodeHeader,
   HEADER_BYTES,
@@ -50,6 +51,24 @@ function cloningDisk(): string | undefined {
   }
   mounted.push(folder)
   return folder
+}
+
+/** Leaves no room on a disk. @returns the file to remove */
+function fill(folder: string): string {
+  const full = join(folder, 'full')
+  try {
+    for (;;) writeFileSync(full, Buffer.alloc(4096), { flag: 'a' })
+  } catch {
+    return full
+  }
+}
+
+/** As in a journal. */
+function recordsOf(samples: readonly SampleBlob[]): Buffer<ArrayBuffer> {
+  const records = Buffer.alloc(samples.reduce((sum, { data }) => sum + recordBytes(data), 0))
+  let at = 0
+  for (const { hash, data } of samples) at = writeRecord(records, at, hash.bytes, data)
+  return records
 }
 
 afterAll(() => {
@@ -135,14 +154,6 @@ describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)'
 
   it('lets small blobs be deleted, and the store be opened after a power failure', async () => {
     const folder = smallDisk()!
-    const full = join(folder, 'full')
-    const fill = () => {
-      try {
-        for (;;) writeFileSync(full, Buffer.alloc(4096), { flag: 'a' })
-      } catch {
-        // Full now.
-      }
-    }
     const samples = [1, 2, 3].map(seed => sampleBlob(10_000, seed))
     const [deleted, kept, lost] = samples as [SampleBlob, SampleBlob, SampleBlob]
     {
@@ -151,15 +162,13 @@ describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)'
     }
     const owner = newOwner()
     endOwner(owner)
-    const records = Buffer.alloc(samples.reduce((sum, { data }) => sum + recordBytes(data), 0))
-    let at = 0
-    for (const { hash, data } of samples) at = writeRecord(records, at, hash.bytes, data)
+    const records = recordsOf(samples)
     const journal = join(folder, 'journals', `${owner}-0.0.journal`)
     // As of another time that the machine was running.
     writeFileSync(journal, Buffer.concat([encodeHeader(Buffer.alloc(32, 7)), records]))
     const { length } = records
     rmSync(join(folder, 'data', `${lost.hash}.data`))
-    fill()
+    const full = fill(folder)
 
     const store = await LegacyFsStore.open(folder)
     expect(store.notices).toEqual([expect.stringContaining('make room and open the store again')])
@@ -172,6 +181,25 @@ describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)'
     expect((await again.status(deleted.hash)).state).toBe('absent')
     for (const { hash } of [kept, lost]) expect((await again.status(hash)).state).toBe('complete')
     expect(await readdir(join(folder, 'journals'))).toEqual([])
+  })
+
+  it('is not filled with half a batch of small blobs', async () => {
+    const folder = smallDisk()!
+    const [dataFolder, tempFolder, journals] = ['data', 'temp', 'journals'].map(name => join(folder, name))
+    for (const path of [dataFolder, tempFolder, journals]) mkdirSync(path!)
+    const place = { folder: journals!, prefix: 'a', boot: Buffer.alloc(32) }
+    const writer = new FileWriter({ dataFolder: dataFolder!, tempFolder: tempFolder!, journals: place })
+    writer.write(recordsOf([sampleBlob(10_000, 1)]))
+    const journal = join(journals!, 'a.0.journal')
+    const { size } = await stat(journal)
+    const full = fill(folder)
+    truncateSync(full, (await stat(full)).size - 100_000)
+    const results = writer.write(
+      recordsOf([2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12].map(seed => sampleBlob(16_000, seed)))
+    )
+    expect((await stat(journal)).size).toBe(size)
+    // The room is for the files.
+    expect(results.filter(result => typeof result === 'string').length).toBeGreaterThan(3)
   })
 
   it('makes an export fail, which leaves nothing', async () => {

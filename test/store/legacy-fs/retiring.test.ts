@@ -15,15 +15,18 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { hashBytes } from '../../../src/bao/index.ts'
+import { Hash } from '../../../src/hash.ts'
 import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
 import { dataPath } from '../../../src/store/legacy-fs/layout.ts'
 import { FileWriter } from '../../../src/store/legacy-fs/small/file-writer.ts'
-import { noteGone } from '../../../src/store/legacy-fs/small/gone.ts'
+import { Gone, noteGone } from '../../../src/store/legacy-fs/small/gone.ts'
 import {
   encodeHeader,
   GONE_BYTES,
   gonePath,
+  HEADER_BYTES,
   recordBytes,
+  recordsIn,
   writeRecord
 } from '../../../src/store/legacy-fs/small/journal-format.ts'
 import { endOwner, newOwner } from '../../../src/store/owners.ts'
@@ -133,6 +136,18 @@ describe('a journal', () => {
     expect(readFileSync(join(folder, 'a-1-0.1.journal')).includes(Buffer.from(second!))).toBe(true)
   })
 
+  it('counts no more when it has been removed, nor what others have deleted meanwhile', async () => {
+    const { writer, journal } = await testWriter()
+    writer.write(recordsOf(blobs(2)))
+    const [first, second] = recordsIn(readFileSync(journal), HEADER_BYTES)
+    const gone = new Gone(journal)
+    expect([first!, second!].map(record => gone.counts(record))).toEqual([true, true])
+    noteGone(journal, Hash.fromBytes(first!.hash), statSync(journal).size)
+    expect([first!, second!].map(record => gone.counts(record))).toEqual([false, true])
+    rmSync(journal)
+    expect(gone.counts(second!)).toBe(false)
+  })
+
   it('knows all that was deleted, also behind half a note', async () => {
     const { writer, pathOf, journal } = await testWriter()
     const [first, second] = blobs(2)
@@ -205,7 +220,13 @@ describe('the helper thread', () => {
       '--allow-fs-write=*',
       '--no-warnings'
     ]
-    expect(await runProgram(folder, 'await store.close(); console.log("added")', ...flags)).toBe('added\n')
+    const more = `
+      // It would have started by then.
+      await new Promise(resolve => setTimeout(resolve, 1000))
+      await add('more')
+      await store.close()
+      console.log('added')`
+    expect(await runProgram(folder, more, ...flags)).toBe('added\n')
     expect(readdirSync(join(folder, 'journals'))).toEqual([])
   })
 
