@@ -206,8 +206,9 @@ const MUCH_USE = `
 async function runProgram(folder: string, more: string, ...flags: string[]): Promise<string> {
   const module = new URL('../../../src/store/legacy-fs/index.ts', import.meta.url).href
   const head = `import { LegacyFsStore } from ${JSON.stringify(module)}; const folder = ${JSON.stringify(folder)}`
-  const args = [...flags, '--input-type=module', '-e', `${head}\n${MUCH_USE}\n${more}`]
-  return (await run(process.execPath, args, { timeout: 20_000 })).stdout
+  const program = join(await testFolder(), 'program.mjs')
+  writeFileSync(program, `${head}\n${MUCH_USE}\n${more}`)
+  return (await run(process.execPath, [...flags, program], { timeout: 20_000 })).stdout
 }
 
 describe('the helper thread', () => {
