@@ -2,7 +2,7 @@
  * Encodes ranges of a blob (protocol/README.md, "Encoding") from wherever its data and outboard are.
  *
  * What is encoded is checked by the very {@link Decoder} a getter uses, before it is handed out: every prefix of what
- * leaves here verifies, whatever happened to the stored bytes.
+ * leaves here verifies, whatever happened to the stored bytes. Only what the source vouches for is not: see `isProven`.
  */
 import type { Hash } from '../hash.ts'
 import { GROUP_BYTES } from './constants.ts'
@@ -58,6 +58,12 @@ export async function* encode(
   ranges: ChunkRanges,
   options: EncodeOptions = {}
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  if (source.isProven) {
+    if (source.size === 0) return
+    if (isOneGroup(source, ranges)) yield await readGroup(source, options.signal)
+    else yield* readBatches(source, ranges, options)
+    return
+  }
   for await (const { bytes, verified } of encodeBatches(hash, source, ranges, options)) {
     if (verified.consumed > 0) yield bytes.subarray(0, verified.consumed)
   }
@@ -103,12 +109,28 @@ async function* encodeBatches(
   options: EncodeOptions
 ): AsyncGenerator<{ bytes: Uint8Array; verified: Verified }, void, undefined> {
   const kernel = options.kernel ?? defaultKernel
-  if (source.held === undefined && source.size <= GROUP_BYTES && isWhole(ranges, source.size)) {
-    yield await readGroup(hash, source, kernel, options.signal)
+  if (isOneGroup(source, ranges)) {
+    const bytes = await readGroup(source, options.signal)
+    const verified = verifyGroup(hash, bytes, kernel)
+    if (verified.error !== undefined) throw new CorruptSourceError(verified.error)
+    yield { bytes, verified }
     return
   }
-  const planner = new Planner(source, ranges, options.batchBytes ?? ENCODE_BATCH_BYTES)
   const check = new Decoder(hash, source.size, ranges, kernel)
+  for await (const bytes of readBatches(source, ranges, options)) {
+    const verified = check.decode(bytes)
+    yield { bytes, verified }
+    if (verified.error !== undefined) throw new CorruptSourceError(verified.error)
+  }
+}
+
+/** What is stored of `ranges`, in the order of the wire and unchecked. */
+async function* readBatches(
+  source: EncodeSource,
+  ranges: ChunkRanges,
+  options: EncodeOptions
+): AsyncGenerator<Uint8Array, void, undefined> {
+  const planner = new Planner(source, ranges, options.batchBytes ?? ENCODE_BATCH_BYTES)
   const reused: Uint8Array[] = []
   let reuses = 0
   const roomFor = (bytes: number): Uint8Array => {
@@ -117,7 +139,7 @@ async function* encodeBatches(
     if ((reused[place]?.length ?? 0) < bytes) reused[place] = new Uint8Array(bytes)
     return reused[place]!.subarray(0, bytes)
   }
-  const reader = new WireReader(source, kernel, options.signal)
+  const reader = new WireReader(source, options.kernel ?? defaultKernel, options.signal)
   const read = (batch: Batch): Promise<Uint8Array> | undefined => {
     if (batch.isEmpty) return undefined
     const reading = reader.read(batch, roomFor(batch.bytes))
@@ -131,9 +153,7 @@ async function* encodeBatches(
     while (reading !== undefined) {
       const bytes: Uint8Array = await reading
       reading = read(planner.next())
-      const verified = check.decode(bytes)
-      yield { bytes, verified }
-      if (verified.error !== undefined) throw new CorruptSourceError(verified.error)
+      yield bytes
     }
   } finally {
     // A read may be under way for a consumer who has left: it must end before the source is closed, and fails for nobody.
@@ -142,17 +162,14 @@ async function* encodeBatches(
   if (planner.missing !== undefined) throw new MissingChunksError(planner.missing)
 }
 
-/** All of a blob that has one chunk group: its encoding is its data. What is done for larger ones costs more than hashing it. */
-async function readGroup(
-  hash: Hash,
-  source: EncodeSource,
-  kernel: Kernel,
-  signal: AbortSignal | undefined
-): Promise<{ bytes: Uint8Array; verified: Verified }> {
+/** Whether that is a whole blob of one chunk group: its encoding is its data. What is done for others costs more than hashing it. */
+function isOneGroup({ held, size }: EncodeSource, ranges: ChunkRanges): boolean {
+  return held === undefined && size <= GROUP_BYTES && isWhole(ranges, size)
+}
+
+async function readGroup(source: EncodeSource, signal: AbortSignal | undefined): Promise<Uint8Array> {
   signal?.throwIfAborted()
   const bytes = new Uint8Array(source.size)
   await source.readData(0, bytes, signal)
-  const verified = verifyGroup(hash, bytes, kernel)
-  if (verified.error !== undefined) throw new CorruptSourceError(verified.error)
-  return { bytes, verified }
+  return bytes
 }

@@ -10,6 +10,8 @@ export interface EncodeSource {
   readonly size: number
   /** The chunks that are held, in whole groups; `undefined` when all are. */
   readonly held?: ChunkRanges | undefined
+  /** Whether all that is held was proven and cannot have changed since, as in memory: then it is sent without being looked at. */
+  readonly isProven?: boolean | undefined
   /** Fills `target` with the blob's bytes from `offset` on. Rejects when it cannot fill all of it. */
   readData(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void>
   /**

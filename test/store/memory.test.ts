@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { Decoder } from '../../src/bao/index.ts'
+import { Decoder, encode } from '../../src/bao/index.ts'
 import { ChunkRanges } from '../../src/bao/ranges.ts'
 import { testStore } from '../../src/store/compliance/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
@@ -41,5 +41,69 @@ describe('MemoryStore with a limit', () => {
     }
     await store.delete(source.hash)
     await store.addBytes(randomData(140_000, 3))
+  })
+})
+
+describe('Memory of deleted blobs', () => {
+  it('is used again', async () => {
+    await using store = new MemoryStore()
+    const data = randomData(64 * 1024 * 1024)
+    const before = process.memoryUsage.rss()
+    for (let round = 0; round < 12; round++) {
+      data[0] = round
+      const { hash } = await store.addBytes(data)
+      await store.delete(hash)
+    }
+    expect(process.memoryUsage.rss() - before).toBeLessThan(256 * 1024 * 1024)
+  })
+
+  it('is left alone as long as somebody reads it', async () => {
+    await using store = new MemoryStore()
+    const data = randomData(3 * 1024 * 1024)
+    const { hash } = await store.addBytes(data)
+    const reader = (await store.open(hash))!
+    await store.delete(hash)
+    await store.addBytes(randomData(4 * 1024 * 1024, 2))
+    const read = new Uint8Array(data.length)
+    await reader.readData(0, read)
+    expect(Buffer.compare(read, data)).toBe(0)
+    await reader.close()
+    await reader.close()
+    const third = randomData(4 * 1024 * 1024, 3)
+    const added = await store.addBytes(third)
+    await using again = (await store.open(added.hash))!
+    await again.readData(1024 * 1024, read)
+    expect(Buffer.compare(read, third.subarray(1024 * 1024))).toBe(0)
+  })
+
+  it('shows nothing of what it held before', async () => {
+    await using store = new MemoryStore()
+    const { hash } = await store.addBytes(randomData(2 * 1024 * 1024))
+    await store.delete(hash)
+    const data = randomData(2 * 1024 * 1024, 2)
+    const source = memorySource(data)
+    const ranges = ChunkRanges.range(0, 16)
+    await using writer = await store.writer(source.hash, data.length)
+    await writer.write(new Decoder(source.hash, data.length, ranges).decode(await encodeAll(source, ranges)))
+    await using reader = (await store.open(source.hash))!
+    const read = new Uint8Array(1024)
+    await reader.readData(500_000, read)
+    expect(read.every(byte => byte === 0)).toBe(true)
+  })
+})
+
+describe('MemoryReader', () => {
+  it('is not checked again when it is encoded, and gives the same bytes', async () => {
+    await using store = new MemoryStore()
+    for (const size of [0, 1, 16_384, 16_385, 3_000_000]) {
+      const data = randomData(size)
+      const { hash } = await store.addBytes(data)
+      await using reader = (await store.open(hash))!
+      for (const ranges of [ChunkRanges.all, ChunkRanges.range(1, 3), ChunkRanges.range(20, 1000)]) {
+        expect(reader.isProven).toBe(true)
+        const encoded = await Array.fromAsync(encode(hash, reader, ranges))
+        expect(Buffer.concat(encoded).equals(await encodeAll(memorySource(data), ranges))).toBe(true)
+      }
+    }
   })
 })

@@ -8,6 +8,7 @@ import type { BlobReader, BlobStatus } from '../index.ts'
 import { keepGroups } from '../kept-groups.ts'
 import type { Lifetime } from '../lifetime.ts'
 import { statusOf, wholeRange } from '../status.ts'
+import type { PagePool } from './page-pool.ts'
 import { Pages } from './pages.ts'
 
 export class MemoryBlob {
@@ -18,23 +19,52 @@ export class MemoryBlob {
   held: ChunkRanges
   /** When something came in last, in ms since 1970. */
   changedAt = Date.now()
-  /** Writers that are open. */
-  writers = 0
+  #readers = 0
+  #writers = 0
+  #isDiscarded = false
 
-  constructor(
-    size: number,
-    data = new Pages(size),
-    outboard = new Pages(outboardBytes(size)),
-    held = ChunkRanges.empty
-  ) {
-    this.size = size
+  private constructor(data: Pages, outboard: Pages, held: ChunkRanges) {
+    this.size = data.size
     this.data = data
     this.outboard = outboard
     this.held = held
   }
 
+  /** @param size bytes, as claimed */
+  static empty(size: number, pool: PagePool): MemoryBlob {
+    return new MemoryBlob(new Pages(size, pool), new Pages(outboardBytes(size), pool), ChunkRanges.empty)
+  }
+
   static complete(data: Pages, outboard: Pages): MemoryBlob {
-    return new MemoryBlob(data.size, data, outboard, wholeRange(data.size))
+    return new MemoryBlob(data, outboard, wholeRange(data.size))
+  }
+
+  /** Whether writers are open. */
+  get isBeingWritten(): boolean {
+    return this.#writers > 0
+  }
+
+  enter(as: 'reader' | 'writer'): void {
+    if (as === 'reader') this.#readers++
+    else this.#writers++
+  }
+
+  leave(as: 'reader' | 'writer'): void {
+    if (as === 'reader') this.#readers--
+    else this.#writers--
+    this.#freeIfUnused()
+  }
+
+  /** Gives its memory back, once nobody reads or writes it any more. */
+  discard(): void {
+    this.#isDiscarded = true
+    this.#freeIfUnused()
+  }
+
+  #freeIfUnused(): void {
+    if (!this.#isDiscarded || this.#readers > 0 || this.#writers > 0) return
+    this.data.free()
+    this.outboard.free()
   }
 
   get status(): BlobStatus {
@@ -82,6 +112,8 @@ function offsets(start: number, pieces: readonly Uint8Array[]): { offset: number
 export class MemoryReader implements BlobReader {
   readonly hash: Hash
   readonly held: ChunkRanges | undefined
+  /** All that is in memory has come in proven, and memory does not rot. */
+  readonly isProven = true
   readonly #blob: MemoryBlob
   readonly #lifetime: Lifetime
   #isClosed = false
@@ -91,6 +123,7 @@ export class MemoryReader implements BlobReader {
     this.#lifetime = lifetime
     this.held = blob.status.state === 'complete' ? undefined : blob.held
     this.#blob = blob
+    blob.enter('reader')
   }
 
   get size(): number {
@@ -117,7 +150,9 @@ export class MemoryReader implements BlobReader {
   }
 
   async close(): Promise<void> {
+    if (this.#isClosed) return
     this.#isClosed = true
+    this.#blob.leave('reader')
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -3,17 +3,21 @@ import { groupCount, outboardBytes, runOutboardOffset } from '../../bao/geometry
 import { OutboardBuilder } from '../../bao/outboard.ts'
 import type { Hash } from '../../hash.ts'
 import { MemoryBlob } from './blob.ts'
+import type { PagePool } from './page-pool.ts'
 import { Pages } from './pages.ts'
 
 export class Collector {
-  readonly #data = new Pages(Infinity)
+  readonly #data: Pages
   readonly #runs: Uint8Array[] = []
   readonly #builder = new OutboardBuilder(({ pairs }) => this.#runs.push(pairs.slice()))
+  readonly #pool: PagePool
   readonly #reserve: (bytes: number) => void
   #reserved = 0
 
   /** @param reserve is told how many more bytes of memory are needed, and throws when there are not so many */
-  constructor(reserve: (bytes: number) => void) {
+  constructor(pool: PagePool, reserve: (bytes: number) => void) {
+    this.#pool = pool
+    this.#data = new Pages(Infinity, pool)
     this.#reserve = reserve
   }
 
@@ -34,11 +38,16 @@ export class Collector {
   finish(): { hash: Hash; blob: MemoryBlob } {
     const { hash, size, top } = this.#builder.finish()
     this.#data.end(size)
-    const outboard = new Pages(outboardBytes(size))
+    const outboard = new Pages(outboardBytes(size), this.#pool)
     this.#runs.forEach((pairs, run) => {
       outboard.write(runOutboardOffset(run, groupCount(size)), pairs)
     })
     for (const { offset, bytes } of top) outboard.write(offset, bytes)
     return { hash, blob: MemoryBlob.complete(this.#data, outboard) }
+  }
+
+  /** Gives up what was collected. */
+  discard(): void {
+    this.#data.free()
   }
 }

@@ -31,17 +31,18 @@ import { StatusWatchers } from '../watchers.ts'
 import { MemoryBlob, MemoryReader } from './blob.ts'
 import { Collector } from './collector.ts'
 import { Keeping } from './keeping.ts'
+import { PagePool } from './page-pool.ts'
 import { Pages } from './pages.ts'
 import { MemoryTags } from './tags.ts'
 import { MemoryWriter, type WriterHome } from './writer.ts'
 
 /** The empty blob is there without being kept. */
-const EMPTY = MemoryBlob.complete(new Pages(0), new Pages(0))
+const EMPTY = MemoryBlob.complete(new Pages(0, new PagePool()), new Pages(0, new PagePool()))
 
 export interface MemoryStoreOptions {
   /**
    * Most bytes of memory to use for blobs and outboards, counted in pages of at most 1 MiB; when there is no room left,
-   * StoreFullError is thrown.
+   * StoreFullError is thrown. Memory of blobs that are deleted is kept for others.
    *
    * @default Infinity
    */
@@ -53,6 +54,7 @@ export class MemoryStore implements BlobStore {
   readonly #maxBytes: number
   readonly #lifetime = new Lifetime()
   readonly #watchers = new StatusWatchers()
+  readonly #pool = new PagePool()
   readonly #blobs = new Map<string, MemoryBlob>()
   readonly #home: WriterHome
   readonly #keeping: Keeping
@@ -66,7 +68,7 @@ export class MemoryStore implements BlobStore {
     this.#keeping = new Keeping({
       lifetime: this.#lifetime,
       tags: () => Array.from(this.tags.all(), ({ name: tag, hash, format }) => ({ hash, format, tag })),
-      remove: hash => (this.#blobs.get(hash.toString())?.writers ?? 0) === 0 && this.#remove(hash)
+      remove: hash => this.#blobs.get(hash.toString())?.isBeingWritten !== true && this.#remove(hash)
     })
     this.#home = {
       lifetime: this.#lifetime,
@@ -194,7 +196,7 @@ export class MemoryStore implements BlobStore {
     options: AddOptions
   ): Promise<AddResult> {
     this.#lifetime.check(options.signal)
-    const collector = new Collector(this.#reserve)
+    const collector = new Collector(this.#pool, this.#reserve)
     const progress = new Progress(options.onProgress)
     try {
       for await (const bytes of source) {
@@ -205,21 +207,26 @@ export class MemoryStore implements BlobStore {
       const { hash, blob } = collector.finish()
       progress.end()
       await options.lease?.protect({ hash, format: 'raw' })
-      if (this.#publish(hash, blob)) this.#usedBytes += blob.allocated
+      this.#publish(hash, blob)
       return { hash, size: blob.size }
+    } catch (error) {
+      collector.discard()
+      throw error
     } finally {
       this.#usedBytes -= collector.reserved
     }
   }
 
-  /** @returns whether the blob was not complete before */
-  #publish(hash: Hash, blob: MemoryBlob): boolean {
+  #publish(hash: Hash, blob: MemoryBlob): void {
     const before = this.#find(hash)
-    if (before?.status.state === 'complete') return false
-    if (before !== undefined) this.#usedBytes -= before.allocated
+    if (before?.status.state === 'complete') {
+      blob.discard()
+      return
+    }
+    this.#drop(hash)
     this.#blobs.set(hash.toString(), blob)
+    this.#usedBytes += blob.allocated
     this.#watchers.notify(hash)
-    return true
   }
 
   #find(hash: Hash): MemoryBlob | undefined {
@@ -231,7 +238,7 @@ export class MemoryStore implements BlobStore {
     if (before?.size === size) return before
     this.#checkSize(hash, size)
     this.#remove(hash)
-    const blob = new MemoryBlob(size)
+    const blob = MemoryBlob.empty(size, this.#pool)
     this.#blobs.set(hash.toString(), blob)
     return blob
   }
@@ -245,17 +252,24 @@ export class MemoryStore implements BlobStore {
 
   /** @returns whether anything was held */
   #remove(hash: Hash): boolean {
-    const blob = this.#blobs.get(hash.toString())
+    const blob = this.#drop(hash)
     if (blob === undefined) return false
-    this.#blobs.delete(hash.toString())
-    this.#usedBytes -= blob.allocated
     this.#watchers.notify(hash)
     return blob.status.state !== 'absent'
   }
 
+  #drop(hash: Hash): MemoryBlob | undefined {
+    const blob = this.#blobs.get(hash.toString())
+    if (blob === undefined) return undefined
+    this.#blobs.delete(hash.toString())
+    this.#usedBytes -= blob.allocated
+    blob.discard()
+    return blob
+  }
+
   #release(hash: Hash, blob: MemoryBlob | undefined): BlobStatus {
     // Parents without a group below them are of no use to anybody.
-    const isUseless = blob !== undefined && blob.writers === 0 && blob.held.isEmpty
+    const isUseless = blob !== undefined && !blob.isBeingWritten && blob.held.isEmpty
     if (isUseless && this.#find(hash) === blob) this.#remove(hash)
     return this.#find(hash)?.status ?? ABSENT
   }

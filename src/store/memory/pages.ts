@@ -1,17 +1,16 @@
 /** Bytes with holes, in memory. */
-import { RUN_BYTES } from '../../bao/constants.ts'
-
-/** Bytes per page. */
-export const PAGE_BYTES = RUN_BYTES
+import { PAGE_BYTES, type PagePool } from './page-pool.ts'
 
 /** Room for a number of bytes, of which only the pages that are written to take memory. */
 export class Pages {
   readonly #pages = new Map<number, Uint8Array>()
+  readonly #pool: PagePool
   #size: number
 
   /** @param size bytes; Infinity when it is not known yet, see {@link end} */
-  constructor(size: number) {
+  constructor(size: number, pool: PagePool) {
     this.#size = size
+    this.#pool = pool
   }
 
   /** Bytes. */
@@ -24,7 +23,15 @@ export class Pages {
     this.#size = size
     const page = Math.floor(size / PAGE_BYTES)
     const last = this.#pages.get(page)
-    if (last !== undefined) this.#pages.set(page, last.slice(0, size - page * PAGE_BYTES))
+    if (last === undefined) return
+    this.#pages.set(page, Uint8Array.from(last.subarray(0, size - page * PAGE_BYTES)))
+    this.#giveBack(last)
+  }
+
+  /** Gives all memory back. Nothing is to be read or written after that. */
+  free(): void {
+    for (const page of this.#pages.values()) this.#giveBack(page)
+    this.#pages.clear()
   }
 
   /** Memory in bytes that writing `length` bytes at `offset` would take in addition. */
@@ -73,10 +80,14 @@ export class Pages {
     const there = this.#pages.get(page)
     const bytes = this.#pageBytes(page, there?.length ?? 0, end)
     if (there?.length === bytes) return there
-    const grown = new Uint8Array(bytes)
+    const grown = bytes === PAGE_BYTES ? this.#pool.take() : new Uint8Array(bytes)
     if (there !== undefined) grown.set(there)
     this.#pages.set(page, grown)
     return grown
+  }
+
+  #giveBack(page: Uint8Array): void {
+    if (page.length === PAGE_BYTES) this.#pool.give(page)
   }
 
   /** Bytes to have of a page of which there are `there`: as long as the size is not known, it grows by doubling. */

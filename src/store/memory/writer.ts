@@ -53,7 +53,7 @@ export class MemoryWriter implements BlobWriter {
 
   async close(): Promise<BlobStatus> {
     if (this.#closed === undefined) {
-      if (this.#blob !== undefined) this.#blob.writers--
+      this.#blob?.leave('writer')
       this.#closed = this.#home.release(this.hash, this.#blob)
     }
     return this.#closed
@@ -65,7 +65,7 @@ export class MemoryWriter implements BlobWriter {
 
   #attach(blob: MemoryBlob): void {
     this.#blob = blob
-    blob.writers++
+    blob.enter('writer')
   }
 
   #current(mine: MemoryBlob): MemoryBlob {
