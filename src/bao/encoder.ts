@@ -11,15 +11,18 @@ import { CorruptSourceError, MissingChunksError } from './errors.ts'
 import { isWhole } from './geometry.ts'
 import { kernel as defaultKernel, type Kernel } from './kernel/index.ts'
 import type { ChunkRanges } from './ranges.ts'
-import { type Batch, type EncodeSource, Planner } from './stored-batches.ts'
+import { type EncodeSource, Planner } from './stored-batches.ts'
 import { WireReader } from './wire-reader.ts'
 
 export type { EncodeSource } from './stored-batches.ts'
 
 export interface EncodeOptions {
   readonly signal?: AbortSignal | undefined
-  /** Data bytes per piece handed out, 16 KiB to 1 MiB. Up to three pieces are held in memory, five with `reuseBuffers`. */
-  readonly batchBytes?: number | undefined
+  /**
+   * Data bytes per piece handed out, 16 KiB to 1 MiB; a function is asked for each piece. Up to three pieces are held in memory,
+   * five with `reuseBuffers`.
+   */
+  readonly batchBytes?: number | (() => number) | undefined
   /**
    * Whether a piece may be overwritten once three more have been handed out. Making new memory for all of a blob costs a
    * provider a third of its CPU, most of it spent on taking that memory back.
@@ -38,11 +41,11 @@ export const ENCODE_BATCH_BYTES = 1024 * 1024
 
 /**
  * With {@link EncodeOptions.reuseBuffers}: how many buffers take turns, one of which is being read into, and from which length on
- * pieces go into them. So at least 1.5 MiB have gone out behind a piece before it is overwritten; a connection holds back a
- * fraction of that.
+ * pieces go into them. So three pieces have gone out behind one before it is overwritten, each of them more than a socket takes
+ * (64 KiB) before it has got rid of what came before.
  */
 const REUSED_BUFFERS = 5
-const REUSE_FROM_BYTES = 512 * 1024
+const REUSE_FROM_BYTES = 128 * 1024
 
 /**
  * The encoding of `ranges`, without the size header.
@@ -130,29 +133,25 @@ async function* readBatches(
   ranges: ChunkRanges,
   options: EncodeOptions
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  const planner = new Planner(source, ranges, options.batchBytes ?? ENCODE_BATCH_BYTES)
-  const reused: Uint8Array[] = []
-  let reuses = 0
-  const roomFor = (bytes: number): Uint8Array => {
-    if (!options.reuseBuffers || bytes < REUSE_FROM_BYTES) return new Uint8Array(bytes)
-    const place = reuses++ % REUSED_BUFFERS
-    if ((reused[place]?.length ?? 0) < bytes) reused[place] = new Uint8Array(bytes)
-    return reused[place]!.subarray(0, bytes)
-  }
+  const { batchBytes = ENCODE_BATCH_BYTES } = options
+  const planner = new Planner(source, ranges)
+  const buffers = options.reuseBuffers ? new ReusedBuffers() : undefined
   const reader = new WireReader(source, options.kernel ?? defaultKernel, options.signal)
-  const read = (batch: Batch): Promise<Uint8Array> | undefined => {
+  const readNext = (): Promise<Uint8Array> | undefined => {
+    const most = typeof batchBytes === 'function' ? batchBytes() : batchBytes
+    const batch = planner.next(most)
     if (batch.isEmpty) return undefined
-    const reading = reader.read(batch, roomFor(batch.bytes))
+    const reading = reader.read(batch, buffers?.take(batch.bytes, most) ?? new Uint8Array(batch.bytes))
     // It may fail while the consumer is busy: it is awaited, and its failure thrown, when its turn comes.
     reading.catch(() => undefined)
     return reading
   }
 
-  let reading = read(planner.next())
+  let reading = readNext()
   try {
     while (reading !== undefined) {
       const bytes: Uint8Array = await reading
-      reading = read(planner.next())
+      reading = readNext()
       yield bytes
     }
   } finally {
@@ -160,6 +159,25 @@ async function* readBatches(
     await reading?.catch(() => undefined)
   }
   if (planner.missing !== undefined) throw new MissingChunksError(planner.missing)
+}
+
+/** Buffers that take turns. */
+class ReusedBuffers {
+  #buffers: Uint8Array[] = []
+  #batchBytes = 0
+  #taken = 0
+
+  /** @param batchBytes most bytes of data in a batch, at present: when that has become less, large buffers are let go */
+  take(bytes: number, batchBytes: number): Uint8Array {
+    if (batchBytes < this.#batchBytes) this.#buffers = []
+    this.#batchBytes = batchBytes
+    if (bytes < REUSE_FROM_BYTES) return new Uint8Array(bytes)
+    const place = this.#taken++ % REUSED_BUFFERS
+    const buffer = this.#buffers[place]
+    if (buffer !== undefined && buffer.length >= bytes) return buffer.subarray(0, bytes)
+    this.#buffers[place] = new Uint8Array(bytes)
+    return this.#buffers[place]
+  }
 }
 
 /** Whether that is a whole blob of one chunk group: its encoding is its data. What is done for others costs more than hashing it. */

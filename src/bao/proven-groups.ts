@@ -3,7 +3,7 @@
  * behind it.
  */
 import type { Hash } from '../hash.ts'
-import { CHUNK_BYTES, CV_BYTES, PAIR_BYTES, RUN_BYTES } from './constants.ts'
+import { CHUNK_BYTES, CV_BYTES, PAIR_BYTES } from './constants.ts'
 import { kernel as defaultKernel, type Kernel } from './kernel/index.ts'
 import { ChunkRanges } from './ranges.ts'
 import { type Batch, type EncodeSource, Planner, StoredBatch } from './stored-batches.ts'
@@ -31,7 +31,7 @@ export async function provenGroups(
   { signal, onProgress, kernel = defaultKernel }: ProveOptions = {}
 ): Promise<ChunkRanges> {
   const ranges = source.held ?? ChunkRanges.all
-  const planner = new Planner(source, ranges, RUN_BYTES)
+  const planner = new Planner(source, ranges)
   const prover = new Prover(hash, source.size, ranges, kernel)
   // The batch that is being looked at and the one that is being read.
   const buffers = [new StoredBatch(), new StoredBatch()] as const

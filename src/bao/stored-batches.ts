@@ -72,26 +72,26 @@ function addSpan(spans: number[], start: number, end: number, gap: number): void
 export class Planner {
   readonly #walker: TreeWalker
   readonly #held: readonly number[] | undefined
-  readonly #batchBytes: number
   #hasNode: boolean
   /** Number of the first chunk that is wanted and not held, once the walk has come to it. */
   missing: number | undefined
 
-  constructor(source: EncodeSource, ranges: ChunkRanges, batchBytes: number) {
+  constructor(source: EncodeSource, ranges: ChunkRanges) {
     this.#walker = new TreeWalker(source.size, ranges)
     this.#hasNode = this.#walker.next()
-    this.#batchBytes = Math.min(Math.max(GROUP_BYTES, batchBytes), RUN_BYTES)
     this.#held = source.held?.intersect(ChunkRanges.range(0, this.#walker.chunks)).boundaries.map(Number)
   }
 
-  next(): Batch {
+  /** @param batchBytes most bytes of data, 16 KiB to 1 MiB */
+  next(batchBytes = RUN_BYTES): Batch {
+    const most = Math.min(Math.max(GROUP_BYTES, batchBytes), RUN_BYTES)
     const batch = new Batch()
     let dataBytes = 0
     let group = -1
     while (this.#hasNode && batch.count < MAX_JOBS) {
       const walker = this.#walker
       if (walker.node === INSIDE_GROUP && Math.floor(walker.start / GROUP_CHUNKS) !== group) {
-        if (dataBytes + GROUP_BYTES > this.#batchBytes) break
+        if (dataBytes + GROUP_BYTES > most) break
         dataBytes += GROUP_BYTES
         group = Math.floor(walker.start / GROUP_CHUNKS)
       }

@@ -105,7 +105,7 @@ export const RANGES_PER_REQUEST = 32_768
  * Memory in bytes that the responses under way share for data they have read ahead. As long as there are few of them, each
  * reads 1 MiB at a time; when there are many, less.
  */
-export const RESPONSE_MEMORY_BYTES = 128 * 1024 * 1024
+export const RESPONSE_MEMORY_BYTES = 160 * 1024 * 1024
 
 /**
  * Children below this size in bytes are pushed without asking whether the peer has them: a question is a stream, and costs as

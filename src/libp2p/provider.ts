@@ -13,6 +13,7 @@ import type { BlobsLimits } from './limits.ts'
 import { StreamLimits } from './stream-limits.ts'
 import { streamReader } from './stream-reader.ts'
 import { streamWriter, writePieceBytes } from './stream-writer.ts'
+import { Turns } from './turns.ts'
 
 /** A request that was answered, or could not be. */
 export interface ServedRequest {
@@ -56,6 +57,7 @@ export class Provider {
   readonly #observers: StreamLimits
   readonly #stopping = new AbortController()
   readonly #serving = new Set<Promise<void>>()
+  readonly #turns = new Turns()
 
   constructor(init: ProviderInit) {
     this.#init = init
@@ -83,10 +85,13 @@ export class Provider {
     await Promise.all(this.#serving)
   }
 
-  /** What a response that begins now may read at a time. It holds up to six such pieces: two read, four on their way. */
-  #batchBytes(): number {
-    const share = RESPONSE_MEMORY_BYTES / 6 / (this.#serving.size + 1)
-    return Math.min(ENCODE_BATCH_BYTES, Math.floor(share))
+  /**
+   * What a response may read at a time, as long as there are no more and no fewer of them. It holds up to six such pieces: two read,
+   * four on their way. A power of two, so that it seldom changes: then buffers are made anew.
+   */
+  readonly #batchBytes = (): number => {
+    const share = RESPONSE_MEMORY_BYTES / 6 / this.#serving.size
+    return Math.min(ENCODE_BATCH_BYTES, 2 ** Math.floor(Math.log2(share)))
   }
 
   async #refuse(stream: Stream): Promise<void> {
@@ -123,7 +128,8 @@ export class Provider {
     const writer = streamWriter(stream, {
       signal,
       idleTimeoutMs: limits.idleTimeoutMs,
-      pieceBytes: writePieceBytes(connection)
+      pieceBytes: writePieceBytes(connection),
+      turns: this.#turns
     })
     let request: Request | undefined
     let failure: unknown
@@ -136,7 +142,7 @@ export class Provider {
         onPushed: pushed => onPushed({ peer, ...pushed }),
         maxBlobBytes: limits.maxBlobBytes,
         // The writer waits until a piece has left the stream: what the connection still holds of it is less than the next three.
-        encode: { batchBytes: this.#batchBytes(), reuseBuffers: true },
+        encode: { batchBytes: this.#batchBytes, reuseBuffers: true },
         authorize: authorize && (request => authorize({ peer, request })),
         onRequest: received => {
           request = received

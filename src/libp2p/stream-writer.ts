@@ -14,6 +14,7 @@ import {
   StreamIdleTimeoutError,
   StreamNotReadError
 } from './stream-errors.ts'
+import type { Turns } from './turns.ts'
 
 /**
  * Bytes handed to the stream at a time, and so the most that waits in its write buffer, by default.
@@ -48,6 +49,8 @@ export interface StreamWriterOptions {
    * @default 61_440
    */
   readonly pieceBytes?: number
+  /** Shared by those who write at the same time: no piece is handed over before there is time for it. */
+  readonly turns?: Turns
 }
 
 /**
@@ -114,6 +117,7 @@ class Writer implements StreamWriter {
   readonly #signal: AbortSignal | undefined
   readonly #idleTimeoutMs: number | undefined
   readonly #pieceBytes: number
+  readonly #turns: Turns | undefined
   #closeError: Error | undefined
   #busy = false
   #ended = false
@@ -124,6 +128,7 @@ class Writer implements StreamWriter {
     this.#signal = options.signal
     this.#idleTimeoutMs = options.idleTimeoutMs
     this.#pieceBytes = options.pieceBytes ?? WRITE_PIECE_BYTES
+    this.#turns = options.turns
     stream.addEventListener('drain', this.#onChange)
     // A peer that stops reading gets our buffer emptied: idle, but never a drain.
     stream.addEventListener('idle', this.#onChange)
@@ -136,7 +141,9 @@ class Writer implements StreamWriter {
     try {
       this.#throwIfUnusable()
       for (let at = 0; at < bytes.length; at += this.#pieceBytes) {
-        this.#send(bytes.subarray(at, at + this.#pieceBytes))
+        const piece = bytes.subarray(at, at + this.#pieceBytes)
+        if (this.#turns === undefined) this.#send(piece)
+        else await this.#turns.write(() => this.#send(piece))
         if (this.#stream.writableNeedsDrain) await this.#drained()
       }
     } finally {

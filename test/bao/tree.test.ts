@@ -191,6 +191,29 @@ describe('encode', () => {
     expect(memories.size).toBeLessThan(kept.length)
   })
 
+  it('asks before each piece how large it may be, and lets large buffers go when pieces are to be smaller', async () => {
+    const data = randomData(20 * RUN_BYTES)
+    const source = memorySource(data)
+    const pieces: Uint8Array[] = []
+    const memories = new Set<ArrayBufferLike>()
+    const options = { batchBytes: () => (pieces.length < 7 ? RUN_BYTES : RUN_BYTES / 4), reuseBuffers: true }
+    let isSame = true
+    const whole = encodeOracle(data, ChunkRanges.all)
+    let at = 0
+    for await (const bytes of encode(source.hash, source, ChunkRanges.all, options)) {
+      isSame &&= Buffer.compare(bytes, whole.subarray(at, at + bytes.length)) === 0
+      at += bytes.length
+      pieces.push(bytes)
+      if (pieces.length > 12) memories.add(bytes.buffer)
+    }
+    expect(isSame).toBe(true)
+    expect(at).toBe(whole.length)
+    expect(pieces[6]!.length).toBeGreaterThan(RUN_BYTES)
+    expect(pieces.slice(9).every(({ length }) => length < RUN_BYTES / 3)).toBe(true)
+    expect([...memories].every(({ byteLength }) => byteLength < RUN_BYTES / 3)).toBe(true)
+    expect(memories.size).toBeLessThan(10)
+  })
+
   it('stops at the first chunk that is not held, and says which', async () => {
     const data = randomData(10 * GROUP_BYTES + 100)
     const whole = await encodeAll(memorySource(data), ChunkRanges.all)
