@@ -5,6 +5,7 @@
  * leaves here verifies, whatever happened to the stored bytes. Only what the source vouches for is not: see `isProven`.
  */
 import type { Hash } from '../hash.ts'
+import { alignedBuffer } from './aligned-buffer.ts'
 import { GROUP_BYTES } from './constants.ts'
 import { Decoder, type Piece, type Verified, verifyGroup } from './decoder.ts'
 import { CorruptSourceError, MissingChunksError } from './errors.ts'
@@ -175,7 +176,7 @@ class ReusedBuffers {
     const place = this.#taken++ % REUSED_BUFFERS
     const buffer = this.#buffers[place]
     if (buffer !== undefined && buffer.length >= bytes) return buffer.subarray(0, bytes)
-    this.#buffers[place] = new Uint8Array(bytes)
+    this.#buffers[place] = alignedBuffer(bytes)
     return this.#buffers[place]
   }
 }

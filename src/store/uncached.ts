@@ -5,6 +5,7 @@
  * Linux only (`O_DIRECT`), and there not on every file system. Where it cannot be done, nothing is lost: the caller writes as usual.
  */
 import { constants, type FileHandle, open } from 'node:fs/promises'
+import { alignedBuffer, isAligned } from '../bao/aligned-buffer.ts'
 
 /** What addresses, offsets and lengths must be multiples of, in bytes: the largest block of a disk in use. */
 const ALIGNMENT = 4096
@@ -18,9 +19,6 @@ const MAX_BUFFERS = 8
 
 /** Less than this many bytes at a time is left to the cache, which puts small writes together: so are all of small blobs. */
 const LEAST_BYTES = 512 * 1024
-
-/** WebAssembly's memory begins at a page, which no other buffer of JavaScript is sure to. */
-const WASM_PAGE_BYTES = 64 * 1024
 
 /** Whether so much is written, and to such a place, that it may go past the cache. */
 export function isWorthIt(pieces: readonly Uint8Array[], offset: number): boolean {
@@ -62,7 +60,7 @@ export class UncachedFile {
   async write(pieces: readonly Uint8Array[], offset: number): Promise<number> {
     const [first] = pieces
     let written = 0
-    if (first !== undefined && first.length >= LEAST_BYTES && isAligned(first)) {
+    if (first !== undefined && first.length >= LEAST_BYTES && isAligned(first, ALIGNMENT)) {
       written = await this.#write(first, wholeBlocks(first.length), offset)
     }
     const total = wholeBlocks(lengthOf(pieces))
@@ -147,27 +145,6 @@ export class UncachedFile {
   async close(): Promise<void> {
     await this.#file.close()
   }
-}
-
-/** The memory that {@link alignedBuffer} has made. */
-const alignedMemory = new WeakSet<ArrayBufferLike>()
-
-/**
- * Memory that is written past the cache without being copied: for buffers that are used again. Where WebAssembly is forbidden, or has
- * no room for as many memories, it is memory as any other.
- */
-export function alignedBuffer(bytes: number): Uint8Array {
-  try {
-    const { buffer } = new WebAssembly.Memory({ initial: Math.ceil(bytes / WASM_PAGE_BYTES) })
-    alignedMemory.add(buffer)
-    return new Uint8Array(buffer, 0, bytes)
-  } catch {
-    return new Uint8Array(bytes)
-  }
-}
-
-function isAligned({ buffer, byteOffset }: Uint8Array): boolean {
-  return byteOffset % ALIGNMENT === 0 && alignedMemory.has(buffer)
 }
 
 function wholeBlocks(bytes: number): number {

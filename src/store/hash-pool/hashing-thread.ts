@@ -6,6 +6,7 @@
  */
 import { readSync } from 'node:fs'
 import { parentPort } from 'node:worker_threads'
+import { alignedBuffer } from '../../bao/aligned-buffer.ts'
 import { CV_BYTES, RUN_BYTES } from '../../bao/constants.ts'
 import { outboardBytes } from '../../bao/geometry.ts'
 import { hashRun } from '../../bao/outboard.ts'
@@ -15,11 +16,8 @@ import type { FailedJob, HashedJob, HashJob } from './messages.ts'
 
 const writer = new CopyWriter()
 
-/** Used for every run. The memory of WebAssembly begins at the beginning of a page, which no other memory here is known to do. */
-const buffer =
-  typeof WebAssembly === 'object'
-    ? new Uint8Array(new WebAssembly.Memory({ initial: RUN_BYTES / 65_536 }).buffer)
-    : new Uint8Array(RUN_BYTES)
+/** Used for every run. */
+const buffer = alignedBuffer(RUN_BYTES)
 
 class JobError extends Error {
   override readonly name = 'JobError'

@@ -2,7 +2,7 @@
  * The memory that all blobs arriving at a store have for their parts. When it is used up, whoever has used his least recently is
  * asked to save what it holds and to give it back; so a slow transfer never stops the others. Who waits is served in turn.
  */
-import { alignedBuffer } from '../uncached.ts'
+import { alignedBuffer } from '../../bao/aligned-buffer.ts'
 import { PART_BYTES } from './parts.ts'
 
 /** Bytes: 12 parts, which is six transfers at full speed. */
