@@ -1,6 +1,6 @@
 /**
- * Writing, and copying, past the system's page cache: what arrives of a blob is on its way to the disk anyway, since it counts only when it is
- * there. The cache would cost a copy and new pages for every byte, which is up to four times the cost of hashing it.
+ * Reading, writing and copying past the system's page cache. What arrives of a blob is on its way to the disk anyway, since it counts only
+ * when it is there: the cache would cost a copy and new pages for every byte, which is up to four times the cost of hashing it.
  *
  * Linux only (`O_DIRECT`), and there not on every file system. Where it cannot be done, nothing is lost: the caller writes as usual.
  */
@@ -111,6 +111,34 @@ export class UncachedFile {
       }
     }
     return copied
+  }
+
+  /**
+   * Fills all of `targets`, one behind the other, with what is in the file from `offset` on.
+   *
+   * @param offset for which {@link isWorthIt}
+   * @returns whether it was done: else it is to be read as usual, all of it
+   */
+  async readInto(targets: readonly Uint8Array[], offset: number): Promise<boolean> {
+    const total = lengthOf(targets)
+    if (!this.#works || total > BUFFER_BYTES - ALIGNMENT) return false
+    const buffer = await takeBuffer()
+    try {
+      // The file may end within the last block.
+      const { bytesRead } = await this.#file.read(buffer, 0, wholeBlocks(total + ALIGNMENT - 1), offset)
+      if (bytesRead < total) return false
+      let at = 0
+      for (const target of targets) {
+        target.set(buffer.subarray(at, at + target.length))
+        at += target.length
+      }
+      return true
+    } catch {
+      this.#works = false
+      return false
+    } finally {
+      giveBack(buffer)
+    }
   }
 
   /** @returns bytes written, in whole blocks */

@@ -7,6 +7,7 @@ import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { HandleClosedError, StoreError } from '../errors.ts'
 import { explained, isNotFound } from '../fs-errors.ts'
 import type { BlobReader } from '../index.ts'
+import { ServedFile } from '../served-file.ts'
 import { readAll } from '../write-all.ts'
 
 /** Bytes of outboard to read at a time: that of 16 MiB of data. */
@@ -19,6 +20,8 @@ export class FsReader implements BlobReader {
   /** All of the data, of a blob of one chunk group. */
   readonly #bytes: Uint8Array | undefined
   readonly #data: FileHandle | undefined
+  /** The same, of a complete blob. */
+  readonly #served: ServedFile | undefined
   readonly #outboard: FileHandle | undefined
   readonly #onClose: ((reader: FsReader) => void) | undefined
   #isClosed = false
@@ -31,6 +34,9 @@ export class FsReader implements BlobReader {
     this.held = files.held
     this.#bytes = files.bytes
     this.#data = files.data
+    if (files.data !== undefined && files.held === undefined) {
+      this.#served = new ServedFile(files.data, files.hash.toString(), files.size)
+    }
     this.#outboard = files.outboard
     this.#onClose = onClose
   }
@@ -51,7 +57,7 @@ export class FsReader implements BlobReader {
   }
 
   async readDataInto(offset: number, targets: readonly Uint8Array[], signal?: AbortSignal): Promise<void> {
-    await this.#read('data', this.#data, this.size, offset, targets, signal)
+    await this.#read('data', this.#served ?? this.#data, this.size, offset, targets, signal)
     let at = offset
     for (const target of targets) {
       if (this.#bytes !== undefined) target.set(this.#bytes.subarray(at, at + target.length))
@@ -87,6 +93,7 @@ export class FsReader implements BlobReader {
     this.#isClosed = true
     this.#onClose?.(this)
     // Waits for the reads that are under way.
+    await this.#served?.close()
     await Promise.all([this.#data?.close(), this.#outboard?.close()])
   }
 
@@ -96,7 +103,7 @@ export class FsReader implements BlobReader {
 
   async #read(
     kind: string,
-    file: FileHandle | undefined,
+    file: FileHandle | ServedFile | undefined,
     size: number,
     offset: number,
     targets: readonly Uint8Array[],
@@ -110,7 +117,11 @@ export class FsReader implements BlobReader {
     }
     if (file === undefined || length === 0) return
     const what = `cannot read the ${kind} of blob ${this.hash}`
-    if (!(await explained(what, () => readAll(file, targets, offset)))) {
+    if (
+      !(await explained(what, () =>
+        file instanceof ServedFile ? file.read(targets, offset) : readAll(file, targets, offset)
+      ))
+    ) {
       throw new StoreError(`${what}: its file ends before byte ${offset + length}`)
     }
   }
