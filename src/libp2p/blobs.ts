@@ -58,7 +58,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     this.#limits = withDefaults(init.limits)
     this.#acceptPush = pushPolicy(init.acceptPush ?? false)
     this.#log = components.logger.forComponent('libp2p:blobs')
-    this.#getter = new Getter(components.connectionManager, this.#limits, this.#log)
+    this.#getter = new Getter(components, this.#limits, this.#log)
     this.#transfers = new Transfers({
       getter: this.#getter,
       store: init.store,

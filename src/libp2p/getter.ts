@@ -1,14 +1,18 @@
 /** Sends requests to providers, and carries their responses. */
 import type { Connection, Logger, PeerId, Stream } from '@libp2p/interface'
-import type { ConnectionManager } from '@libp2p/interface-internal'
+import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import { concat } from '../protocol/concat.ts'
 import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../protocol/constants.ts'
 import { RefusedError } from '../protocol/errors.ts'
 import { encodeRequest, type Request } from '../protocol/request.ts'
 import { closeStream } from './close-stream.ts'
 import { MAX_BUSY_RETRIES, MAX_RETRY_AFTER_MS } from './constants.ts'
+
+import { openEarly } from './early-stream.ts'
 import type { BlobsLimits } from './limits.ts'
 import { nameOf, type ProviderAddress } from './provider-address.ts'
-import { streamReader } from './stream-reader.ts'
+import { StreamIdleTimeoutError } from './stream-errors.ts'
+import { nextTurn, type StreamReader, streamReader } from './stream-reader.ts'
 import { type StreamWriter, streamWriter, writePieceBytes } from './stream-writer.ts'
 
 /** No connection, or no stream, to the provider could be had. */
@@ -52,14 +56,38 @@ export interface AskOptions {
   readonly idleTimeoutMs?: number | undefined
 }
 
+/** The peer does not agree to the protocol that it has agreed to before. Then it is asked anew, and waited for. */
+class DeclinedError extends Error {
+  override readonly name = 'DeclinedError'
+}
+
+/** A request that is on its way. */
+interface Asked {
+  readonly stream: Stream
+  readonly connection: Connection
+  readonly response: StreamReader
+  readonly writer: StreamWriter
+  /** Settles when the request has been handed to the connection, and libp2p is done with opening the stream. */
+  readonly sent: Promise<unknown>
+}
+
+/** Sends a request. @param offer what is to be sent before it, and to come back, where the peer has still to agree */
+type Send = (stream: Stream, connection: Connection, offer?: Uint8Array) => Asked
+
 interface ReachOptions {
   readonly signal: AbortSignal
   readonly maxOutboundStreams: number
   readonly runOnLimitedConnection: boolean
 }
 
+export interface GetterComponents {
+  readonly connectionManager: ConnectionManager
+  readonly registrar: Registrar
+}
+
 export class Getter {
   readonly #connectionManager: ConnectionManager
+  readonly #registrar: Registrar
   readonly #limits: BlobsLimits
   readonly #log: Logger
   /**
@@ -67,9 +95,12 @@ export class Getter {
    * first stream goes alone: once it is negotiated, the other side is ready.
    */
   readonly #firstStreams = new WeakMap<Connection, Promise<void>>()
+  /** The protocol that the peer has agreed to; undefined when it did not agree again. */
+  readonly #agreed = new WeakMap<Connection, string | undefined>()
 
-  constructor(connectionManager: ConnectionManager, limits: BlobsLimits, log: Logger) {
+  constructor({ connectionManager, registrar }: GetterComponents, limits: BlobsLimits, log: Logger) {
     this.#connectionManager = connectionManager
+    this.#registrar = registrar
     this.#limits = limits
     this.#log = log
   }
@@ -91,6 +122,7 @@ export class Getter {
       try {
         return await this.#askOnce(provider, request, use, options)
       } catch (error) {
+        if (error instanceof DeclinedError) continue
         if (!(error instanceof RefusedError) || error.status.type !== 'busy' || attempt >= MAX_BUSY_RETRIES)
           throw error
         this.#log('%s is busy, asking again in %d ms', nameOf(provider), error.status.retryAfterMs)
@@ -106,13 +138,24 @@ export class Getter {
     { signal, isQuiet, idleTimeoutMs = this.#limits.idleTimeoutMs }: AskOptions
   ): Promise<T> {
     const bytes = encodeRequest(request)
-    const { stream, connection } = await this.#open(provider, signal)
-    const abort = signal && { signal }
-    const response = streamReader(stream, isQuiet ? { ...abort } : { ...abort, idleTimeoutMs })
-    const writer = streamWriter(stream, { ...abort, idleTimeoutMs, pieceBytes: writePieceBytes(connection) })
+    // A push goes on after its request, so that it could not be begun anew.
+    const goesOn = request.type === 'push'
+    const send: Send = (stream, connection, offer) => {
+      const readIdleMs = isQuiet ? undefined : idleTimeoutMs
+      const response = streamReader(stream, { signal, idleTimeoutMs: readIdleMs, expected: offer })
+      const writer = streamWriter(stream, { signal, idleTimeoutMs, pieceBytes: writePieceBytes(connection) })
+      const written = writer.write(offer === undefined ? bytes : concat([offer, bytes]))
+      // The end leaves in the same turn as the request, if there is room for both.
+      const ended = goesOn
+        ? undefined
+        : stream.writableNeedsDrain
+          ? written.then(() => writer.end())
+          : writer.end()
+      return { stream, connection, response, writer, sent: Promise.all([written, ended]) }
+    }
+    const { stream, connection, response, writer, sent } = await this.#open(provider, signal, send, !goesOn)
     try {
-      await writer.write(bytes)
-      if (request.type !== 'push') await writer.end()
+      await sent
       const result = await use({
         peer: connection.remotePeer,
         response,
@@ -125,7 +168,10 @@ export class Getter {
       return result
     } catch (error) {
       stream.abort(error instanceof Error ? error : new Error(String(error)))
-      throw error
+      if (response.isAsExpected || signal?.aborted) throw error
+      this.#agreed.set(connection, undefined)
+      if (error instanceof StreamIdleTimeoutError) throw error
+      throw new DeclinedError('the peer did not agree to the protocol', { cause: error })
     }
   }
 
@@ -142,14 +188,26 @@ export class Getter {
     })
   }
 
+  /** @param mayBeEarly whether to send before the peer has agreed to the protocol, if it has before */
   async #open(
     provider: ProviderAddress,
-    signal: AbortSignal | undefined
-  ): Promise<{ stream: Stream; connection: Connection }> {
+    signal: AbortSignal | undefined,
+    send: Send,
+    mayBeEarly: boolean
+  ): Promise<Asked> {
     return await this.#reach(provider, signal, async options => {
       const connection = await this.#connectionManager.openConnection(provider, options)
       const first = this.#firstStreams.get(connection)
       if (first !== undefined) await first
+      const agreed = mayBeEarly ? this.#agreed.get(connection) : undefined
+      if (agreed !== undefined && this.#registrar.getMiddleware(agreed).length === 0) {
+        return await inOwnTurn(() => {
+          const { stream, offer, opened } = openEarly(connection, agreed, options)
+          if (stream === undefined) return opened.then(stream => send(stream, connection))
+          const asked = send(stream, connection, offer)
+          return { ...asked, sent: Promise.all([asked.sent, opened]) }
+        })
+      }
       const opening = connection.newStream([BLOBS_PROTOCOL, IROH_PROTOCOL], options)
       if (first === undefined) {
         const isOpen = opening.then(
@@ -158,7 +216,9 @@ export class Getter {
         )
         this.#firstStreams.set(connection, isOpen)
       }
-      return { stream: await opening, connection }
+      const stream = await opening
+      if (!this.#agreed.has(connection)) this.#agreed.set(connection, stream.protocol)
+      return send(stream, connection)
     })
   }
 
@@ -183,6 +243,22 @@ export class Getter {
       throw new ProviderUnreachableError(provider, error)
     }
   }
+}
+
+/**
+ * Does something that sends in a turn of the event loop of its own, at whose end it leaves: else it would wait for all that goes on
+ * in this turn, such as what libp2p does for each new stream.
+ */
+function inOwnTurn<T>(action: () => T | Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    nextTurn(() => {
+      try {
+        resolve(action())
+      } catch (error) {
+        reject(error)
+      }
+    })
+  })
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -39,6 +39,16 @@ export class StreamIdleTimeoutError extends Error {
   }
 }
 
+/** A stream begins with other bytes than it must. */
+export class UnexpectedBytesError extends Error {
+  override readonly name = 'UnexpectedBytesError'
+  readonly code = 'ERR_UNEXPECTED_BYTES'
+
+  constructor() {
+    super('the peer does not agree to the protocol that was offered')
+  }
+}
+
 /** The peer closed its reading side: what we write is thrown away. Yamux cannot say so, QUIC and WebRTC can. */
 export class StreamNotReadError extends Error {
   override readonly name = 'StreamNotReadError'

@@ -6,7 +6,7 @@
  * little, then pauses the stream, so that the peer's window runs out and the peer has to wait.
  */
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
-import { resetErrorOf, StreamIdleTimeoutError } from './stream-errors.ts'
+import { resetErrorOf, StreamIdleTimeoutError, UnexpectedBytesError } from './stream-errors.ts'
 import { boundReadAhead } from './yamux-options.ts'
 
 /**
@@ -30,9 +30,11 @@ const RESUME_BELOW = 1 / 4
 
 export interface StreamReaderOptions {
   /** Ends the reading: the waiting `next()` is rejected with the signal's reason. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Longest wait for the next byte in ms, counted only while the consumer waits. Without it, no limit. */
-  readonly idleTimeoutMs?: number
+  readonly idleTimeoutMs?: number | undefined
+  /** Bytes that must come first, and are not handed to the consumer: the peer's consent to an offered protocol. */
+  readonly expected?: Uint8Array | undefined
   /**
    * Queue size in bytes from which the stream is paused.
    *
@@ -47,6 +49,8 @@ export interface StreamReader extends AsyncIterableIterator<Uint8Array, undefine
   readonly bytesRead: number
   /** Bytes waiting in the reader's own queue. The stream holds more in `readBufferLength`. */
   readonly bufferedBytes: number
+  /** Whether all that must come first has. */
+  readonly isAsExpected: boolean
   next(): Promise<IteratorResult<Uint8Array, undefined>>
   /** Stops listening, drops what is queued and leaves the stream paused. The stream stays open: see `streamReader`. */
   return(): Promise<IteratorResult<Uint8Array, undefined>>
@@ -71,13 +75,16 @@ export interface StreamReader extends AsyncIterableIterator<Uint8Array, undefine
  *
  * @throws StreamResetError from `next()`: reset by the peer, aborted, or the connection was lost
  * @throws StreamIdleTimeoutError from `next()`
+ * @throws UnexpectedBytesError from `next()`: other bytes came than must come first
  */
 export function streamReader(stream: Stream, options: StreamReaderOptions = {}): StreamReader {
   return new Reader(stream, options)
 }
 
+const NOTHING = new Uint8Array(0)
+
 /** After what has arrived by now was read; in a browser, a millisecond later. */
-const nextTurn: (run: () => void) => void =
+export const nextTurn: (run: () => void) => void =
   typeof setImmediate === 'function' ? setImmediate : run => setTimeout(run, 0)
 
 class Reader implements StreamReader {
@@ -89,6 +96,8 @@ class Reader implements StreamReader {
   readonly #idleTimeoutMs: number | undefined
   readonly #pauseAt: number
   readonly #resumeAt: number
+  /** What of it has not come yet. */
+  #expected: Uint8Array
   #queue: Uint8Array[] = []
   #queueHead = 0
   #resuming = false
@@ -113,6 +122,7 @@ class Reader implements StreamReader {
     this.#idleTimeoutMs = options.idleTimeoutMs
     this.#pauseAt = options.maxBufferedBytes ?? DEFAULT_MAX_BUFFERED_BYTES
     this.#resumeAt = this.#pauseAt * RESUME_BELOW
+    this.#expected = options.expected ?? NOTHING
     // A reset or an abort marks the peer's side as closed too, without the peer having closed it.
     const broken = stream.status === 'reset' || stream.status === 'aborted'
     this.#remoteEnded = stream.remoteWriteStatus === 'closed' && !broken
@@ -127,6 +137,10 @@ class Reader implements StreamReader {
     stream.addEventListener('end', this.#onEnd)
     stream.addEventListener('close', this.#onClose)
     this.#signal?.addEventListener('abort', this.#onAbort)
+  }
+
+  get isAsExpected(): boolean {
+    return this.#expected.length === 0
   }
 
   [Symbol.asyncIterator](): StreamReader {
@@ -205,7 +219,8 @@ class Reader implements StreamReader {
   }
 
   readonly #onMessage = (event: StreamMessageEvent): void => {
-    for (const piece of event.data instanceof Uint8Array ? [event.data] : event.data) {
+    for (const arrived of event.data instanceof Uint8Array ? [event.data] : event.data) {
+      const piece = this.#expected.length === 0 ? arrived : this.#withoutExpected(arrived)
       if (piece.length === 0) continue
       this.#queue.push(piece)
       this.bufferedBytes += piece.length
@@ -215,6 +230,16 @@ class Reader implements StreamReader {
     // the stream would look paused, and the peer would be told to go on.
     if (!this.#resuming) this.#pause()
     this.#waiting?.wake()
+  }
+
+  #withoutExpected(piece: Uint8Array): Uint8Array {
+    const expected = this.#expected.subarray(0, piece.length)
+    if (!expected.every((byte, i) => byte === piece[i])) {
+      this.#fail(new UnexpectedBytesError())
+      return NOTHING
+    }
+    this.#expected = this.#expected.subarray(expected.length)
+    return piece.subarray(expected.length)
   }
 
   readonly #onRemoteCloseWrite = (): void => {

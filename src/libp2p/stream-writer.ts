@@ -40,9 +40,9 @@ export const DEFAULT_END_TIMEOUT_MS = 30_000
 
 export interface StreamWriterOptions {
   /** Ends the writing: what waits is rejected with the signal's reason. */
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
   /** Longest wait in ms for the peer to take a piece. Without it, no limit but that of `end()`. */
-  readonly idleTimeoutMs?: number
+  readonly idleTimeoutMs?: number | undefined
   /**
    * Bytes handed to the stream at a time: see `writePieceBytes`.
    *

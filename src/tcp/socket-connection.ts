@@ -26,6 +26,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   #socket: Socket
   #isTls = false
   #dispatchScheduled = false
+  #isGathering = false
 
   /** @throws UnsupportedLibp2pError */
   constructor(carrier: MultiaddrConnection) {
@@ -92,11 +93,23 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   }
 
   override sendData(data: Uint8ArrayList): SendResult {
-    // One write, and so as few TLS records as possible, for a frame's header and its content.
-    this.#socket.cork()
+    this.#gather(this.#socket)
     for (const bytes of data) this.#socket.write(bytes)
-    this.#socket.uncork()
     return { sentBytes: data.byteLength, canSendMore: !this.#socket.writableNeedDrain }
+  }
+
+  /**
+   * One write, and so as few TLS records as possible, for all that is sent in a turn: a frame's header and its content, a request
+   * and the end of it. The other side reads them at once, too.
+   */
+  #gather(socket: Socket): void {
+    if (this.#isGathering) return
+    this.#isGathering = true
+    socket.cork()
+    process.nextTick(() => {
+      this.#isGathering = false
+      socket.uncork()
+    })
   }
 
   override async sendClose(options?: AbortOptions): Promise<void> {

@@ -48,8 +48,8 @@ it('asks again until everything is there, and counts each byte and each blob onc
   })
   const node = await createTestNode({
     services: {
-      getter: ({ connectionManager, logger }: BlobsComponents) =>
-        new Getter(connectionManager, DEFAULT_LIMITS, logger.forComponent('test'))
+      getter: (components: BlobsComponents) =>
+        new Getter(components, DEFAULT_LIMITS, components.logger.forComponent('test'))
     }
   })
   running.push(provider, node)
