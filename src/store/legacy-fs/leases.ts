@@ -3,7 +3,7 @@
  *
  * | file | |
  * |---|---|
- * | `leases/<owner>-<n>.lease` | a lease: 33 bytes for each blob it protects, the hash and the format |
+ * | `leases/<owner>-<n>.lease` | a lease: 33 bytes for each blob it protects, the hash and the format; zeros protect nothing |
  * | `leases/<owner>-<n>.released` | one that was released while garbage was being collected; that collection still heeds it |
  * | `sweeps/<owner>-<n>.gc` | garbage is being collected |
  * | `sweeps/<owner>-<n>.gate` | right now, blobs are being deleted |
@@ -12,12 +12,15 @@
  * first and looks for gates then; who collects puts up a gate first, and looks for notes then. So either the collector sees
  * the note, or the other one waits until the gate is gone and sees what is left.
  *
+ * Many leases protect a blob or two, for some milliseconds: to make a file for each and to remove it would take longer than all
+ * else that such a lease is about. So a file whose lease has ended is kept for the next one, with what it protected cleared,
+ * unless garbage is being collected.
+ *
  * Gates have a folder of their own: there may be thousands of leases, and each protecting looks for gates.
  */
-import { fstatSync, readdirSync, writeSync } from 'node:fs'
+import { readdirSync } from 'node:fs'
 import { type FileHandle, open, readdir, rename, rm, stat, utimes } from 'node:fs/promises'
 import { join } from 'node:path'
-import { HASH_BYTES, Hash } from '../../hash.ts'
 import { LeaseLostError, StoreError } from '../errors.ts'
 import { explained, isNotFound } from '../fs-errors.ts'
 import type { HashAndFormat, Lease, Root } from '../index.ts'
@@ -33,8 +36,10 @@ import {
 } from '../owners.ts'
 import { pause } from '../waiting.ts'
 import type { FsContext } from './context.ts'
+import { decodeRecords, LeaseFile } from './lease-file.ts'
 
-const RECORD_BYTES = HASH_BYTES + 1
+/** Files that are kept for leases to come. */
+const MOST_IDLE = 4
 
 /** Milliseconds between two looks whether a gate is gone. */
 const GATE_POLL_MS = 5
@@ -71,6 +76,8 @@ export class FsLeases {
   readonly #mine = new Map<string, number>()
   /** Leases that have a file. */
   readonly #held = new Set<FsLease>()
+  /** Files of leases that have ended, for those to come. */
+  readonly #idle: LeaseFile[] = []
   #count = 0
   #renewing: NodeJS.Timeout | undefined
 
@@ -82,7 +89,7 @@ export class FsLeases {
   }
 
   lease(): Lease {
-    return new FsLease(this, this.#lifetime, this.newId(), this.#held)
+    return new FsLease(this, this.#lifetime, this.#held)
   }
 
   /** Protects blobs while `action` runs. */
@@ -100,7 +107,7 @@ export class FsLeases {
   async make(id: string, kind: Kind): Promise<FileHandle> {
     const path = this.#path(id, kind)
     const now = performance.now()
-    const file = await open(path, 'ax')
+    const file = await open(path, 'wx')
     this.#mine.set(path, now)
     this.#renewing ??= setInterval(() => this.#renew(), LEASE_RENEW_MS).unref()
     return file
@@ -112,18 +119,41 @@ export class FsLeases {
     await rm(path, { force: true })
   }
 
+  /** A file for a lease. */
+  async take(): Promise<LeaseFile> {
+    for (let file = this.#idle.pop(); file !== undefined; file = this.#idle.pop()) {
+      if (!file.isGone) return file
+      await this.#discard(file)
+    }
+    const id = this.newId()
+    return new LeaseFile(id, await this.make(id, 'lease'))
+  }
+
   /** Ends a lease. A collection that is going on keeps what it protected: something else may have come to protect it since. */
-  async release(id: string): Promise<void> {
-    const path = this.#path(id, 'lease')
+  async release(file: LeaseFile): Promise<void> {
+    // A closed store's leases have ended with it.
+    if (this.#lifetime.isOver) return await file.close()
     const isCollecting = await this.#isCollecting()
+    if (!isCollecting && file.isReusable && this.#idle.length < MOST_IDLE) {
+      file.clear()
+      this.#idle.push(file)
+      return
+    }
+    if (!isCollecting) return await this.#discard(file)
+    await file.close()
+    const path = this.#path(file.id, 'lease')
     this.#mine.delete(path)
     try {
-      if (isCollecting) await rename(path, this.#path(id, 'released'))
-      else await rm(path, { force: true })
+      await rename(path, this.#path(file.id, 'released'))
     } catch (error) {
       // It was taken for one of a dead process.
       if (!isNotFound(error)) throw error
     }
+  }
+
+  async #discard(file: LeaseFile): Promise<void> {
+    await file.close()
+    await this.remove(file.id, 'lease')
   }
 
   /**
@@ -180,12 +210,10 @@ export class FsLeases {
       try {
         await using file = await open(this.#path(id, kind))
         const { size } = await file.stat()
-        // The last record may be half written.
-        const bytes = new Uint8Array(Math.max(0, Math.floor((size - from) / RECORD_BYTES)) * RECORD_BYTES)
+        const bytes = new Uint8Array(Math.max(0, size - from))
         const { bytesRead } = await file.read(bytes, 0, bytes.length, from)
-        const count = Math.floor(bytesRead / RECORD_BYTES)
-        const roots = Array.from({ length: count }, (_, i) => decode(bytes, i * RECORD_BYTES))
-        return { roots, end: from + count * RECORD_BYTES }
+        const { roots, length } = decodeRecords(bytes.subarray(0, bytesRead))
+        return { roots, end: from + length }
       } catch (error) {
         if (!isNotFound(error)) throw error
       }
@@ -210,6 +238,7 @@ export class FsLeases {
   async close(): Promise<void> {
     clearInterval(this.#renewing)
     for (const lease of this.#held) await lease.release()
+    for (const file of this.#idle.splice(0)) await file.close()
     for (const path of this.#mine.keys()) await rm(path, { force: true })
     this.#mine.clear()
     endOwner(this.owner)
@@ -277,21 +306,17 @@ async function wasTouchedLately(path: string): Promise<boolean> {
 class FsLease implements Lease {
   readonly #leases: FsLeases
   readonly #lifetime: Lifetime
-  readonly #id: string
   readonly #held: Set<FsLease>
-  #file: FileHandle | undefined
-  /** Bytes in the file. */
-  #bytes = 0
+  #file: LeaseFile | undefined
   #isReleased = false
   /** What is to be noted next, and the promise that it is. */
   #pending: HashAndFormat[] = []
   #next: Promise<void> | undefined
   #running: Promise<void> = Promise.resolve()
 
-  constructor(leases: FsLeases, lifetime: Lifetime, id: string, held: Set<FsLease>) {
+  constructor(leases: FsLeases, lifetime: Lifetime, held: Set<FsLease>) {
     this.#leases = leases
     this.#lifetime = lifetime
-    this.#id = id
     this.#held = held
   }
 
@@ -309,11 +334,9 @@ class FsLease implements Lease {
     await this.#next?.catch(() => undefined)
     await this.#running
     this.#held.delete(this)
-    if (this.#file === undefined) return
-    await this.#file.close()
-    // A closed store's leases have ended with it.
-    if (this.#lifetime.isOver) return
-    await explained('cannot note that blobs are no longer in use', () => this.#leases.release(this.#id))
+    const file = this.#file
+    if (file === undefined) return
+    await explained('cannot note that blobs are no longer in use', () => this.#leases.release(file))
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -327,49 +350,22 @@ class FsLease implements Lease {
       const taken = this.#pending
       this.#pending = []
       this.#next = undefined
-      const noting = this.#note(encode(taken))
+      const noting = this.#note(taken)
       this.#running = noting.catch(() => undefined)
       return noting
     })
     await this.#next
   }
 
-  async #note(bytes: Uint8Array): Promise<void> {
-    this.#file ??= await this.#leases.make(this.#id, 'lease')
+  async #note(blobs: readonly HashAndFormat[]): Promise<void> {
+    this.#file ??= await this.#leases.take()
     this.#held.add(this)
-    const file = this.#file
-    try {
-      for (let rest = bytes; rest.length > 0; ) {
-        // Into the system's memory: nobody has to believe a lease after a power failure.
-        const bytesWritten = writeSync(file.fd, rest)
-        this.#bytes += bytesWritten
-        rest = rest.subarray(bytesWritten)
-      }
-    } catch (error) {
-      // The disk is full: half a record would put all that come later out of step.
-      this.#bytes -= this.#bytes % RECORD_BYTES
-      await file.truncate(this.#bytes)
-      throw error
-    }
-    if (fstatSync(file.fd).nlink === 0) {
+    await this.#file.add(blobs)
+    if (this.#file.isGone) {
       throw new LeaseLostError(
         'a lease has ended because this process stood still for too long; what it protected may be gone, add or fetch it again'
       )
     }
     await this.#leases.whenGatesAreGone()
   }
-}
-
-function encode(blobs: readonly HashAndFormat[]): Uint8Array {
-  const bytes = new Uint8Array(blobs.length * RECORD_BYTES)
-  for (const [i, { hash, format }] of blobs.entries()) {
-    bytes.set(hash.bytes, i * RECORD_BYTES)
-    bytes[(i + 1) * RECORD_BYTES - 1] = format === 'hash_seq' ? 1 : 0
-  }
-  return bytes
-}
-
-function decode(bytes: Uint8Array, at: number): Root {
-  const format = bytes[at + HASH_BYTES] === 1 ? 'hash_seq' : 'raw'
-  return { hash: Hash.fromBytes(bytes.subarray(at, at + HASH_BYTES)), format }
 }

@@ -87,6 +87,58 @@ describe('what leases leave behind', () => {
   })
 })
 
+describe('a file whose lease has ended', () => {
+  it('is that of the next one, which protects what it says and nothing else', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    for (const blob of [one, two]) {
+      const lease = await store.lease()
+      await lease.protect(raw(blob))
+      expect(await rootsOf(store)).toEqual([raw(blob)])
+      await lease.release()
+      expect(await rootsOf(store)).toEqual([])
+    }
+    expect(await readdir(join(folder, 'leases'))).toHaveLength(1)
+  })
+
+  it('tells a collection that has read it before what it protects since', async () => {
+    const store = await testStore(await testFolder())
+    await store.addBytes(two.data)
+    const first = await store.lease()
+    await first.protect(raw(one))
+    await first.release()
+    await using sweep = await store.sweep()
+    expect(await Array.fromAsync(sweep.roots())).toEqual([])
+    const second = await store.lease()
+    await second.protect(raw(two))
+    const hold = async (fresh: readonly Root[]) => new Set(fresh.map(({ hash }) => hash.toString()))
+    expect(await sweep.delete([two.hash], hold)).toEqual([])
+    await second.release()
+  })
+
+  it('is left alone when others have removed it: the next lease makes one', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const first = await store.lease()
+    await first.protect(raw(one))
+    await first.release()
+    for (const name of await readdir(join(folder, 'leases'))) await rm(join(folder, 'leases', name))
+    const second = await store.lease()
+    await second.protect(raw(two))
+    expect(await rootsOf(store)).toEqual([raw(two)])
+    await second.release()
+  })
+
+  it('is removed when it is long', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const lease = await store.lease()
+    await lease.protect(...Array.from({ length: 100 }, () => raw(one)))
+    await lease.release()
+    expect(await readdir(join(folder, 'leases'))).toEqual([])
+  })
+})
+
 describe('a lease of another machine', () => {
   it('lasts as long as it gives signs of life', async () => {
     const folder = await testFolder()
