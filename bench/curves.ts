@@ -20,7 +20,7 @@ import { CURVES, type Curve, type CurveName, type CurvePoint, type Curves, chart
 import { makeFileOf, makeFolder } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { middle } from './lib/markdown.ts'
-import { STACKS, type Stack } from './lib/stack.ts'
+import { OUR_STACKS, type Stack } from './lib/stack.ts'
 import { measureSwarm } from './lib/swarm.ts'
 import { selectNamed } from './lib/trial.ts'
 
@@ -56,7 +56,7 @@ function chosen<T extends string>(all: readonly T[], text: string): readonly T[]
   ).map(({ name }) => name)
 }
 
-const stacks = chosen(STACKS, values.stacks)
+const stacks = chosen(OUR_STACKS, values.stacks)
 
 /** Powers of `factor` from `first` up to `last`, and `last`. */
 function upTo(last: number, first: number, factor: number): number[] {

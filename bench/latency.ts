@@ -1,7 +1,7 @@
 /**
  * How long one waits: for the first proven byte of a range, for one small blob, for a program to start.
  *
- *   node bench/latency.ts [--only range,s3,one,start] [--mib 8192] [--ranges 200] [--blobs 100000] [--runs 5] [--stack noise|tls]
+ *   node bench/latency.ts [--only range,s3,one,start] [--mib 8192] [--ranges 200] [--blobs 100000] [--runs 5] [--stack plain|noise|tls]
  *                         [--dir FOLDER]
  *
  * range   the first byte of a random range of 64 KiB in a large blob on disk, on an open connection

@@ -3,14 +3,14 @@
  * no hashing and no disk. The yardstick of the transfer benchmarks, which run it in turn with their own: both then meet the same
  * machine.
  *
- *   node bench/raw-stream.ts [--mib 512] [--runs 5] [--stack noise|tls]
+ *   node bench/raw-stream.ts [--mib 512] [--runs 5] [--stack plain|noise|tls]
  */
 import { mkdtemp, rm, truncate, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measurePart, type PartSample } from './lib/compare-part.ts'
-import { contestantOf } from './lib/contestants/index.ts'
+import { raw } from './lib/contestants/index.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { spread } from './lib/markdown.ts'
 import { stackName } from './lib/stack.ts'
@@ -34,9 +34,7 @@ try {
   await writeFile(source, '')
   await truncate(source, bytes)
   for (let run = 0; run < Number(values.runs); run++) {
-    samples.push(
-      await measurePart(contestantOf(`raw-${stack}`), { part: 'blob', source, expected: bytes, dir })
-    )
+    samples.push(await measurePart(raw(stack), { part: 'blob', source, expected: bytes, dir }))
   }
 } finally {
   await rm(dir, { recursive: true, force: true })

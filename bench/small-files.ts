@@ -1,7 +1,7 @@
 /**
  * Many small files as one collection: added by one process, fetched by another, to disk; in turn with iroh, if it is there.
  *
- *   node bench/small-files.ts [--files 10000] [--bytes 4096] [--runs 5] [--stack noise|tls] [--dir FOLDER] [--profile FOLDER]
+ *   node bench/small-files.ts [--files 10000] [--bytes 4096] [--runs 5] [--stack plain|noise|tls] [--dir FOLDER] [--profile FOLDER]
  *                            [--ask-sizes] [--no-iroh]
  *
  * With --ask-sizes ours asks for the sizes of all files first, as "blobs get" does for its progress; iroh does not.

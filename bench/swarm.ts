@@ -1,7 +1,7 @@
 /**
  * Many getters of one blob at one provider: what the provider needs, and what all get together beside what one gets alone.
  *
- *   node bench/swarm.ts [--getters 200] [--mib 64] [--runs 1] [--stack noise|tls] [--store legacy-fs] [--processes N] [--dir FOLDER]
+ *   node bench/swarm.ts [--getters 200] [--mib 64] [--runs 1] [--stack plain|noise|tls] [--store legacy-fs] [--processes N] [--dir FOLDER]
  *
  * Getters check what they get, and store nothing. They are spread over as many processes as there are processors, but for one.
  */

@@ -5,14 +5,15 @@
  *   node bench/transfer.ts [--mib 512] [--runs 5] [--store NAME] [--from NAME] [--to NAME] [--stack NAME] [--dir FOLDER]
  *                         [--profile FOLDER] [--no-raw]
  *
- * Stores are legacy-fs, memory, filesystem, and s3, for which BLOBS_BENCH_S3_URL names a bucket. Stacks are noise and tls.
+ * Stores are legacy-fs, memory, filesystem, and s3, for which BLOBS_BENCH_S3_URL names a bucket. Stacks are
+ * noise and tls, our node's, and plain; the raw stream beside noise is that of plain.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { measurePart, type PartOptions, type PartSample } from './lib/compare-part.ts'
-import { contestantOf, ours } from './lib/contestants/index.ts'
+import { ours, raw as rawStream } from './lib/contestants/index.ts'
 import { makeFile } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { markdownTable, middle, spread } from './lib/markdown.ts'
@@ -36,6 +37,7 @@ const { values } = parseArgs({
 })
 const bytes = Number(values.mib) * MIB
 const stack = stackName(values.stack)
+const yardstick = rawStream(stack === 'tls' ? 'tls' : 'plain')
 const from = storeName(values.from ?? values.store)
 const to = storeName(values.to ?? values.store)
 
@@ -66,7 +68,7 @@ try {
   const raw: PartSample[] = []
   const own: PartSample[] = []
   for (let run = 0; run < Number(values.runs); run++) {
-    if (!values['no-raw']) raw.push(await measurePart(contestantOf(`raw-${stack}`), options))
+    if (!values['no-raw']) raw.push(await measurePart(yardstick, options))
     own.push(
       await measurePart(ours(from, stack), { ...options, getter: ours(to, stack), profile: values.profile })
     )

@@ -3,16 +3,16 @@
  *
  *   npx node examples/own-app.ts
  */
-import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { createLibp2p } from 'libp2p'
 import { blobs, MemoryStore, YAMUX_OPTIONS } from 'libp2p-blobs'
+import { noise } from 'libp2p-blobs/noise'
 import { tcp } from 'libp2p-blobs/tcp'
 
 const startApp = (store: MemoryStore) =>
   createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-    // Or that of @libp2p/tcp: this one is faster, and understands it.
+    // Or those of @libp2p/tcp and @chainsafe/libp2p-noise: these are faster, and understand them.
     transports: [tcp()],
     connectionEncrypters: [noise()],
     streamMuxers: [yamux(YAMUX_OPTIONS)],

@@ -5,10 +5,13 @@ import type { Libp2p, ServiceMap } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
 import { YAMUX_OPTIONS } from '../../dist/libp2p/yamux-options.js'
+import { noise as ownNoise } from '../../dist/noise/index.js'
 import { tcp as ownTcp } from '../../dist/tcp/index.js'
 
-/** `noise`: TCP and noise as js-libp2p has them. `tls`: our own transport, which agrees on TLS with its like. */
-export const STACKS = ['noise', 'tls'] as const
+/** Our node's: `tls`, which it agrees on with its like, and `noise`, for peers that know no TLS. */
+export const OUR_STACKS = ['noise', 'tls'] as const
+/** `plain`: TCP and noise as js-libp2p has them. */
+export const STACKS = ['plain', ...OUR_STACKS] as const
 export type Stack = (typeof STACKS)[number]
 
 export function stackName(text: string): Stack {
@@ -17,16 +20,21 @@ export function stackName(text: string): Stack {
   return name
 }
 
-const TRANSPORTS = { noise: tcp, tls: ownTcp }
+const PARTS = {
+  plain: { transport: () => tcp(), encrypter: noise },
+  noise: { transport: () => ownTcp({ tls: false }), encrypter: ownNoise },
+  tls: { transport: () => ownTcp(), encrypter: ownNoise }
+}
 
 /** @param options more than the stack, or other than it */
 export async function startNode<S extends ServiceMap>(
   stack: Stack,
   options: Libp2pOptions<S> = {}
 ): Promise<Libp2p<S>> {
+  const { transport, encrypter } = PARTS[stack]
   return await createLibp2p({
-    transports: [TRANSPORTS[stack]()],
-    connectionEncrypters: [noise()],
+    transports: [transport()],
+    connectionEncrypters: [encrypter()],
     streamMuxers: [yamux(YAMUX_OPTIONS)],
     // As our own node has it: among hundreds of streams a ping waits too long.
     connectionMonitor: { abortConnectionOnPingFailure: false },

@@ -4,7 +4,7 @@
  *
  * It takes the place of `tcp()` of @libp2p/tcp, with the same addresses and options. It speaks the libp2p TLS handshake
  * (`/tls/1.0.0`) with peers that know it, whoever made them, and with others one of the node's own `connectionEncrypters`,
- * which should therefore stay: noise, in most networks. Nothing but the connection's `encryption` tells the two apart.
+ * which should therefore stay: noise, in most networks, be it that of `libp2p-blobs/noise` or of @chainsafe/libp2p-noise. Nothing but the connection's `encryption` tells the two apart.
  *
  * In a private network (`connectionProtector`) it is the same as @libp2p/tcp.
  *
@@ -39,7 +39,14 @@ export {
 } from './errors.ts'
 
 /** The options of @libp2p/tcp: timeouts in ms after which an inactive socket is closed, limits of connections, socket options. */
-export interface TcpInit extends TCPOptions {}
+export interface TcpInit extends TCPOptions {
+  /**
+   * Whether to offer TLS. Without it, connections are encrypted by the node's own `connectionEncrypters` only.
+   *
+   * @default true
+   */
+  readonly tls?: boolean | undefined
+}
 
 /** What the transport needs of a libp2p node. */
 export interface TcpComponents extends TCPComponents {

@@ -1,4 +1,4 @@
-/** libp2p's upgrader, which knows one more encryption for one transport. */
+/** libp2p's upgrader, which knows more encryptions for one transport. */
 import type {
   ClearableSignal,
   Connection,
@@ -13,7 +13,7 @@ import { UnsupportedLibp2pError } from './errors.ts'
 import { SocketConnection } from './socket-connection.ts'
 
 /**
- * Negotiates an encryption of ours before those of the node, on connections of @libp2p/tcp.
+ * Negotiates encryptions of ours before those of the node, on connections of @libp2p/tcp.
  *
  * All else is the node's upgrader's: it negotiates, limits, times out, asks the connection gater, counts and reports, the same
  * for either encryption and in the same order. That is why we do not negotiate ourselves and pass `skipEncryption`: what
@@ -22,9 +22,12 @@ import { SocketConnection } from './socket-connection.ts'
 export class TlsUpgrader implements Upgrader {
   readonly #upgrader: Upgrader
 
-  /** @throws UnsupportedLibp2pError */
-  constructor(upgrader: Upgrader, tls: ConnectionEncrypter) {
-    const encrypters = new Map([[tls.protocol, tls]])
+  /**
+   * @param ours may be none
+   * @throws UnsupportedLibp2pError
+   */
+  constructor(upgrader: Upgrader, ours: readonly ConnectionEncrypter[]) {
+    const encrypters = new Map(ours.map(encrypter => [encrypter.protocol, encrypter]))
     for (const [protocol, encrypter] of upgrader.getConnectionEncrypters()) {
       if (!encrypters.has(protocol)) encrypters.set(protocol, encrypter)
     }

@@ -22,10 +22,12 @@ export class TlsTcp implements Transport {
   readonly [serviceCapabilities] = ['@libp2p/transport']
   readonly #tcp: Transport
   readonly #components: TcpComponents
+  readonly #offersTls: boolean
   #upgrader: { readonly given: Upgrader; readonly ours: Upgrader } | undefined
 
-  constructor(components: TcpComponents, init: TcpInit) {
+  constructor(components: TcpComponents, { tls = true, ...init }: TcpInit) {
     this.#components = components
+    this.#offersTls = tls
     this.#tcp = tcp(init)(components)
   }
 
@@ -38,20 +40,20 @@ export class TlsTcp implements Transport {
   }
 
   async dial(addr: Multiaddr, options: DialTransportOptions): Promise<Connection> {
-    return await this.#tcp.dial(addr, { ...options, upgrader: this.#withTls(options.upgrader) })
+    return await this.#tcp.dial(addr, { ...options, upgrader: this.#upgraderFor(options.upgrader) })
   }
 
   createListener(options: CreateListenerOptions): Listener {
-    return this.#tcp.createListener({ ...options, upgrader: this.#withTls(options.upgrader) })
+    return this.#tcp.createListener({ ...options, upgrader: this.#upgraderFor(options.upgrader) })
   }
 
   /** A node has one upgrader, so one is remembered. */
-  #withTls(given: Upgrader): Upgrader {
+  #upgraderFor(given: Upgrader): Upgrader {
     // A private network's cipher lies between the socket and TLS.
     if (this.#components.connectionProtector !== undefined) return given
     if (this.#upgrader?.given !== given) {
       const tls = new TlsEncrypter(this.#components.privateKey, () => given.getStreamMuxers())
-      this.#upgrader = { given, ours: new TlsUpgrader(given, tls) }
+      this.#upgrader = { given, ours: new TlsUpgrader(given, this.#offersTls ? [tls] : []) }
     }
     return this.#upgrader.ours
   }

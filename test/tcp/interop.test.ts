@@ -22,6 +22,13 @@ const PAIRS: [dialler: NodeKind, listener: NodeKind, encryption: string][] = [
   ['noise, then tls', 'ours', NOISE],
   ['ours, nothing else', 'ours', TLS],
   ['ours, nothing else', 'tls only', TLS],
+  ['our noise', 'our noise', NOISE],
+  ['our noise', 'noise only', NOISE],
+  ['noise only', 'our noise', NOISE],
+  ['our noise on @libp2p/tcp', 'noise only', NOISE],
+  // Who has no TLS is not offered it.
+  ['our noise', 'ours', NOISE],
+  ['ours', 'our noise', NOISE],
   // Without us: the plain stack stays what it was.
   ['noise only', 'noise only', NOISE]
 ]

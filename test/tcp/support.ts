@@ -9,6 +9,7 @@ import { tls } from '@libp2p/tls'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { createLibp2p } from 'libp2p'
 import { type Blobs, blobs } from '../../src/libp2p/index.ts'
+import { noise as ourNoise } from '../../src/noise/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { type TcpInit, tcp } from '../../src/tcp/index.ts'
 
@@ -18,6 +19,8 @@ export const UPGRADE_TIMEOUT_MS = 1_000
 /** `ours` is this transport with noise; the others are js-libp2p as others run it. */
 export const NODE_KINDS = {
   ours: { transport: tcp, encrypters: [noise] },
+  'our noise': { transport: (init?: TcpInit) => tcp({ ...init, tls: false }), encrypters: [ourNoise] },
+  'our noise on @libp2p/tcp': { transport: plainTcp, encrypters: [ourNoise] },
   'ours, nothing else': { transport: tcp, encrypters: [] },
   'tls only': { transport: plainTcp, encrypters: [tls] },
   'noise only': { transport: plainTcp, encrypters: [noise] },

@@ -14,10 +14,23 @@ const STORES: Readonly<Record<StoreName, readonly [name: string, title: string]>
   s3: ['s3', 'object store on S3']
 }
 
-function raw(stack: Stack): Contestant {
+const STACK_TITLES: Readonly<Record<Stack, string>> = {
+  plain: '@libp2p/tcp and @chainsafe/libp2p-noise',
+  noise: 'noise',
+  tls: 'tls'
+}
+
+/** `raw-noise` is noise as js-libp2p has it: the yardstick of ours, too. */
+const RAW_NAMES: Readonly<Record<Stack, string>> = {
+  plain: 'raw-noise',
+  noise: 'raw-own-noise',
+  tls: 'raw-tls'
+}
+
+export function raw(stack: Stack): Contestant {
   return {
-    name: `raw-${stack}`,
-    title: `raw libp2p stream, ${stack}`,
+    name: RAW_NAMES[stack],
+    title: `raw libp2p stream, ${STACK_TITLES[stack]}`,
     isKept: true,
     isJavaScript: true,
     adds: false,
@@ -30,7 +43,7 @@ export function ours(store: StoreName, stack: Stack): Contestant {
   const [name, title] = STORES[store]
   return {
     name: `ours-${name}-${stack}`,
-    title: `libp2p-blobs, ${title}, ${stack}`,
+    title: `libp2p-blobs, ${title}, ${STACK_TITLES[stack]}`,
     isKept: store !== 'memory',
     isJavaScript: true,
     adds: true,
@@ -98,8 +111,10 @@ const HELIA: Contestant = {
 }
 
 export const CONTESTANTS: readonly Contestant[] = [
+  raw('plain'),
   raw('noise'),
   raw('tls'),
+  ours('legacy-fs', 'plain'),
   ours('legacy-fs', 'noise'),
   ours('legacy-fs', 'tls'),
   ours('filesystem', 'noise'),
@@ -115,8 +130,12 @@ export const CONTESTANTS: readonly Contestant[] = [
 
 /** Those that only other benchmarks ask for. */
 const MORE: readonly Contestant[] = [
+  ours('filesystem', 'plain'),
+  ours('memory', 'plain'),
+  ours('s3', 'plain'),
   ours('s3', 'noise'),
   ours('s3', 'tls'),
+  oursAskingSizes('plain'),
   oursAskingSizes('noise'),
   oursAskingSizes('tls')
 ]
