@@ -14,7 +14,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
   protocol: ['hash.ts', 'cid.ts', 'bao', 'store'],
   libp2p: ['hash.ts', 'bao', 'protocol', 'store'],
   tcp: [],
-  noise: [],
+  noise: ['tcp'],
   node: ['hash.ts', 'cid.ts', 'bao', 'protocol', 'store', 'libp2p', 'tcp', 'noise'],
   cli: ['hash.ts', 'cid.ts', 'bao', 'protocol', 'store', 'libp2p', 'node']
 }

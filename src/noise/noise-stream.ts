@@ -2,6 +2,7 @@
 import type { AbortOptions, MessageStream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import { AbstractMessageStream, type SendResult } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
+import { SocketConnection } from '../tcp/socket-connection.ts'
 import type { CipherState } from './cipher-state.ts'
 import { GATHERED_BYTES } from './constants.ts'
 import type { Session } from './handshake.ts'
@@ -31,6 +32,8 @@ export class NoiseStream extends AbstractMessageStream {
     connection.addEventListener('drain', this.#onDrain)
     connection.addEventListener('remoteCloseWrite', this.#onRemoteCloseWrite)
     connection.addEventListener('close', this.#onClose)
+    // What comes in is decrypted before `#onMessage` returns.
+    if (connection instanceof SocketConnection) connection.lend()
     this.#open(arrived)
   }
 

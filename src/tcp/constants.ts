@@ -33,5 +33,11 @@ export const MAX_CERTIFICATE_DEPTH = 16
 /** Of a certificate, more values than this are not libp2p's: about 40 are usual. */
 export const MAX_CERTIFICATE_NODES = 1_000
 
+/**
+ * Buffer for the reads of a dialled socket. Below 64 KiB there are more reads than Node has by itself. It costs memory only as far as
+ * it was ever filled.
+ */
+export const READ_BYTES = 256 * 1024
+
 /** What comes out of TLS goes up at once when it is this many bytes. More would have the windows of streams granted in bursts. */
 export const GATHERED_BYTES = 256 * 1024

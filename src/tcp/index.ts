@@ -4,7 +4,8 @@
  *
  * It takes the place of `tcp()` of @libp2p/tcp, with the same addresses and options. It speaks the libp2p TLS handshake
  * (`/tls/1.0.0`) with peers that know it, whoever made them, and with others one of the node's own `connectionEncrypters`,
- * which should therefore stay: noise, in most networks, be it that of `libp2p-blobs/noise` or of @chainsafe/libp2p-noise. Nothing but the connection's `encryption` tells the two apart.
+ * which should therefore stay: noise, in most networks, be it that of `libp2p-blobs/noise` or of @chainsafe/libp2p-noise.
+ * Nothing but the connection's `encryption` tells the two apart.
  *
  * In a private network (`connectionProtector`) it is the same as @libp2p/tcp.
  *

@@ -11,6 +11,7 @@ import { AbstractMultiaddrConnection, type SendResult } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
 import { GATHERED_BYTES } from './constants.ts'
 import { UnsupportedLibp2pError } from './errors.ts'
+import type { ReusedReads } from './reused-reads.ts'
 
 const NOTHING = new Uint8Array(0)
 
@@ -24,12 +25,17 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   readonly #carrier: MultiaddrConnection
   /** What bytes are read from and written to. */
   #socket: Socket
+  #isTaken = false
   #isTls = false
+  #isLending = false
   #dispatchScheduled = false
   #isGathering = false
 
-  /** @throws UnsupportedLibp2pError */
-  constructor(carrier: MultiaddrConnection) {
+  /**
+   * @param reads of the carrier's socket, if it was opened with them
+   * @throws UnsupportedLibp2pError
+   */
+  constructor(carrier: MultiaddrConnection, reads?: ReusedReads) {
     super({
       log: carrier.log,
       remoteAddr: carrier.remoteAddr,
@@ -42,7 +48,16 @@ export class SocketConnection extends AbstractMultiaddrConnection {
     this.#socket.removeAllListeners('data')
     this.#socket.on('data', this.#onData)
     this.#socket.on('drain', this.#onDrain)
+    reads?.takenBy(this.#onReused)
     carrier.addEventListener('close', this.#onCarrierClose)
+  }
+
+  /**
+   * From now on, bytes of `message` events may be overwritten as soon as the listeners have returned. For who copies or decrypts
+   * them at once.
+   */
+  lend(): void {
+    this.#isLending = true
   }
 
   /**
@@ -53,6 +68,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
    */
   async takeSocket(signal: AbortSignal): Promise<Socket> {
     const socket = this.#socket
+    this.#isTaken = true
     socket.off('data', this.#onData)
     socket.off('drain', this.#onDrain)
     // The carrier would reset a socket that TLS is shutting down, which fails and leaves it open for ever.
@@ -140,6 +156,13 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   }
 
   readonly #onData = (bytes: Uint8Array): void => this.onData(bytes)
+
+  readonly #onReused = (bytes: Uint8Array): void => {
+    // Whoever has the socket now reads it from there.
+    if (this.#isTaken) this.#socket.push(Buffer.from(bytes))
+    // While it is paused, bytes stay.
+    else this.onData(this.#isLending && this.readStatus === 'readable' ? bytes : Buffer.from(bytes))
+  }
 
   /**
    * TLS hands out records of 16 KiB at most, and each event costs the muxer as much as its bytes do. So what comes in one turn of

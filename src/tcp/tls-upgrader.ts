@@ -10,6 +10,7 @@ import type {
   UpgraderWithoutEncryptionOptions
 } from '@libp2p/interface'
 import { UnsupportedLibp2pError } from './errors.ts'
+import type { ReusedReads } from './reused-reads.ts'
 import { SocketConnection } from './socket-connection.ts'
 
 /**
@@ -21,31 +22,31 @@ import { SocketConnection } from './socket-connection.ts'
  */
 export class TlsUpgrader implements Upgrader {
   readonly #upgrader: Upgrader
+  readonly #reads: ReusedReads | undefined
 
   /**
-   * @param ours may be none
-   * @throws UnsupportedLibp2pError
+   * @param upgrader see `withEncrypters`
+   * @param reads of the socket of the only outbound connection
    */
-  constructor(upgrader: Upgrader, ours: readonly ConnectionEncrypter[]) {
-    const encrypters = new Map(ours.map(encrypter => [encrypter.protocol, encrypter]))
-    for (const [protocol, encrypter] of upgrader.getConnectionEncrypters()) {
-      if (!encrypters.has(protocol)) encrypters.set(protocol, encrypter)
-    }
-    this.#upgrader = withEncrypters(upgrader, encrypters)
+  constructor(upgrader: Upgrader, reads?: ReusedReads) {
+    this.#upgrader = upgrader
+    this.#reads = reads
   }
 
   async upgradeOutbound(
     connection: MultiaddrConnection,
     options: UpgraderOptions | UpgraderWithoutEncryptionOptions
   ): Promise<Connection> {
-    return await upgrading(connection, async ours => await this.#upgrader.upgradeOutbound(ours, options))
+    const ours = new SocketConnection(connection, this.#reads)
+    return await upgrading(ours, this.#upgrader.upgradeOutbound(ours, options))
   }
 
   async upgradeInbound(
     connection: MultiaddrConnection,
     options: UpgraderOptions | UpgraderWithoutEncryptionOptions
   ): Promise<void> {
-    await upgrading(connection, async ours => await this.#upgrader.upgradeInbound(ours, options))
+    const ours = new SocketConnection(connection)
+    await upgrading(ours, this.#upgrader.upgradeInbound(ours, options))
   }
 
   createInboundAbortSignal(signal: AbortSignal): ClearableSignal {
@@ -62,13 +63,9 @@ export class TlsUpgrader implements Upgrader {
 }
 
 /** When it fails, the connection is ended here: who called us would reset a socket that may belong to TLS by now. */
-async function upgrading<T>(
-  connection: MultiaddrConnection,
-  upgrade: (ours: SocketConnection) => Promise<T>
-): Promise<T> {
-  const ours = new SocketConnection(connection)
+async function upgrading<T>(ours: SocketConnection, upgraded: Promise<T>): Promise<T> {
   try {
-    return await upgrade(ours)
+    return await upgraded
   } catch (error) {
     const reason = ours.securityError ?? error
     ours.cutOff(reason instanceof Error ? reason : new Error(String(reason)))
@@ -77,11 +74,18 @@ async function upgrading<T>(
 }
 
 /**
- * The same upgrader, but for its encrypters. The node's stays as it is: its other transports must not offer ours.
+ * The same upgrader, with `ours` before its own encrypters. The node's stays as it is: its other transports must not offer ours.
  *
  * The field is private to its type only. If it should go by another name one day, the upgrader names its encrypters itself.
+ *
+ * @param ours may be none
+ * @throws UnsupportedLibp2pError
  */
-function withEncrypters(upgrader: Upgrader, encrypters: Map<string, ConnectionEncrypter>): Upgrader {
+export function withEncrypters(upgrader: Upgrader, ours: readonly ConnectionEncrypter[]): Upgrader {
+  const encrypters = new Map(ours.map(encrypter => [encrypter.protocol, encrypter]))
+  for (const [protocol, encrypter] of upgrader.getConnectionEncrypters()) {
+    if (!encrypters.has(protocol)) encrypters.set(protocol, encrypter)
+  }
   const derived: Upgrader = Object.create(upgrader, { connectionEncrypters: { value: encrypters } })
   if (derived.getConnectionEncrypters() !== encrypters) {
     throw new UnsupportedLibp2pError('the upgrader of libp2p cannot be given another encryption')
