@@ -6,7 +6,7 @@
  */
 export const MAX_STREAMS_PER_PEER = 64
 
-/** Requests that are answered at the same time in all. Each costs up to 6 MiB while it is being answered, all together not much
+/** Requests that are answered at the same time in all. Each costs up to 3 MiB while it is being answered, all together not much
  * more than `RESPONSE_MEMORY_BYTES`. */
 export const MAX_STREAMS = 512
 
@@ -103,7 +103,7 @@ export const RANGES_PER_REQUEST = 32_768
 
 /**
  * Memory in bytes that the responses under way share for data they have read ahead. As long as there are few of them, each
- * reads 1 MiB at a time; when there are many, less.
+ * reads 512 KiB at a time; when there are many, less.
  */
 export const RESPONSE_MEMORY_BYTES = 160 * 1024 * 1024
 

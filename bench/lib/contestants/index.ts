@@ -2,6 +2,7 @@
  * Who takes part in the comparison, in the order of the table. What a contestant needs is loaded when it is opened, in its own
  * process: the others' memory is not charged for it.
  */
+import { collectGarbageEarly } from '../../../dist/node/collect-garbage-early.js'
 import { isInstalled } from '../../peers/load.ts'
 import type { Stack } from '../stack.ts'
 import type { StoreName } from '../stores.ts'
@@ -35,7 +36,11 @@ export function raw(stack: Stack): Contestant {
     isJavaScript: true,
     adds: false,
     parts: ['blob'],
-    open: async () => (await import('./raw.ts')).openRaw(stack)
+    open: async () => {
+      // As the `blobs` command has it: first of all.
+      collectGarbageEarly()
+      return (await import('./raw.ts')).openRaw(stack)
+    }
   }
 }
 
@@ -48,7 +53,11 @@ export function ours(store: StoreName, stack: Stack): Contestant {
     isJavaScript: true,
     adds: true,
     parts: PARTS,
-    open: async dir => (await import('./ours.ts')).openOurs(dir, { store, stack })
+    open: async dir => {
+      // As the `blobs` command has it: first of all.
+      collectGarbageEarly()
+      return (await import('./ours.ts')).openOurs(dir, { store, stack })
+    }
   }
 }
 
@@ -59,8 +68,10 @@ export function oursAskingSizes(stack: Stack): Contestant {
     ...plain,
     name: `${plain.name}-asking-sizes`,
     title: `${plain.title}, asking for sizes first`,
-    open: async dir =>
-      (await import('./ours.ts')).openOurs(dir, { store: 'legacy-fs', stack, askSizes: true })
+    open: async dir => {
+      collectGarbageEarly()
+      return (await import('./ours.ts')).openOurs(dir, { store: 'legacy-fs', stack, askSizes: true })
+    }
   }
 }
 

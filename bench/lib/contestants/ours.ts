@@ -3,7 +3,6 @@ import type { Libp2p } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { Hash } from '../../../dist/hash.js'
 import { type Blobs, blobs } from '../../../dist/libp2p/index.js'
-import { collectGarbageEarly } from '../../../dist/node/collect-garbage-early.js'
 import { importPath } from '../../../dist/node/import-path.js'
 import type { BlobFormat, BlobStore } from '../../../dist/store/index.js'
 import { LET_MANY_IN, LISTEN_HERE, type Stack, startNode } from '../stack.ts'
@@ -18,7 +17,6 @@ export interface OursOptions {
 }
 
 export async function openOurs(dir: string, { store, stack, askSizes = false }: OursOptions): Promise<Half> {
-  collectGarbageEarly()
   return new OurHalf(await openStore(store, dir), stack, askSizes)
 }
 

@@ -2,13 +2,11 @@
 import { stat } from 'node:fs/promises'
 import type { Connection } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
-import { collectGarbageEarly } from '../../../dist/node/collect-garbage-early.js'
 import { getRaw, serveRaw } from '../raw-protocol.ts'
 import { LISTEN_HERE, type Stack, startNode } from '../stack.ts'
 import type { Half } from './contestant.ts'
 
 export async function openRaw(stack: Stack): Promise<Half> {
-  collectGarbageEarly()
   return new RawHalf(stack)
 }
 
