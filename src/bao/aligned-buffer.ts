@@ -7,9 +7,8 @@ const WASM_PAGE_BYTES = 64 * 1024
 const aligned = new WeakSet<ArrayBufferLike>()
 
 /**
- * Memory for buffers that are used again. Files can be written from it past the system's cache, and are read into it with half the CPU:
- * processors copy to a place that begins in the middle of a cache line a good deal slower. Where WebAssembly is forbidden, or has no room for as many memories,
- * it is memory as any other.
+ * Memory for buffers that are used again. Files can be written from it, and read into it, past the system's cache. Where WebAssembly is
+ * forbidden, or has no room for as many memories, it is memory as any other.
  */
 export function alignedBuffer(bytes: number): Uint8Array<ArrayBuffer> {
   try {

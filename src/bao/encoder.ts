@@ -6,13 +6,14 @@
  */
 import type { Hash } from '../hash.ts'
 import { alignedBuffer } from './aligned-buffer.ts'
-import { GROUP_BYTES } from './constants.ts'
+import { GROUP_BYTES, PAIR_BYTES, RUN_GROUPS } from './constants.ts'
 import { Decoder, type Piece, type Verified, verifyGroup } from './decoder.ts'
 import { CorruptSourceError, MissingChunksError } from './errors.ts'
 import { isWhole } from './geometry.ts'
 import { kernel as defaultKernel, type Kernel } from './kernel/index.ts'
 import type { ChunkRanges } from './ranges.ts'
 import { type EncodeSource, Planner } from './stored-batches.ts'
+import { MAX_DEPTH } from './walker.ts'
 import { WireReader } from './wire-reader.ts'
 
 export type { EncodeSource } from './stored-batches.ts'
@@ -48,6 +49,9 @@ export const ENCODE_BATCH_BYTES = 512 * 1024
  */
 const REUSED_BUFFERS = 5
 const REUSE_FROM_BYTES = 128 * 1024
+
+/** Parents of whole groups that a batch has at most: each level of the tree once, and one for each group. */
+const MOST_PARENTS_BYTES = (MAX_DEPTH + RUN_GROUPS) * PAIR_BYTES
 
 /**
  * The encoding of `ranges`, without the size header.
@@ -175,10 +179,12 @@ class ReusedBuffers {
     this.#batchBytes = batchBytes
     if (bytes < REUSE_FROM_BYTES) return new Uint8Array(bytes)
     const place = this.#taken++ % REUSED_BUFFERS
-    const buffer = this.#buffers[place]
-    if (buffer !== undefined && buffer.length >= bytes) return buffer.subarray(0, bytes)
-    this.#buffers[place] = alignedBuffer(bytes)
-    return this.#buffers[place]
+    let buffer = this.#buffers[place]
+    if (buffer === undefined || buffer.length < bytes) {
+      buffer = alignedBuffer(Math.max(bytes, batchBytes + MOST_PARENTS_BYTES))
+      this.#buffers[place] = buffer
+    }
+    return buffer.subarray(0, bytes)
   }
 }
 

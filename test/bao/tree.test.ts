@@ -206,7 +206,7 @@ describe('encode', () => {
     const small = pieces.slice(9)
     expect(small.length).toBeGreaterThan(16)
     expect(small.every(({ buffer }) => buffer.byteLength < RUN_BYTES / 3)).toBe(true)
-    expect(new Set(small.map(({ buffer }) => buffer)).size).toBeLessThan(small.length)
+    expect(new Set(small.map(({ buffer }) => buffer)).size).toBe(5)
   })
 
   it('stops at the first chunk that is not held, and says which', async () => {
