@@ -226,6 +226,8 @@ class Reader implements StreamReader {
       this.bufferedBytes += piece.length
     }
     this.#noteIfComplete()
+    // A few bytes that nobody waits for: what is behind them is to come at once.
+    if (this.#queue.length === 0) return
     // `resume()` dispatches what the stream held, and un-pauses the muxer after that, whatever a listener did meanwhile:
     // the stream would look paused, and the peer would be told to go on.
     if (!this.#resuming) this.#pause()
@@ -299,7 +301,8 @@ class Reader implements StreamReader {
   }
 
   #resume(): void {
-    if (this.#stopped || this.#stream.readStatus !== 'paused') return
+    // Nor when all has come: it would tell the peer that it may send more.
+    if (this.#stopped || this.#complete || this.#stream.readStatus !== 'paused') return
     const held = this.#stream.readBufferLength
     this.#resuming = true
     try {

@@ -5,7 +5,7 @@
  * are most of the work. So there are as few as can be: what an open file is, and closing it when nothing is left to be
  * written, is asked of the system directly, as it never waits for a disk.
  */
-import { close, closeSync, constants, fdatasync, fstatSync, open, read, write } from 'node:fs'
+import { close, closeSync, constants, fdatasync, fstatSync, open, openSync, read, write } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { versionOf } from './stats.ts'
@@ -37,10 +37,16 @@ export interface SmallFile {
  * Reads all of a file.
  *
  * @param most bytes; of a longer file nothing is read
+ * @param wasSeen whether it has just been looked at: what the system knows of it is in its memory then, and to open it waits for
+ *   no disk
  * @returns `other` for a longer file, and for what is not a regular one; `changed` when it was written to meanwhile
  */
-export async function readSmallFile(path: string, most: number): Promise<SmallFile | 'other' | 'changed'> {
-  const file = await openFile(path, FOR_READING)
+export async function readSmallFile(
+  path: string,
+  most: number,
+  wasSeen = false
+): Promise<SmallFile | 'other' | 'changed'> {
+  const file = wasSeen ? openSync(path, FOR_READING) : await openFile(path, FOR_READING)
   try {
     const stats = fstatSync(file, { bigint: true })
     if (!stats.isFile() || stats.size > most) return 'other'

@@ -30,6 +30,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   #isLending = false
   #dispatchScheduled = false
   #isGathering = false
+  #isDispatching = false
 
   /**
    * @param reads of the carrier's socket, if it was opened with them
@@ -115,17 +116,29 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   }
 
   /**
-   * One write, and so as few TLS records as possible, for all that is sent in a turn: a frame's header and its content, a request
-   * and the end of it. The other side reads them at once, too.
+   * One write, and so as few TLS records as possible, for all that is sent at a time: a frame's header and its content, a request
+   * and its end, a response and what follows. Each write may have to wake up the other side, which costs more than all else.
    */
   #gather(socket: Socket): void {
     if (this.#isGathering) return
     this.#isGathering = true
     socket.cork()
-    process.nextTick(() => {
+    const send = (): void => {
       this.#isGathering = false
       socket.uncork()
-    })
+    }
+    // What answers the bytes that are being handed out: with all that this leads to. Else with what is sent in the same breath.
+    if (this.#isDispatching) queueMicrotask(() => process.nextTick(send))
+    else process.nextTick(queueMicrotask, send)
+  }
+
+  override dispatchReadBuffer(): void {
+    this.#isDispatching = true
+    try {
+      super.dispatchReadBuffer()
+    } finally {
+      this.#isDispatching = false
+    }
   }
 
   override async sendClose(options?: AbortOptions): Promise<void> {

@@ -200,7 +200,7 @@ export class Integrity {
 
   async #readIfThere(hash: Hash): Promise<SmallFile | 'other' | 'changed' | undefined> {
     try {
-      return await this.#small.read(this.#context.layout.data(hash))
+      return await this.#small.read(this.#context.layout.data(hash), { wasSeen: true })
     } catch (error) {
       if (isNotFound(error)) return undefined
       throw error

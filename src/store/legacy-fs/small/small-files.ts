@@ -1,7 +1,8 @@
 /**
- * Small files, read and written one by one or, when many are at the same time, by a thread that does many for each message:
- * to hand a call to the threads that wait for the disk and to be told of its end costs as much as the call, and each file
- * takes three of them. The thread is started when there is enough for it to do, and ends when there is nothing for a while.
+ * Small files, read and written one by one or by a thread that does many for each message: to hand a call to the threads that wait
+ * for the disk and to be told of its end costs as much as the call, and each file takes two or three of them. One that is written
+ * alone gains, too: with a journal there is one wait for the disk instead of two. The thread is started when there is enough for
+ * it to do, and ends when there is nothing for a while.
  */
 import { rename, rm } from 'node:fs/promises'
 import type { Hash } from '../../../hash.ts'
@@ -16,8 +17,11 @@ import { type Failure, type Read, toError } from './messages.ts'
 /** So many at the same time are many. */
 const MANY = 8
 
-/** Files that come many at a time before a thread is started: it costs as much as some hundred files, and 10 MiB of memory. */
-const STARTS_AFTER = 64
+/**
+ * Files that are written, or come many at a time, before a thread is started, without a pause of {@link IDLE_MS}: it costs as much
+ * as some hundred files, and 10 MiB of memory.
+ */
+const STARTS_AFTER = 32
 
 /** Milliseconds without work after which the thread ends. */
 const IDLE_MS = 10_000
@@ -49,6 +53,8 @@ export class SmallFiles {
   readonly #limiter = new Limiter(MOST_OPEN)
   #atOnce = 0
   #crowd = 0
+  /** When one last came that counts, by the clock of `performance`. */
+  #crowdedAt = 0
   #thread: HelperThread | undefined
   /** Where Node's permissions are in force, it would not be allowed to wait for the disk. */
   #isThreadPossible = process.permission === undefined
@@ -63,12 +69,13 @@ export class SmallFiles {
   /**
    * Reads all of a file.
    *
+   * @param wasSeen whether it has just been looked at: then it is opened without waiting for a disk
    * @returns `other` for a longer file, and for what is not a regular one; `changed` when it was written to meanwhile
    */
-  async read(path: string): Promise<ReadResult> {
-    return await this.#during(async isHelped => {
+  async read(path: string, { wasSeen = false } = {}): Promise<ReadResult> {
+    return await this.#during(false, async isHelped => {
       const read = isHelped ? await this.#reads.add(path) : undefined
-      if (read === undefined) return await readSmallFile(path, this.#init.most)
+      if (read === undefined) return await readSmallFile(path, this.#init.most, wasSeen)
       if (isFailure(read)) throw toError(read)
       return read
     })
@@ -80,7 +87,7 @@ export class SmallFiles {
    * @returns the file's version
    */
   async write(hash: Hash, bytes: Uint8Array): Promise<string> {
-    return await this.#during(async isHelped => {
+    return await this.#during(true, async isHelped => {
       const written = isHelped ? await this.#writes.add({ hash, bytes }) : undefined
       if (written === undefined) return await this.#limiter.run(() => this.#writeOne(hash, bytes))
       if (isFailure(written)) throw toError(written)
@@ -106,19 +113,26 @@ export class SmallFiles {
     await this.#thread?.end()
   }
 
-  async #during<T>(action: (isHelped: boolean) => Promise<T>): Promise<T> {
+  async #during<T>(isWrite: boolean, action: (isHelped: boolean) => Promise<T>): Promise<T> {
     this.#atOnce++
     try {
-      return await action(this.#isHelped())
+      return await action(this.#isHelped(isWrite))
     } finally {
       this.#atOnce--
     }
   }
 
-  #isHelped(): boolean {
+  #isHelped(isWrite: boolean): boolean {
     if (this.#thread !== undefined) return this.#thread.isReady
-    if (this.#atOnce >= MANY && ++this.#crowd >= STARTS_AFTER) this.#started()
+    if (isWrite || this.#atOnce >= MANY) this.#count()
     return false
+  }
+
+  #count(): void {
+    const now = performance.now()
+    if (now - this.#crowdedAt > IDLE_MS) this.#crowd = 0
+    this.#crowdedAt = now
+    if (++this.#crowd >= STARTS_AFTER) this.#started()
   }
 
   #started(): HelperThread | undefined {
