@@ -22,6 +22,12 @@ export const DEFAULT_MAX_BUFFERED_BYTES = 1024 * 1024
  */
 const ANSWER_BYTES = 128 * 1024
 
+/**
+ * Bytes at the beginning of a stream for which it is not paused: a small response is read in the turn in which it arrives, and its
+ * few frames are answered in that turn, too.
+ */
+const UNPAUSED_BYTES = 32 * 1024
+
 /** For so many turns at most: where turns take long, a slow peer is answered in time. */
 const ANSWER_TURNS = 4
 
@@ -226,11 +232,9 @@ class Reader implements StreamReader {
       this.bufferedBytes += piece.length
     }
     this.#noteIfComplete()
-    // A few bytes that nobody waits for: what is behind them is to come at once.
-    if (this.#queue.length === 0) return
     // `resume()` dispatches what the stream held, and un-pauses the muxer after that, whatever a listener did meanwhile:
     // the stream would look paused, and the peer would be told to go on.
-    if (!this.#resuming) this.#pause()
+    if (!this.#resuming && this.bytesRead + this.bufferedBytes > UNPAUSED_BYTES) this.#pause()
     this.#waiting?.wake()
   }
 

@@ -74,7 +74,8 @@ export class SmallFiles {
    */
   async read(path: string, { wasSeen = false } = {}): Promise<ReadResult> {
     return await this.#during(false, async isHelped => {
-      const read = isHelped ? await this.#reads.add(path) : undefined
+      // To read one that is alone takes a single turn through the pool, where the thread takes two messages.
+      const read = isHelped && this.#atOnce >= MANY ? await this.#reads.add(path) : undefined
       if (read === undefined) return await readSmallFile(path, this.#init.most, wasSeen)
       if (isFailure(read)) throw toError(read)
       return read
