@@ -1,6 +1,6 @@
 /**
- * Noise for libp2p on Node, with half the CPU of @chainsafe/libp2p-noise for what is sent after the handshake, and the very same
- * bytes on the wire. The handshake is left to @chainsafe/libp2p-noise.
+ * Noise for libp2p on Node: the wire format of @chainsafe/libp2p-noise, which is also left the handshake, for less CPU. A stream over
+ * `libp2p-blobs/tcp` and this takes about half of what one over @libp2p/tcp and @chainsafe/libp2p-noise takes.
  *
  * It takes the place of `noise()` of @chainsafe/libp2p-noise, over any transport, with the same options but `crypto`. It counts
  * nothing into the node's metrics.
