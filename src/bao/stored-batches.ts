@@ -23,8 +23,11 @@ export interface EncodeSource {
   readOutboard(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void>
 }
 
-/** Outboard nodes further apart than this many bytes are read separately. */
-const OUTBOARD_GAP_BYTES = 4096
+/**
+ * Outboard nodes further apart than this many bytes are read separately. On the way down to a group of a large blob, every other
+ * node lies far behind the one before; a read costs as much as bringing along some pages.
+ */
+const OUTBOARD_GAP_BYTES = 16 * 1024
 
 /** Nodes that are read and handed out together. */
 export class Batch {

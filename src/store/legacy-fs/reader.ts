@@ -148,17 +148,16 @@ export async function openPair(
   dataPath: string,
   outboardPath: string | undefined
 ): Promise<{ data: FileHandle; outboard: FileHandle | undefined } | undefined> {
-  const data = await openIfThere(dataPath)
-  if (data === undefined || outboardPath === undefined) return data && { data, outboard: undefined }
-  const outboard = await openIfThere(outboardPath).catch(async error => {
-    await data.close()
-    throw error
-  })
-  if (outboard === undefined) {
-    await data.close()
-    return undefined
+  if (outboardPath === undefined) {
+    const data = await openIfThere(dataPath)
+    return data && { data, outboard: undefined }
   }
-  return { data, outboard }
+  const opened = await Promise.allSettled([openIfThere(dataPath), openIfThere(outboardPath)])
+  const [data, outboard] = opened.map(file => (file.status === 'fulfilled' ? file.value : undefined))
+  if (data !== undefined && outboard !== undefined) return { data, outboard }
+  await Promise.all([data?.close(), outboard?.close()])
+  for (const file of opened) if (file.status === 'rejected') throw file.reason
+  return undefined
 }
 
 async function openIfThere(path: string): Promise<FileHandle | undefined> {
