@@ -7,13 +7,13 @@
 import { type BigIntStats, lstatSync } from 'node:fs'
 
 /** What the system says about a file (numbers of any size are exact); undefined when it is not there. */
-export async function statIfThere(path: string): Promise<BigIntStats | undefined> {
+export function statIfThere(path: string): BigIntStats | undefined {
   return lstatSync(path, { bigint: true, throwIfNoEntry: false })
 }
 
 /** The same, and undefined also for what is not a regular file. */
-export async function fileStats(path: string): Promise<BigIntStats | undefined> {
-  const stats = await statIfThere(path)
+export function fileStats(path: string): BigIntStats | undefined {
+  const stats = statIfThere(path)
   return stats?.isFile() ? stats : undefined
 }
 

@@ -60,7 +60,7 @@ async function isAbandoned(path: string, name: string): Promise<boolean> {
   const [, owner, pid] = NAME.exec(name) ?? []
   // Not our kind of name: other programs may have a folder of this name, too.
   if (owner === undefined) return false
-  const stats = await statIfThere(path)
+  const stats = statIfThere(path)
   if (stats === undefined) return false
   const touched = Number(stats.mtimeMs)
   if (Date.now() - touched > ABANDONED_MS) return true

@@ -26,7 +26,7 @@ export async function placeIngested(
   await removeForeignPartial(layout, hash)
   if (files.outboard !== undefined) await rename(files.outboard, layout.outboard(hash))
   await rename(files.data, layout.data(hash))
-  if ((await fileStats(layout.partialData(hash))) !== undefined) await removePartial(layout, hash)
+  if (fileStats(layout.partialData(hash)) !== undefined) await removePartial(layout, hash)
   await dataSync.sync()
 }
 
@@ -53,7 +53,7 @@ export async function completePartial(
     if (groupCount(size) > 1) await renameIfThere(layout.partialOutboard(hash), layout.outboard(hash))
     await renameIfThere(layout.partialData(hash), layout.data(hash))
   }
-  const after = await fileStats(layout.data(hash))
+  const after = fileStats(layout.data(hash))
   if (after === undefined || Number(after.size) !== size) {
     // Somebody else's beginning has got the name of the whole.
     if (isOurs && after !== undefined && after.ino !== identity.data)

@@ -90,7 +90,7 @@ async function linkTo(
     throw cause
   }
   // Another process may have put another file there since it was checked.
-  if ((await statIfThere(target))?.ino === inode) return undefined
+  if (statIfThere(target)?.ino === inode) return undefined
   await rm(target, { force: true })
   return { reason: 'another process has replaced the blob meanwhile' }
 }
@@ -102,7 +102,7 @@ async function clone({ layout }: FsContext, reader: FsReader, inode: bigint, tar
     try {
       const { mode } = await file.stat()
       await cloneFile(layout.data(reader.hash), temp, target)
-      if ((await statIfThere(layout.data(reader.hash)))?.ino !== inode) {
+      if (statIfThere(layout.data(reader.hash))?.ino !== inode) {
         throw new UnsupportedExportModeError(
           'reflink',
           target,

@@ -15,7 +15,7 @@ const DATABASE = 'blobs.db'
 /** Where in `folder` the blobs are, and whether iroh-blobs has put them there. */
 export async function findRoot(folder: string): Promise<{ root: string; isForeign: boolean }> {
   for (const root of [folder, join(folder, 'blobs')]) {
-    if ((await statIfThere(join(root, DATABASE))) !== undefined) return { root, isForeign: true }
+    if (statIfThere(join(root, DATABASE)) !== undefined) return { root, isForeign: true }
   }
   return { root: folder, isForeign: false }
 }

@@ -31,31 +31,36 @@ const ABSENT = { state: 'absent' } as const
  * not. Hence the first look at these, and the last at that.
  */
 export async function find(layout: Layout, hash: Hash): Promise<Found> {
-  const mayBePartial = (await fileStats(layout.partialData(hash))) !== undefined
-  const complete = await findComplete(layout, hash)
+  const mayBePartial = fileStats(layout.partialData(hash)) !== undefined
+  const complete = findComplete(layout, hash)
   if (complete !== undefined || !mayBePartial) return complete ?? ABSENT
-  return (await findPartial(layout, hash)) ?? (await findComplete(layout, hash)) ?? ABSENT
+  return (await findPartial(layout, hash)) ?? findComplete(layout, hash) ?? ABSENT
+}
+
+/** Whether there is nothing of a blob, also not of one that was completed in between: see {@link find}. */
+export function isAbsent(layout: Layout, hash: Hash): boolean {
+  return fileStats(layout.partialData(hash)) === undefined && findComplete(layout, hash) === undefined
 }
 
 /** The complete blob, if there is a `.data` that nobody calls partial. */
-export async function findComplete(layout: Layout, hash: Hash): Promise<FoundComplete | undefined> {
-  const stats = await fileStats(layout.data(hash))
+export function findComplete(layout: Layout, hash: Hash): FoundComplete | undefined {
+  const stats = fileStats(layout.data(hash))
   if (stats === undefined) return undefined
   for (const marker of layout.foreignMarkers(hash)) {
-    if ((await statIfThere(marker)) !== undefined) return undefined
+    if (statIfThere(marker) !== undefined) return undefined
   }
   const size = Number(stats.size)
   // A file of nothing is not a blob of this hash, whoever put it there.
   if (size === 0 && !hash.equals(EMPTY_HASH)) return undefined
   const wanted = outboardBytes(size)
-  const hasOutboard = wanted === 0 || Number((await fileStats(layout.outboard(hash)))?.size) === wanted
+  const hasOutboard = wanted === 0 || Number(fileStats(layout.outboard(hash))?.size) === wanted
   return { state: 'complete', size, hasOutboard, version: versionOf(stats) }
 }
 
 /** The partial blob, if it has a claim that is about the files that are there. */
 export async function findPartial(layout: Layout, hash: Hash): Promise<FoundPartial | undefined> {
   // Of most blobs that are asked for nothing is there.
-  if ((await fileStats(layout.partialData(hash))) === undefined) return undefined
+  if (fileStats(layout.partialData(hash)) === undefined) return undefined
   const [claim, files] = await Promise.all([readClaim(layout, hash), findPartialFiles(layout, hash)])
   if (claim === undefined || files === undefined || !isAbout(claim, files.identity, files.lengths))
     return undefined

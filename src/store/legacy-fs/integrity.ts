@@ -105,7 +105,7 @@ export class Integrity {
     if (await this.#isRight(hash, found, ChunkRanges.all)) return true
     if (!(await this.#check(hash, { ...found, hasOutboard: false }))) return false
     // Deleted since: nothing has been computed.
-    if ((await findComplete(this.#context.layout, hash))?.version !== found.version) return true
+    if (findComplete(this.#context.layout, hash)?.version !== found.version) return true
     this.#context.notice(`the outboard of blob ${hash} was damaged; it has been computed anew from the data`)
     return true
   }
@@ -119,7 +119,7 @@ export class Integrity {
   /** @throws BlobDamagedError when it has turned out before that the data is not what the hash says */
   async checkNotDamaged(hash: Hash): Promise<void> {
     if (!this.#damaged.has(hash.toString())) return
-    const found = await findComplete(this.#context.layout, hash)
+    const found = findComplete(this.#context.layout, hash)
     if (found?.version === this.#damaged.get(hash.toString())) throw this.#damage(hash)
   }
 
@@ -194,8 +194,7 @@ export class Integrity {
     }
     await dataSync.sync()
     // It may have been deleted meanwhile.
-    if ((await findComplete(layout, blob.hash)) === undefined)
-      await rm(layout.outboard(blob.hash), { force: true })
+    if (findComplete(layout, blob.hash) === undefined) await rm(layout.outboard(blob.hash), { force: true })
   }
 
   async #readIfThere(hash: Hash): Promise<SmallFile | 'other' | 'changed' | undefined> {

@@ -30,8 +30,8 @@ export async function makePartial(
   ranges: ChunkRanges
 ): Promise<boolean> {
   const { layout, isSynced, dataSync } = context
-  const links = (await fileStats(layout.data(hash)))?.nlink
-  if (links !== 1n || (await fileStats(layout.partialData(hash))) !== undefined) return false
+  const links = fileStats(layout.data(hash))?.nlink
+  if (links !== 1n || fileStats(layout.partialData(hash)) !== undefined) return false
   // An export by hard link, which is gone by now, may have made it read-only.
   await chmod(layout.data(hash), WRITABLE)
   const claim: Claim = { ...(await copyOutboard(context, hash)), size, ranges }

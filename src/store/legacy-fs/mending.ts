@@ -51,10 +51,10 @@ export class Mending {
 
   async #look(hash: Hash, signal: AbortSignal): Promise<void> {
     const { layout } = this.#context
-    const isPartial = (await findComplete(layout, hash)) === undefined
+    const isPartial = findComplete(layout, hash) === undefined
     if (isPartial && (await this.#mendPartial(hash, signal))) return
     // It may have become complete while it was looked at.
-    const found = await findComplete(layout, hash)
+    const found = findComplete(layout, hash)
     if (found !== undefined) await this.#mendComplete(hash, found, signal)
   }
 
@@ -65,7 +65,7 @@ export class Mending {
     const right = files === undefined ? ChunkRanges.empty : await this.#proven(files, signal)
     await mutex.run(hash.toString(), async () => {
       // Somebody may have put a good one in its place.
-      if ((await findComplete(layout, hash))?.version !== found.version) return
+      if (findComplete(layout, hash)?.version !== found.version) return
       this.#integrity.forget(hash)
       if (isWhole(right, found.size)) return
       const what = `cannot take back what is wrong of ${layout.data(hash)}`

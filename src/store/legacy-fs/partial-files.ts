@@ -164,7 +164,7 @@ async function make(context: FsContext, hash: Hash, size: number): Promise<Opene
 
 /** Whether there is a `.data.part` that nobody is about to make a claim about. */
 async function isLeftOver(layout: Layout, hash: Hash): Promise<boolean> {
-  const stats = await fileStats(layout.partialData(hash))
+  const stats = fileStats(layout.partialData(hash))
   return stats !== undefined && Date.now() - Number(stats.mtimeMs) > MAKING_MS
 }
 

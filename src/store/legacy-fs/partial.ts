@@ -279,7 +279,7 @@ export class PartialBlob {
 
   /** Another process has completed the blob, or deleted it, or begun it anew. */
   async #onReplaced(): Promise<void> {
-    const found = await findComplete(this.#context.layout, this.hash)
+    const found = findComplete(this.#context.layout, this.hash)
     if (found?.size === this.size) {
       this.markComplete()
       this.#home.onChange()

@@ -12,7 +12,15 @@ import { type Claim, dropFromClaim, type Identity, isSameIdentity, writeClaim } 
 import { completePartial, placeIngested } from './complete.ts'
 import type { FsContext } from './context.ts'
 import { removeForeignPartial } from './foreign.ts'
-import { type Found, type FoundComplete, find, findComplete, findPartial, findPartialFiles } from './found.ts'
+import {
+  type Found,
+  type FoundComplete,
+  find,
+  findComplete,
+  findPartial,
+  findPartialFiles,
+  isAbsent
+} from './found.ts'
 import { type Held, heldOf } from './held.ts'
 import type { IngestedFiles } from './ingest.ts'
 import type { Integrity } from './integrity.ts'
@@ -43,7 +51,7 @@ export class Partials {
       if (size !== 0) throw new SizeMismatchError(hash, size, 0)
     } else if (groupCount(size) === 1 && this.find(hash) === undefined) {
       // Nothing comes of a wrong one: such a blob is written as a whole, when it has been proven.
-      const stats = await fileStats(this.#context.layout.data(hash))
+      const stats = fileStats(this.#context.layout.data(hash))
       if (stats !== undefined && Number(stats.size) !== size) await this.#checkSizeFound(hash, size)
     } else {
       await this.#checkSizeFound(hash, size)
@@ -98,6 +106,11 @@ export class Partials {
     })
   }
 
+  /** Whether nothing is held of a blob, as far as that can be told without reading anything. */
+  isAbsent(hash: Hash): boolean {
+    return this.find(hash) === undefined && isAbsent(this.#context.layout, hash)
+  }
+
   /**
    * What is held of a blob, on disk and in this process; undefined when nothing is.
    *
@@ -125,7 +138,7 @@ export class Partials {
    */
   async place(hash: Hash, size: number, write: () => Promise<IngestedFiles>): Promise<void> {
     await this.#exclusively(hash, async () => {
-      const found = await findComplete(this.#context.layout, hash)
+      const found = findComplete(this.#context.layout, hash)
       if (found !== undefined && (await this.#integrity.ensure(hash, found))) return
       const files = await write()
       const live = this.find(hash)
@@ -147,7 +160,7 @@ export class Partials {
   async placeSmall(hash: Hash, write: () => Promise<string>): Promise<void> {
     await this.#exclusively(hash, async () => {
       const { layout } = this.#context
-      const found = await findComplete(layout, hash)
+      const found = findComplete(layout, hash)
       if (found !== undefined && (await this.#integrity.ensure(hash, found))) return
       // Of such a blob there is something in part only when somebody sends it with a wrong size.
       const live = this.find(hash)
@@ -197,7 +210,7 @@ export class Partials {
       const mayBeJournaled =
         found.state === 'complete'
           ? groupCount(found.size) === 1
-          : (await fileStats(layout.setAside(hash))) !== undefined
+          : fileStats(layout.setAside(hash)) !== undefined
       const isNoted = !mayBeJournaled || (await this.#isForgotten(hash))
       await this.#removeFiles(hash, found)
       if (isNoted) return
@@ -307,7 +320,7 @@ export class Partials {
     if (groupCount(claim.size) !== groupCount(size)) return await removePartial(layout, hash)
     const data = claim.lengths.data < size ? claim.lengths.data : BigInt(size)
     await writeClaim(this.#context, hash, { ...claim, size, lengths: { ...claim.lengths, data } }, isSynced)
-    const stats = await fileStats(layout.partialData(hash))
+    const stats = fileStats(layout.partialData(hash))
     if (stats !== undefined && stats.size > size) await truncate(layout.partialData(hash), size)
   }
 
@@ -328,7 +341,7 @@ export class Partials {
 
   async #complete(blob: PartialBlob): Promise<void> {
     const { layout } = this.#context
-    const found = await findComplete(layout, blob.hash)
+    const found = findComplete(layout, blob.hash)
     if (found !== undefined && (await this.#integrity.ensure(blob.hash, found))) {
       blob.markComplete()
       await blob.settle()
@@ -349,8 +362,7 @@ export class Partials {
     const { layout } = this.#context
     await blob.save()
     // Another process may just have begun to write to these files, but then it has written something.
-    const isUseless =
-      blob.held.isEmpty && Number((await fileStats(layout.partialData(blob.hash)))?.size) === 0
+    const isUseless = blob.held.isEmpty && Number(fileStats(layout.partialData(blob.hash))?.size) === 0
     if (isUseless) await removePartial(layout, blob.hash)
     else if (blob.isWhole) await this.#complete(blob)
   }

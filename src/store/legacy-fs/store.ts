@@ -379,8 +379,9 @@ export class LegacyFsStore implements BlobStore {
 
   async #status(hash: Hash): Promise<BlobStatus> {
     if (hash.equals(EMPTY_HASH)) return EMPTY_BLOB
-    const found = await explained(`cannot look for blob ${hash}`, () =>
-      untilStill(hash, () => this.#partials.look(hash))
+    const found = await explained(`cannot look for blob ${hash}`, async () =>
+      // Most of thousands of blobs that are looked up are not there: as few promises as can be.
+      this.#partials.isAbsent(hash) ? undefined : await untilStill(hash, () => this.#partials.look(hash))
     )
     if (found === undefined) return ABSENT
     return found.state === 'complete'
@@ -406,7 +407,7 @@ export class LegacyFsStore implements BlobStore {
 
   /** A complete blob of one chunk group, in memory. */
   async #readSmall(hash: Hash): Promise<BlobFiles | undefined> {
-    const found = await findComplete(this.#context.layout, hash)
+    const found = findComplete(this.#context.layout, hash)
     if (found === undefined || groupCount(found.size) > 1) return undefined
     const bytes = await this.#integrity.readSmall(hash, found)
     return bytes && { hash, size: found.size, bytes }

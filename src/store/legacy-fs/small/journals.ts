@@ -108,7 +108,7 @@ export class Journals {
   /** Says that a blob is being deleted. To be called before its file goes; on disk after `sync`. */
   async forget(hash: Hash): Promise<void> {
     for (const { path } of this.#found()) {
-      const size = (await fileStats(path))?.size
+      const size = fileStats(path)?.size
       if (size === undefined) continue
       noteGone(path, hash, Number(size))
       this.#unsynced.add(gonePath(path))
@@ -160,7 +160,7 @@ export class Journals {
     const { journalFolder } = this.#context.layout
     for (const name of readdirSync(journalFolder)) {
       const journal = journalOfGone(name)
-      if (journal === undefined || (await fileStats(join(journalFolder, journal))) !== undefined) continue
+      if (journal === undefined || fileStats(join(journalFolder, journal)) !== undefined) continue
       await rm(join(journalFolder, name), { force: true })
     }
   }
@@ -222,7 +222,7 @@ export class Journals {
     const { layout, temp } = this.#context
     const { data } = record
     const target = layout.data(Hash.fromBytes(record.hash))
-    const stats = await fileStats(target)
+    const stats = fileStats(target)
     if (Number(stats?.size) === data.length && (await readIfThere(target))?.equals(data)) return
     if (!gone.counts(record)) return
     const made = temp.newPath()
@@ -244,7 +244,7 @@ function isOfOtherBoot(journal: Uint8Array): boolean {
 }
 
 async function isUntouchedFor(path: string, ms: number): Promise<boolean> {
-  const stats = await fileStats(path)
+  const stats = fileStats(path)
   return stats !== undefined && Date.now() - Number(stats.mtimeMs) >= ms
 }
 
