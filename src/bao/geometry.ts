@@ -23,6 +23,7 @@ export function outboardBytes(size: number): number {
 
 /** Bytes of those chunks that lie in a blob of `size` bytes. */
 export function bytesWithin(ranges: ChunkRanges, size: number): number {
+  if (ranges.isAll) return size
   let bytes = 0
   for (const [start, end] of ranges.intersect(ChunkRanges.range(0, chunkCount(size)))) {
     bytes += Math.min(Number(end) * CHUNK_BYTES, size) - Number(start) * CHUNK_BYTES
@@ -84,6 +85,7 @@ export function isWhole(ranges: ChunkRanges, size: number): boolean {
 
 /** Widens ranges to whole chunk groups: what a store can keep and serve. An open end stays open. */
 export function roundToGroups(ranges: ChunkRanges): ChunkRanges {
+  if (ranges.isAll) return ranges
   const group = BigInt(GROUP_CHUNKS)
   const rounded: bigint[] = []
   for (const [start, end] of ranges) {

@@ -64,7 +64,12 @@ export class ChunkRanges {
     if (end === undefined) {
       return ChunkRanges.fromBoundaries([start])
     }
-    return BigInt(start) === BigInt(end) ? ChunkRanges.empty : ChunkRanges.fromBoundaries([start, end])
+    const [from, to] = [BigInt(start), BigInt(end)]
+    if (from === to) return ChunkRanges.empty
+    // Thousands of blobs are asked about the range that is all of them.
+    return from >= 0n && from < to && to <= MAX_CHUNK
+      ? new ChunkRanges([from, to])
+      : ChunkRanges.fromBoundaries([from, to])
   }
 
   /**

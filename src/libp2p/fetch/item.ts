@@ -66,7 +66,8 @@ export class Item {
 
   /** These ranges, up to the blob's end as far as it is known. */
   trimmed(ranges: ChunkRanges): ChunkRanges {
-    return this.size === undefined ? ranges : ranges.intersect(ChunkRanges.range(0, chunkCount(this.size)))
+    if (this.size === undefined || ranges.isEmpty) return ranges
+    return ranges.intersect(ChunkRanges.range(0, chunkCount(this.size)))
   }
 
   /** What of these ranges the provider may be asked for. */
