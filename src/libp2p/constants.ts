@@ -102,6 +102,12 @@ export const CHILDREN_PER_REQUEST = 8_192
 export const RANGES_PER_REQUEST = 32_768
 
 /**
+ * For what part of the idle timeout a peer may be silent, instead of agreeing once more to a protocol that it has agreed to on the same
+ * connection: it does so before anybody looks at the request. After that it is asked as if it were the first time.
+ */
+export const AGREE_TIMEOUT_PART = 1 / 3
+
+/**
  * Memory in bytes that the responses under way share for data they have read ahead. As long as there are few of them, each
  * reads 512 KiB at a time; when there are many, less.
  */

@@ -6,8 +6,7 @@ import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../protocol/constants.ts'
 import { RefusedError } from '../protocol/errors.ts'
 import { encodeRequest, type Request } from '../protocol/request.ts'
 import { closeStream } from './close-stream.ts'
-import { MAX_BUSY_RETRIES, MAX_RETRY_AFTER_MS } from './constants.ts'
-
+import { AGREE_TIMEOUT_PART, MAX_BUSY_RETRIES, MAX_RETRY_AFTER_MS } from './constants.ts'
 import { openEarly } from './early-stream.ts'
 import type { BlobsLimits } from './limits.ts'
 import { nameOf, type ProviderAddress } from './provider-address.ts'
@@ -154,6 +153,12 @@ export class Getter {
       return { stream, connection, response, writer, sent: Promise.all([written, ended]) }
     }
     const { stream, connection, response, writer, sent } = await this.#open(provider, signal, send, !goesOn)
+    // Old versions of js-libp2p may lose what comes with the offer: then nothing comes back.
+    const undecided = response.isAsExpected
+      ? undefined
+      : setTimeout(() => {
+          if (!response.isAsExpected) stream.abort(new DeclinedError('the peer does not answer to the offer'))
+        }, idleTimeoutMs * AGREE_TIMEOUT_PART)
     try {
       await sent
       const result = await use({
@@ -172,6 +177,8 @@ export class Getter {
       this.#agreed.set(connection, undefined)
       if (error instanceof StreamIdleTimeoutError) throw error
       throw new DeclinedError('the peer did not agree to the protocol', { cause: error })
+    } finally {
+      clearTimeout(undecided)
     }
   }
 

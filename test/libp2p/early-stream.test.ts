@@ -27,11 +27,11 @@ async function start(init: Partial<BlobsInit> = {}) {
 /** A way to a node on which, while it is held, nothing comes back. */
 async function wayTo(node: Libp2p) {
   const [, port] = /\/tcp\/(\d+)/.exec(String(node.getMultiaddrs()[0]))!
-  const answers: Socket[] = []
+  const answers: { there: Socket; socket: Socket }[] = []
   const server: Server = createServer(socket => {
     const there = connect(Number(port), '127.0.0.1')
     socket.pipe(there).pipe(socket)
-    answers.push(there)
+    answers.push({ there, socket })
     for (const end of [socket, there]) end.on('error', () => end.destroy())
   })
   server.listen(0, '127.0.0.1')
@@ -41,7 +41,10 @@ async function wayTo(node: Libp2p) {
   return {
     address: multiaddr(`/ip4/127.0.0.1/tcp/${mine}/p2p/${node.peerId}`),
     hold: () => {
-      for (const socket of answers) socket.unpipe().pause()
+      for (const { there } of answers) there.unpipe().pause()
+    },
+    release: () => {
+      for (const { there, socket } of answers) there.pipe(socket)
     }
   }
 }
@@ -104,4 +107,26 @@ it('what stands between the streams of the protocol and us is asked before anyth
   isAllowed = false
   await expect(getter.blobs.fetch(await addTo(provider.store, 2), { from })).rejects.toThrow('not now')
   expect(asked).toEqual(['get'])
+})
+
+it('a provider that does not answer to the offer is asked once more', async () => {
+  const asked: string[] = []
+  const provider = await start({
+    authorize: ({ request }) => {
+      asked.push(request.type)
+      return true
+    }
+  })
+  const getter = await start({ limits: { idleTimeoutMs: 3000 } })
+  const way = await wayTo(provider.node)
+  await getter.blobs.fetch(await addTo(provider.store, 1), { from: way.address })
+  way.hold()
+  const hash = await addTo(provider.store, 2)
+  const fetching = getter.blobs.fetch(hash, { from: way.address })
+  // The first time, early; the second time it is negotiated, which cannot end while the answers are held.
+  await expect.poll(() => asked, { timeout: 5000 }).toEqual(['get', 'get'])
+  await new Promise(resolve => setTimeout(resolve, 1300))
+  way.release()
+  await fetching
+  expect(asked).toEqual(['get', 'get', 'get'])
 })
