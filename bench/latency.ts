@@ -13,6 +13,8 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import { Hash } from '../dist/hash.js'
+import { dataKey } from '../dist/store/object/layout.js'
 import { measurePart } from './lib/compare-part.ts'
 import { contestantOf, missingPackages, ours } from './lib/contestants/index.ts'
 import { makeFolder } from './lib/files.ts'
@@ -72,7 +74,7 @@ const s3: Measurement = async dir => {
   const plain = new PlainS3(1)
   const urls = new Map<string, Promise<string>>()
   const beside = async (hash: string, storeDir: string, offset: number, length: number): Promise<void> => {
-    const key = `${s3Prefix(storeDir)}blobs/${hash}/data`
+    const key = `${s3Prefix(storeDir)}${dataKey(Hash.parse(hash))}`
     if (!urls.has(key)) urls.set(key, plain.getUrl(key))
     const headers = { range: `bytes=${offset}-${offset + length - 1}` }
     await plain.request('GET', await urls.get(key)!, { headers })
