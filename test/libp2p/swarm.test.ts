@@ -385,7 +385,8 @@ describe('a blob that is wanted twice at once', () => {
     expect(fetched.length).toBe(1)
     await untilQuiet(getter, a!, b!)
     expect(b!.served.bytes).toBeGreaterThan(MIB)
-    expect(servedShare(data.length, a!, b!)).toBeLessThan(1.1)
+    // What was on its way from the one when the other came is asked for once more: on a busy machine that is up to 2 MiB.
+    expect(servedShare(data.length, a!, b!)).toBeLessThan(1.25)
   })
 
   it('goes on when one of the two gives up, and ends at once when both have', async () => {
