@@ -7,12 +7,12 @@ import { chmod, copyFile, link, open, rm } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { TargetExistsError, UnsupportedExportModeError } from '../errors.ts'
 import { checkBlob, exportFile, tempPath } from '../export-file.ts'
+import type { FsReader } from '../file-reader.ts'
 import { cannotLink, exists, renameToNew, syncFolder } from '../folders.ts'
 import { errorCode, explained } from '../fs-errors.ts'
 import type { ExportOptions } from '../index.ts'
 import { statIfThere } from '../stats.ts'
 import type { FsContext } from './context.ts'
-import type { FsReader } from './reader.ts'
 
 /** May be read by all, and changed by nobody. */
 const READ_ONLY = 0o444

@@ -8,6 +8,7 @@ import { isWhole } from '../../bao/geometry.ts'
 import { provenGroups } from '../../bao/proven-groups.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
+import { type BlobFiles, FsReader } from '../file-reader.ts'
 import { explained } from '../fs-errors.ts'
 import type { Lifetime } from '../lifetime.ts'
 import { wholeRange } from '../status.ts'
@@ -19,7 +20,6 @@ import type { Integrity } from './integrity.ts'
 import { makePartial } from './make-partial.ts'
 import { openComplete, openPartial, untilStill } from './opening.ts'
 import type { Partials } from './partials.ts'
-import { type BlobFiles, FsReader } from './reader.ts'
 
 export class Mending {
   readonly #context: FsContext

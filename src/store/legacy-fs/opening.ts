@@ -4,12 +4,12 @@ import type { FileHandle } from 'node:fs/promises'
 import { groupCount, outboardBytes } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import { StoreError } from '../errors.ts'
+import { type BlobFiles, openPair } from '../file-reader.ts'
 import { isSameIdentity } from './claim.ts'
 import type { FsContext } from './context.ts'
 import type { FoundComplete } from './found.ts'
 import type { Held } from './held.ts'
 import { PartialFiles } from './partial-files.ts'
-import { type BlobFiles, openPair } from './reader.ts'
 
 /**
  * Opens the files of a complete blob.

@@ -42,6 +42,7 @@ import {
   BLOBS_PREFIX,
   blobPrefix,
   dataKey,
+  hasOutboard,
   isTagKey,
   outboardKey,
   parseBlobKey,
@@ -60,7 +61,7 @@ import type {
 } from './options.ts'
 import { PartMemory } from './part-memory.ts'
 import { PartialReader } from './partial-reader.ts'
-import { ObjectReader, OutboardCache, ReadBudget } from './reading/index.ts'
+import { LocalReader, ObjectReader, OutboardCache, ReadBudget } from './reading/index.ts'
 import { type RecoveryOptions, type RecoveryReport, recover } from './recover/index.ts'
 import type { ObjectStorage } from './storage/index.ts'
 import { ObjectSweep } from './sweep.ts'
@@ -538,19 +539,21 @@ export class ObjectStore implements BlobStore {
     const row = this.#context.metadata.find(hash)
     const { storage, cache, budget } = this.#context
     if (row?.state === 'complete') {
-      const reader: BlobReader = new ObjectReader({
+      const options = {
         hash,
         size: row.size,
-        storage,
         dataKey: dataKey(hash),
         outboardKey: outboardKey(hash),
-        cache,
-        budget,
-        ranges,
-        onClose: () => this.#closed(reader),
+        onClose: (closed: BlobReader) => this.#closed(closed),
         onMissing: () => this.#onMissing(hash)
-      })
-      return this.#opened(reader)
+      }
+      // A small blob holds no file open: many may be open at a time.
+      const { files } = storage
+      return this.#opened(
+        files !== undefined && hasOutboard(row.size)
+          ? new LocalReader({ ...options, files })
+          : new ObjectReader({ ...options, storage, cache, budget, ranges })
+      )
     }
     const live = this.#arrivals.find(hash)
     const arrival = live?.hasFailed === false ? live : undefined

@@ -7,6 +7,8 @@
  * backend's own prefix is not part of them.
  */
 
+import type { LocalFiles } from './local-files.ts'
+
 export interface StorageOptions {
   readonly signal?: AbortSignal | undefined
 }
@@ -74,6 +76,9 @@ export interface Upload {
 export interface ObjectStorage extends AsyncDisposable {
   /** What to call it in messages, without secrets: `bucket blobs at http://127.0.0.1:9000`, `folder /data/blobs`. */
   readonly name: string
+
+  /** Only of a storage whose objects are files of this machine. */
+  readonly files?: LocalFiles | undefined
 
   /** Writes a small object, at most 16 MiB, in place of one that is there already. */
   put(key: string, pieces: readonly Uint8Array[], options?: StorageOptions): Promise<void>

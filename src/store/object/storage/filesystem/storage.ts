@@ -16,6 +16,7 @@ import type {
   SweepOptions,
   Upload
 } from '../index.ts'
+import type { LocalFiles } from '../local-files.ts'
 import { checkSources, copySlices } from './copy.ts'
 import { explained, toStorageError } from './errors.ts'
 import { FolderSyncs } from './folder-syncs.ts'
@@ -45,6 +46,7 @@ const UPLOADS = '.uploads'
 
 export class FilesystemStorage implements ObjectStorage {
   readonly name: string
+  readonly files: LocalFiles = { open: async key => await this.#open(key) }
   readonly #paths: Paths
   readonly #isSynced: boolean
   readonly #tree: Tree
@@ -208,6 +210,14 @@ export class FilesystemStorage implements ObjectStorage {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  async #open(key: string): Promise<FileHandle> {
+    this.#begin({})
+    checkKey(key)
+    return await explained(`cannot read ${key} in ${this.name}`, undefined, () =>
+      openObject(this.#paths, key, this.name)
+    )
   }
 
   /** Writes a new file and makes it the object of the key. */

@@ -1,14 +1,14 @@
-/** Reads a blob's files. */
+/** Reads a blob whose data and outboard are files, or have been read. */
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
-import { outboardBytes } from '../../bao/geometry.ts'
-import type { ChunkRanges } from '../../bao/ranges.ts'
-import { EMPTY_HASH, type Hash } from '../../hash.ts'
-import { HandleClosedError, StoreError } from '../errors.ts'
-import { explained, isNotFound } from '../fs-errors.ts'
-import type { BlobReader } from '../index.ts'
-import { ServedFile } from '../served-file.ts'
-import { readAll } from '../write-all.ts'
+import { outboardBytes } from '../bao/geometry.ts'
+import type { ChunkRanges } from '../bao/ranges.ts'
+import { EMPTY_HASH, type Hash } from '../hash.ts'
+import { BlobDamagedError, HandleClosedError } from './errors.ts'
+import { explained, isNotFound } from './fs-errors.ts'
+import type { BlobReader } from './index.ts'
+import { ServedFile } from './served-file.ts'
+import { readAll } from './write-all.ts'
 
 /** Bytes of outboard to read at a time: that of 16 MiB of data. */
 const WINDOW_BYTES = 64 * 1024
@@ -122,7 +122,7 @@ export class FsReader implements BlobReader {
         file instanceof ServedFile ? file.read(targets, offset) : readAll(file, targets, offset)
       ))
     ) {
-      throw new StoreError(`${what}: its file ends before byte ${offset + length}`)
+      throw new BlobDamagedError(this.hash, `the file of its ${kind} ends before byte ${offset + length}`)
     }
   }
 }
