@@ -62,7 +62,7 @@ export class S3Storage implements ObjectStorage {
     { signal, env = process.env, onNotice }: S3OpenOptions = {}
   ): Promise<S3Storage> {
     const settings = parseS3Options(options, env)
-    const client = new S3Client(settings)
+    const client = await S3Client.load(settings)
     try {
       const retryForMs = Math.min(OPEN_RETRY_MS, settings.retryForMs)
       await checkBucket(client, settings.createBucket, { signal, retryForMs })
