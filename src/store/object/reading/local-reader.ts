@@ -27,8 +27,9 @@ export class LocalReader implements BlobReader {
   readonly size: number
   readonly held: undefined = undefined
   readonly #options: LocalReaderOptions
-  /** Undefined until something is read. */
   #opening: Promise<FsReader> | undefined
+  /** Undefined until something is read. Used without waiting: so the next read has begun while its caller works on the one before. */
+  #reader: FsReader | undefined
   #closed: Promise<void> | undefined
 
   constructor(options: LocalReaderOptions) {
@@ -42,11 +43,11 @@ export class LocalReader implements BlobReader {
   }
 
   async readDataInto(offset: number, targets: readonly Uint8Array[], signal?: AbortSignal): Promise<void> {
-    await (await this.#opened(signal)).readDataInto(offset, targets, signal)
+    await (this.#reader ?? (await this.#opened(signal))).readDataInto(offset, targets, signal)
   }
 
   async readOutboard(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
-    await (await this.#opened(signal)).readOutboard(offset, target, signal)
+    await (this.#reader ?? (await this.#opened(signal))).readOutboard(offset, target, signal)
   }
 
   async close(): Promise<void> {
@@ -79,7 +80,8 @@ export class LocalReader implements BlobReader {
         await data.close()
         throw error
       })
-      return new FsReader({ hash, size, data, outboard })
+      this.#reader = new FsReader({ hash, size, data, outboard })
+      return this.#reader
     } catch (error) {
       // There may be too many open files at this moment: the next read tries again.
       this.#opening = undefined
