@@ -9,14 +9,15 @@ import { readAll } from './write-all.ts'
 type Allocate = (bytes: number) => Uint8Array
 
 /**
- * For who is done with a piece before he asks for the next: two buffers take turns. New memory for all of a file costs more than
- * hashing it.
+ * Buffers that take turns: new memory for all of a file costs more than hashing it.
+ *
+ * @param count 2: for who is done with a piece before he asks for the next. One more for each further piece that he still uses
  */
-export function takingTurns(): Allocate {
+export function takingTurns(count = 2): Allocate {
   const buffers: Uint8Array[] = []
   let turn = 0
   return bytes => {
-    turn = 1 - turn
+    turn = (turn + 1) % count
     if ((buffers[turn]?.length ?? 0) < bytes) buffers[turn] = new Uint8Array(bytes)
     return buffers[turn]!
   }

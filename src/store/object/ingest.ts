@@ -1,6 +1,7 @@
 /**
  * Adding blobs. Small ones are hashed in memory and put at once. A file is hashed first, so that nothing goes up that is there
- * already, and read again to go up. A stream, which comes only once, goes up under a temporary key while it is hashed.
+ * already, and read again to go up; into a storage on this machine it is copied by the threads that hash it. A stream, which comes
+ * only once, goes up under a temporary key while it is hashed.
  */
 import { randomBytes } from 'node:crypto'
 import { stat } from 'node:fs/promises'
@@ -10,7 +11,7 @@ import { type HashedBlob, hashBytes, OutboardBuilder } from '../../bao/outboard.
 import type { Hash } from '../../hash.ts'
 import { FileChangedError, StoreError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
-import { hashFile } from '../hash-pool/hash-file.ts'
+import { type FileCopy, hashFile } from '../hash-pool/hash-file.ts'
 import type { AddOptions, AddResult } from '../index.ts'
 import { InputFile, readInputFile, takingTurns } from '../input-file.ts'
 import type { Limiter } from '../limiter.ts'
@@ -22,6 +23,7 @@ import type { ObjectContext } from './context.ts'
 import { BlobTooLargeError } from './errors.ts'
 import { deleteAll, publish } from './finish.ts'
 import { dataKey, hasOutboard, outboardKey, partialPrefix, TEMP_PREFIX } from './layout.ts'
+import type { GrowingObject, LocalFiles } from './storage/local-files.ts'
 import { PART_BYTES } from './storage/part-size.ts'
 import { putStream, TIDY_MS, uploadStream } from './storage/put-stream.ts'
 
@@ -116,6 +118,8 @@ export class Ingest {
       if (!isEnd) throw new FileChangedError(path)
       return await this.addBytes(joined(pieces, bytes), options)
     }
+    const { files } = this.#context.storage
+    if (files !== undefined) return await this.#copyPath(files, path, options)
     return await withSpool(async spool => {
       const blob = await hashPath(path, spool, options)
       const { hash, size } = blob
@@ -131,6 +135,26 @@ export class Ingest {
       }
       await this.#place(hash, size, put, true, options)
       return { hash, size }
+    })
+  }
+
+  /** Copies a file while it is hashed: what is stored are the very bytes that were hashed. */
+  async #copyPath(files: LocalFiles, path: string, options: AddOptions): Promise<AddResult> {
+    return await withSpool(async spool => {
+      const object = await files.begin()
+      try {
+        const blob = await hashPath(path, spool, options, await copyTo(object))
+        const { hash, size } = blob
+        this.#checkSize(size)
+        const put: PutObjects = async () => {
+          await this.#putOutboard(blob, spool, options.signal)
+          await object.save(dataKey(hash))
+        }
+        await this.#place(hash, size, put, true, options)
+        return { hash, size }
+      } finally {
+        await object.close()
+      }
     })
   }
 
@@ -288,13 +312,43 @@ async function hashInTurns(
   })
 }
 
-async function hashPath(path: string, spool: OutboardSpool, options: AddOptions): Promise<HashedBlob> {
-  const progress = new Progress(options.onProgress)
+async function hashPath(
+  path: string,
+  spool: OutboardSpool,
+  { signal, onProgress }: AddOptions,
+  copy?: WaitedCopy
+): Promise<HashedBlob> {
+  const progress = new Progress(onProgress)
   const onHashed = (bytes: number) => progress.add(bytes)
   await using file = await InputFile.open(path)
-  const blob = await hashFile(file, spool, { signal: options.signal, onHashed })
+  const blob = await hashFile(file, spool, { signal, onHashed, copy })
+  await copy?.written()
   progress.end()
   return blob
+}
+
+/** A copy that is written while the rest is hashed. */
+interface WaitedCopy extends FileCopy {
+  /** Waits until all is written. @throws what keeps it from being written */
+  written(): Promise<void>
+}
+
+/** Copies to an object, from its beginning. One block is written while the next is hashed, and the one behind it is read. */
+async function copyTo(object: GrowingObject): Promise<WaitedCopy> {
+  let end = 0
+  let writing: Promise<void> = Promise.resolve()
+  return {
+    target: await object.target(),
+    allocate: takingTurns(3),
+    write: async block => {
+      await writing
+      writing = object.write([block], end)
+      // Awaited in its turn.
+      writing.catch(() => undefined)
+      end += block.length
+    },
+    written: async () => await writing
+  }
 }
 
 /** Passes pieces on, hashing them. */

@@ -1,10 +1,15 @@
-/** A file that is being written, on its way to become an object. */
+/** A file that is being written: most often on its way to become an object. */
+import { constants } from 'node:fs'
 import { type FileHandle, open, rm } from 'node:fs/promises'
+import type { CopyTarget } from '../../../hash-pool/messages.ts'
 import { isWorthIt, UncachedFile } from '../../../uncached.ts'
 import { dropBytes, writeAll } from '../../../write-all.ts'
 
 /** Bytes after which the disk is told to begin, so that there is little left to wait for at the end. */
 const FLUSH_BYTES = 32 * 1024 * 1024
+
+/** Not through a symbolic link. Windows has no such flag. */
+const REUSE_FLAGS = constants.O_RDWR | (constants.O_NOFOLLOW ?? 0)
 
 export class NewFile {
   readonly path: string
@@ -23,7 +28,21 @@ export class NewFile {
 
   /** @param isSynced whether to wait for the disk at the end */
   static async make(path: string, isSynced: boolean): Promise<NewFile> {
-    return new NewFile(path, await open(path, 'wx'), isSynced)
+    return new NewFile(path, await open(path, 'wx+'), isSynced)
+  }
+
+  /** One that was begun before. */
+  static async resume(path: string, isSynced: boolean): Promise<NewFile> {
+    return new NewFile(path, await open(path, REUSE_FLAGS), isSynced)
+  }
+
+  get handle(): FileHandle {
+    return this.#file
+  }
+
+  /** For threads that write to it by themselves. */
+  async target(): Promise<CopyTarget> {
+    return { file: this.#file.fd, direct: (await this.#openUncached())?.fd }
   }
 
   async write(pieces: readonly Uint8Array[], offset: number): Promise<void> {
@@ -57,19 +76,32 @@ export class NewFile {
   /** Ends writing: the file has `size` bytes, and they are on disk. */
   async finish(size: number): Promise<void> {
     if (this.#end > size) await this.#file.truncate(size)
+    await this.sync()
+    await this.close()
+  }
+
+  /** Waits until what has been written so far is on disk. When it has failed once, it always does. */
+  async sync(): Promise<void> {
+    if (!this.#isSynced) return
     // A failure of the disk is told once: what was flushed meanwhile must have succeeded, too.
     await this.#flushing
-    if (this.#isSynced) await this.#file.datasync()
-    await this.#close()
+    this.#unflushed = 0
+    const syncing = this.#file.datasync()
+    try {
+      await syncing
+    } catch (error) {
+      this.#flushing = syncing
+      throw error
+    }
   }
 
   /** Closes the file and removes it, unless it was renamed. Never fails: what stays is swept. */
   async discard(): Promise<void> {
-    await this.#close().catch(() => undefined)
+    await this.close().catch(() => undefined)
     await rm(this.path, { force: true }).catch(() => undefined)
   }
 
-  async #close(): Promise<void> {
+  async close(): Promise<void> {
     const uncached = await this.#uncached?.catch(() => undefined)
     await Promise.all([this.#file.close(), uncached?.close()])
   }

@@ -3,6 +3,7 @@ import { fstatSync } from 'node:fs'
 import { type FileHandle, readdir, rm } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { syncFolder } from '../../../folders.ts'
+import { isNotFound } from '../../../fs-errors.ts'
 import { makeFolder } from '../../../make-folder.ts'
 import { TempFolder } from '../../../temp.ts'
 import { checkCompose, checkInside, checkKey, checkPut, checkSlice, checkUpload } from '../checks.ts'
@@ -20,6 +21,7 @@ import type { LocalFiles } from '../local-files.ts'
 import { checkSources, copySlices } from './copy.ts'
 import { explained, toStorageError } from './errors.ts'
 import { FolderSyncs } from './folder-syncs.ts'
+import { GrowingFile } from './growing-file.ts'
 import { listObjects } from './list.ts'
 import { NewFile } from './new-file.ts'
 import { openObject } from './open-object.ts'
@@ -46,13 +48,18 @@ const UPLOADS = '.uploads'
 
 export class FilesystemStorage implements ObjectStorage {
   readonly name: string
-  readonly files: LocalFiles = { open: async key => await this.#open(key) }
+  readonly files: LocalFiles = {
+    open: async key => await this.#open(key),
+    begin: async () => await this.#grow(() => NewFile.make(this.#temp.newPath(), this.#isSynced), false),
+    resume: async key => await this.#resume(key)
+  }
   readonly #paths: Paths
   readonly #isSynced: boolean
   readonly #tree: Tree
   readonly #temp: TempFolder
   readonly #uploadFiles: TempFolder
   readonly #uploads = new Set<FilesystemUpload>()
+  readonly #growing = new Set<GrowingFile>()
   readonly #reading = new Set<FileHandle>()
   #isClosed = false
 
@@ -97,10 +104,7 @@ export class FilesystemStorage implements ObjectStorage {
       const file = await NewFile.make(this.#uploadFiles.newPath(), this.#isSynced)
       const upload = new FilesystemUpload(key, partBytes, file, {
         name: this.name,
-        copy: async (slice, target, offset, signal) => {
-          await checkSources(this.#paths, [slice], this.name, signal)
-          await copySlices(this.#paths, [slice], target, this.name, signal, offset)
-        },
+        copy: async (...args) => await this.#copy(...args),
         place: async path => await this.#tree.place(path, key, () => this.#sweptError(key)),
         ended: () => this.#uploads.delete(upload)
       })
@@ -205,6 +209,7 @@ export class FilesystemStorage implements ObjectStorage {
   async close(): Promise<void> {
     this.#isClosed = true
     for (const upload of this.#uploads) await upload.abort()
+    for (const file of this.#growing) await file.close()
     for (const file of this.#reading) await file.close()
   }
 
@@ -218,6 +223,42 @@ export class FilesystemStorage implements ObjectStorage {
     return await explained(`cannot read ${key} in ${this.name}`, undefined, () =>
       openObject(this.#paths, key, this.name)
     )
+  }
+
+  async #resume(key: string): Promise<GrowingFile> {
+    checkKey(key)
+    const open = async (): Promise<NewFile> => {
+      const missing = (cause?: unknown): Error => new ObjectNotFoundError(key, this.name, { cause })
+      if (this.#paths.stats(key) === undefined) throw missing()
+      return await NewFile.resume(this.#paths.file(key), this.#isSynced).catch(error => {
+        throw isNotFound(error) ? missing(error) : error
+      })
+    }
+    return await explained(`cannot write ${key} in ${this.name}`, undefined, () => this.#grow(open, true))
+  }
+
+  async #grow(open: () => Promise<NewFile>, isPlaced: boolean): Promise<GrowingFile> {
+    this.#begin({})
+    const file = await explained(`cannot write in ${this.name}`, undefined, open)
+    const growing: GrowingFile = new GrowingFile(
+      file,
+      {
+        name: this.name,
+        paths: this.#paths,
+        copy: async (...args) => await this.#copy(...args),
+        place: async (path, key) => await this.#tree.place(path, key, () => this.#sweptError(key)),
+        closed: () => this.#growing.delete(growing)
+      },
+      isPlaced
+    )
+    this.#growing.add(growing)
+    return growing
+  }
+
+  /** Copies a slice of an object to a place in a file. */
+  async #copy(slice: Slice, target: NewFile, offset: number, signal: AbortSignal | undefined): Promise<void> {
+    await checkSources(this.#paths, [slice], this.name, signal)
+    await copySlices(this.#paths, [slice], target, this.name, signal, offset)
   }
 
   /** Writes a new file and makes it the object of the key. */
