@@ -16,6 +16,13 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
   }
 }
 
+/** Waits for all, also when one fails: what they work on is in use until then. @throws what the first that failed has thrown */
+export async function allDone(promises: readonly Promise<unknown>[]): Promise<void> {
+  for (const outcome of await Promise.allSettled(promises)) {
+    if (outcome.status === 'rejected') throw outcome.reason
+  }
+}
+
 /**
  * The items of `source`, until the signal aborts: then its reason is thrown, even while `source` is silent. `source` is
  * told to end, but a silent one is not waited for.

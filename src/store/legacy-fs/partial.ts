@@ -13,6 +13,7 @@ import type { Hash } from '../../hash.ts'
 import { BlobDeletedError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
 import { keepGroups } from '../kept-groups.ts'
+import { allDone } from '../waiting.ts'
 import { writeAll } from '../write-all.ts'
 import {
   type Claim,
@@ -312,11 +313,4 @@ function union(a: Claim, b: Claim): Claim {
     outboard: a.lengths.outboard > b.lengths.outboard ? a.lengths.outboard : b.lengths.outboard
   }
   return { ...a, lengths, ranges: a.ranges.union(b.ranges) }
-}
-
-/** Waits for all, also when one fails: buffers are in use until then. */
-async function allDone(promises: Promise<void>[]): Promise<void> {
-  for (const outcome of await Promise.allSettled(promises)) {
-    if (outcome.status === 'rejected') throw outcome.reason
-  }
 }

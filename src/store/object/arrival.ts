@@ -1,9 +1,9 @@
 /**
  * A blob that is arriving, as long as somebody in this process writes to it. All its writers share this.
  *
- * What is written lies in memory, a part at a time, and counts as held at once, in this process. A part that is full goes up as
- * one fragment; what is not full goes up at the latest after 1 s. No more than two parts are ever in memory only, so that is
- * what a killed process loses. Who writes faster than that waits.
+ * What is written is kept, in memory or in a body (`place.ts`), and counts as held at once, in this process. A part that is full is
+ * saved as one fragment; what is not full is saved at the latest after 1 s. No more than two parts are ever in no fragment, so that
+ * is what a killed process loses. Who writes faster than that waits.
  */
 import { GROUP_BYTES, GROUP_CHUNKS, PAIR_BYTES } from '../../bao/constants.ts'
 import type { Piece, Verified } from '../../bao/decoder.ts'
@@ -11,27 +11,26 @@ import { chunkCount, isWhole } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { StoreError } from '../errors.ts'
-import { keepGroups } from '../kept-groups.ts'
+import { type GroupRun, keepGroups } from '../kept-groups.ts'
 import { Limiter } from '../limiter.ts'
-import { abortable } from '../waiting.ts'
-import { Assembly } from './assembly.ts'
+import { abortable, allDone } from '../waiting.ts'
+import { BodyPlace, type OpenBody } from './body-place.ts'
 import type { ObjectContext } from './context.ts'
 import { FragmentLayout } from './fragment.ts'
 import { type Fragment, formatFragment, fragmentsOf, isWholePart } from './fragment-name.ts'
 import { type Fragments, readNodes } from './fragments.ts'
-import { dataKey, hasOutboard } from './layout.ts'
+import { hasOutboard } from './layout.ts'
 import { LivePart } from './live-part.ts'
 import { isServable, listStored } from './lookup.ts'
+import { MemoryPlace } from './memory-place.ts'
 import { type GroupSpan, PART_BYTES, type Parts } from './parts.ts'
-import { readInto } from './read-into.ts'
+import type { Place, PlaceOwner } from './place.ts'
 import { ObjectNotFoundError } from './storage/errors.ts'
-import type { Slice } from './storage/index.ts'
-import { MAX_PARTS } from './storage/part-size.ts'
 
 /** Milliseconds after which a group is saved, whether or not its part is full. */
 export const SAVE_MS = 1000
 
-/** Bytes that may be in memory only: a part that is being filled, and one that is on its way. */
+/** Bytes that may be in no fragment: a part that is being filled, and one that is being saved. */
 export const MOST_UNSAVED_BYTES = 2 * PART_BYTES
 
 /** Bytes of nodes of saved parts that are kept for the end, when all are needed: those of 4 GiB of data. */
@@ -42,9 +41,6 @@ const MOST_LIVE_PARTS = 512
 
 /** Fragments that are on their way at once. */
 const MOST_PUTS = 8
-
-/** Blobs of fewer parts are put together at the end, in no time. */
-const LEAST_ASSEMBLED_PARTS = 8
 
 export class Arrival {
   readonly hash: Hash
@@ -57,31 +53,42 @@ export class Arrival {
   users = 0
 
   readonly #context: ObjectContext
+  readonly #place: Place
   /** The least recently used first. */
   readonly #live = new Map<number, LivePart>()
   /** Nodes above the parts, by their index. */
   readonly #top = new Map<number, Uint8Array>()
   readonly #savedNodes = new Map<number, Uint8Array>()
   readonly #puts = new Limiter(MOST_PUTS)
+  readonly #writing = new Set<Promise<void>>()
   /** Aborts when nothing more is to be kept. */
   readonly #over = new AbortController()
   #savedNodeBytes = 0
   #held: ChunkRanges
   #unsavedBytes = 0
   #timer: NodeJS.Timeout | undefined
-  #tail: Promise<void> = Promise.resolve()
-  #assembly: Assembly | undefined
   #failure: unknown
   #isAbandoned = false
   #isComplete = false
 
-  constructor(context: ObjectContext, fragments: Fragments) {
+  /** @param body where what arrives is written to; undefined: it is kept in memory. It is closed with this */
+  constructor(context: ObjectContext, fragments: Fragments, body: OpenBody | undefined) {
     this.hash = fragments.hash
     this.size = fragments.size
     this.parts = fragments.parts
     this.fragments = fragments
     this.#context = context
     this.#held = fragments.held
+    const owner: PlaceOwner = {
+      over: this.#over.signal,
+      isComplete: () => this.#isComplete,
+      check: () => this.#check(),
+      save: part => this.#savePart(part)
+    }
+    this.#place =
+      body === undefined
+        ? new MemoryPlace(context, fragments, owner)
+        : new BodyPlace(context, fragments, owner, body)
   }
 
   /** Chunks that are held. */
@@ -106,7 +113,7 @@ export class Arrival {
     return this.#failure
   }
 
-  /** Makes writes fail. What is in memory only is held no longer. */
+  /** Makes writes fail. What is in no fragment is held no longer. */
   fail(error: unknown): void {
     if (this.#failure !== undefined || this.#isComplete) return
     this.#failure = error
@@ -128,25 +135,48 @@ export class Arrival {
     this.#end()
   }
 
-  /** Keeps what was proven. One at a time: groups count when the nodes above them, which came before, are there. */
+  /** Keeps what was proven, at the same time as others do. The nodes above these groups came before, or are among it. */
   async write(verified: Verified, signal?: AbortSignal): Promise<void> {
-    const before = this.#tail
-    const writing = abortable(before, signal).then(() => this.#write(verified, signal))
-    // Without the outcomes: each would hold that of the write before it, back to the first.
-    this.#tail = Promise.allSettled([before, writing]).then(() => undefined)
-    await writing
+    const writing = this.#write(verified, signal)
+    this.#writing.add(writing)
+    try {
+      await writing
+    } finally {
+      this.#writing.delete(writing)
+    }
   }
 
-  /** Reads groups that are in memory. @returns whether all of them were */
-  readLive(offset: number, target: Uint8Array): boolean {
+  async #write(verified: Verified, signal: AbortSignal | undefined): Promise<void> {
+    this.#check()
+    for (const piece of verified.parents) this.#keepNodes(piece)
+    const { runs, ranges } = keepGroups(verified.leaves, this.size)
+    if (this.#isComplete || this.#held.containsAll(ranges)) return
+    const kept: GroupSpan[] = []
+    const keep = async (first: number, pieces: readonly Uint8Array[]): Promise<void> => {
+      await this.#keep(first, pieces, signal)
+      if (!this.#isComplete) kept.push({ from: first, to: first + pieces.length })
+    }
+    try {
+      await allDone(Array.from(this.#byPart(runs), ({ first, pieces }) => keep(first, pieces)))
+    } finally {
+      // Also when it was aborted half-way.
+      kept.sort((a, b) => a.from - b.from)
+      if (!this.#isComplete) this.#held = this.#held.union(chunksOfSpans(kept, this.size))
+      this.#context.changed(this.hash)
+    }
+    if (!this.#isComplete) await this.#relieve(signal)
+  }
+
+  /** Reads groups that are kept. @returns whether all of them were */
+  async readLive(offset: number, target: Uint8Array): Promise<boolean> {
     const end = offset + target.length
     for (let at = offset; at < end; ) {
-      const group = Math.floor(at / GROUP_BYTES)
-      const part = this.#live.get(this.parts.of(group))
-      if (part?.data === undefined || !part.isInMemory(group)) return false
-      const stop = Math.min(end, (group + 1) * GROUP_BYTES)
-      const start = at - part.groups.from * GROUP_BYTES
-      target.set(part.data.subarray(start, start + stop - at), at - offset)
+      const part = this.#live.get(this.parts.of(Math.floor(at / GROUP_BYTES)))
+      if (part === undefined) return false
+      const stop = Math.min(end, part.groups.to * GROUP_BYTES)
+      for (let group = Math.floor(at / GROUP_BYTES); group * GROUP_BYTES < stop; group++)
+        if (!part.isKept(group)) return false
+      if (!(await this.#place.read(part, at, target.subarray(at - offset, stop - offset)))) return false
       at = stop
     }
     return true
@@ -164,18 +194,12 @@ export class Arrival {
     return this.#savedNodes.get(part)
   }
 
-  /** Where a part's data is, which is saved as one fragment. */
-  sliceOf(part: number): Slice {
-    const key = this.fragments.keyOf(this.fragments.wholePart(part)!)
-    return { key, offset: 0, length: this.parts.bytesOf(this.parts.groupsOf(part)) }
+  /** Makes the data's object, when all parts are saved and the outboard is there. @throws ObjectNotFoundError when something is gone */
+  async completeData(signal: AbortSignal | undefined): Promise<void> {
+    await this.#place.complete(signal)
   }
 
-  /** Makes the data's object of what was put together while the blob was arriving. @returns false when that cannot be done */
-  async completeAssembly(): Promise<boolean> {
-    return (await this.#assembly?.complete(this.size)) ?? false
-  }
-
-  /** Saves all that is in memory only. @throws what has kept it from being saved */
+  /** Saves all that is in no fragment. @throws what has kept it from being saved */
   async save(): Promise<void> {
     this.#stopTimer()
     await Promise.all(Array.from(this.#live.values(), part => this.#saveAll(part)))
@@ -183,14 +207,14 @@ export class Arrival {
   }
 
   /**
-   * Saves every part as one fragment.
+   * Saves every part as one fragment, whose data is where the data's object is made from.
    *
    * @throws StoreError when the blob is not whole
    */
   async saveWholeParts(): Promise<void> {
     await this.save()
     for (let number = 0; number < this.parts.count; number++) {
-      while (this.fragments.wholePart(number) === undefined) {
+      while (!this.#isSavedWhole(number)) {
         if (this.#isComplete) return
         const part = this.#partOf(number)
         if (!part.isFull) throw new StoreError(`part ${number} of blob ${this.hash} is not whole`)
@@ -207,7 +231,8 @@ export class Arrival {
     try {
       await part.saving
       this.#check()
-      await this.#bringBack(part)
+      await this.#place.gather(part, this.fragments.of(part.number))
+      await this.#gatherNodes(part, new FragmentLayout({ size: this.size, spans: [part.groups] }))
       if (!this.#isComplete) await action(part)
     } finally {
       this.#unpin(part)
@@ -217,42 +242,32 @@ export class Arrival {
   /** Waits until nothing is being saved. */
   async settle(): Promise<void> {
     this.#stopTimer()
-    await this.#tail
+    while (this.#writing.size > 0) await Promise.allSettled(this.#writing)
     await Promise.all(Array.from(this.#live.values(), part => part.saving))
-    await this.#assembly?.abort()
+    await this.#place.settle()
   }
 
-  /** Waits until nothing is being saved, and gives its memory back. */
+  /** Waits until nothing is being saved, and gives back its memory and what it holds open. */
   async close(): Promise<void> {
     await this.settle()
     this.#end()
     this.#live.clear()
     this.#savedNodes.clear()
+    await this.#place.close()
   }
 
-  async #write(verified: Verified, signal: AbortSignal | undefined): Promise<void> {
-    this.#check()
-    for (const piece of verified.parents) this.#keepNodes(piece)
-    const { runs, ranges } = keepGroups(verified.leaves, this.size)
-    if (this.#isComplete || this.#held.containsAll(ranges)) return
-    const kept: GroupSpan[] = []
-    try {
-      for (const { offset, pieces } of runs) {
-        const first = offset / GROUP_BYTES
-        for (let done = 0; done < pieces.length; ) {
-          const end = Math.min(this.parts.endGroup(this.parts.of(first + done)) - first, pieces.length)
-          await this.#keep(first + done, pieces.slice(done, end), signal)
-          if (this.#isComplete) return
-          kept.push({ from: first + done, to: first + end })
-          done = end
-        }
+  /** Runs of groups, cut where parts end. */
+  *#byPart(
+    runs: readonly GroupRun[]
+  ): Generator<{ readonly first: number; readonly pieces: readonly Uint8Array[] }> {
+    for (const { offset, pieces } of runs) {
+      const first = offset / GROUP_BYTES
+      for (let done = 0; done < pieces.length; ) {
+        const end = Math.min(this.parts.endGroup(this.parts.of(first + done)) - first, pieces.length)
+        yield { first: first + done, pieces: pieces.slice(done, end) }
+        done = end
       }
-    } finally {
-      // Also when it was aborted half-way.
-      if (!this.#isComplete) this.#held = this.#held.union(chunksOfSpans(kept, this.size))
-      this.#context.changed(this.hash)
     }
-    await this.#relieve(signal)
   }
 
   /** Keeps groups that follow each other in one part. */
@@ -263,10 +278,10 @@ export class Arrival {
     if (pieces.every((_, i) => part.has(first + i))) return
     part.pin()
     try {
-      if (!(await this.#giveMemory(part, signal))) return
+      if (!(await this.#place.keep(part, first, pieces, signal))) return
       for (const [i, bytes] of pieces.entries()) {
         if (part.has(first + i)) continue
-        part.keep(first + i, bytes)
+        part.markKept([{ from: first + i, to: first + i + 1 }])
         this.#unsavedBytes += bytes.length
         part.unsavedSince ??= Date.now()
       }
@@ -276,25 +291,6 @@ export class Arrival {
     // A blob of one part goes up whole when its writer closes.
     if (this.parts.count > 1 && part.isFull) void this.#savePart(part)
     this.#timer ??= setTimeout(() => this.#onTimer(), SAVE_MS).unref()
-  }
-
-  /** To be called for a part that is pinned or being saved. @returns false when the blob has become complete meanwhile */
-  async #giveMemory(part: LivePart, signal?: AbortSignal): Promise<boolean> {
-    const { memory } = this.#context
-    this.#check()
-    if (part.data !== undefined) {
-      memory.touch(part.data)
-      return true
-    }
-    const over = this.#over.signal
-    const stop = signal === undefined ? over : AbortSignal.any([over, signal])
-    try {
-      part.setData(await memory.take(part.bytes, () => void this.#evict(part), stop))
-    } catch (error) {
-      if (!over.aborted) throw error
-    }
-    this.#check()
-    return !this.#isComplete
   }
 
   #partOf(number: number): LivePart {
@@ -309,7 +305,7 @@ export class Arrival {
   /** Forgets the nodes of a part that nothing is known of but what is saved. */
   #forgetOldest(): void {
     for (const [number, part] of this.#live) {
-      if (part.data !== undefined || part.saving !== undefined || part.isPinned) continue
+      if (part.data !== undefined || isUnsaved(part) || part.saving !== undefined || part.isPinned) continue
       this.#live.delete(number)
       return
     }
@@ -317,19 +313,23 @@ export class Arrival {
 
   #keepNodes({ offset, bytes }: Piece): void {
     const first = offset / PAIR_BYTES
-    for (let i = 0; i * PAIR_BYTES < bytes.length; i++) {
-      this.#keepNode(first + i, bytes.subarray(i * PAIR_BYTES, (i + 1) * PAIR_BYTES))
+    const end = first + bytes.length / PAIR_BYTES
+    for (let index = first; index < end; ) {
+      const part = this.parts.partOfNode(index)
+      // All of a part at once: to look for the part of each costs as much as writing it.
+      const stop = part === undefined ? index + 1 : Math.min(this.parts.nodesOf(part).end, end)
+      const nodes = bytes.subarray((index - first) * PAIR_BYTES, (stop - first) * PAIR_BYTES)
+      if (part !== undefined) this.#keepNodesOfPart(part, index, nodes)
+      else if (!this.#top.has(index)) this.#top.set(index, nodes.slice())
+      index = stop
     }
   }
 
-  #keepNode(index: number, bytes: Uint8Array): void {
-    const part = this.parts.partOfNode(index)
-    if (part === undefined) {
-      if (!this.#top.has(index)) this.#top.set(index, bytes.slice())
-    } else if (this.fragments.wholePart(part) === undefined) this.#partOf(part).keepNode(index, bytes)
+  #keepNodesOfPart(part: number, first: number, nodes: Uint8Array): void {
+    if (this.fragments.wholePart(part) === undefined) this.#partOf(part).keepNodes(first, nodes)
   }
 
-  /** Waits until no more is in memory only than may be. */
+  /** Waits until no more is in no fragment than may be. */
   async #relieve(signal: AbortSignal | undefined): Promise<void> {
     while (this.#unsavedBytes >= MOST_UNSAVED_BYTES && !this.#isComplete) {
       const parts = [...this.#live.values()]
@@ -356,18 +356,7 @@ export class Arrival {
     this.#timer = undefined
   }
 
-  /** Saves a part and gives its memory to somebody else. */
-  async #evict(part: LivePart): Promise<void> {
-    for (;;) {
-      if (part.saving !== undefined) await part.saving
-      else if (part.isPinned) await part.unpinned
-      else if (isUnsaved(part) && !this.#over.signal.aborted) await this.#savePart(part)
-      else break
-    }
-    this.#drop(part)
-  }
-
-  /** Saves what is in memory only, also what comes meanwhile. */
+  /** Saves what is in no fragment, also what comes meanwhile. */
   async #saveAll(part: LivePart): Promise<void> {
     await part.saving
     while (isUnsaved(part) && !this.#over.signal.aborted) await this.#savePart(part)
@@ -388,15 +377,10 @@ export class Arrival {
   /** Gives back the memory of a part that is not needed any more, unless somebody is still at it. */
   #dropIfDone(part: LivePart): void {
     const isDone = this.#over.signal.aborted || this.#live.get(part.number) !== part
-    if (isDone && part.saving === undefined && !part.isPinned) this.#drop(part)
+    if (isDone && part.saving === undefined && !part.isPinned) this.#place.drop(part)
   }
 
-  #drop(part: LivePart): void {
-    const data = part.takeData()
-    if (data !== undefined) this.#context.memory.give(data)
-  }
-
-  /** Saves what is in memory only. Never rejects: a failure is the blob's. @param whole one fragment for all of the part */
+  /** Saves what is in no fragment. Never rejects: a failure is the blob's. @param whole one fragment for all of the part */
   #savePart(part: LivePart, whole = false): Promise<void> {
     part.saving ??= this.#saveFragments(part, whole)
       .catch(error => this.fail(error))
@@ -415,10 +399,11 @@ export class Arrival {
     if (unsaved.length === 0 && !(becomesWhole && whole)) return
     const others = becomesWhole ? this.fragments.of(part.number) : []
     try {
-      if (others.length > 0) await this.#bringBack(part)
+      const { body } = this.#place
+      await this.#place.gather(part, others)
       const fragments = becomesWhole
-        ? [{ size: this.size, spans: [part.groups] }]
-        : fragmentsOf(this.size, unsaved)
+        ? [{ size: this.size, spans: [part.groups], body }]
+        : fragmentsOf(this.size, unsaved, body)
       for (const fragment of fragments) await this.#putFragment(part, fragment, others)
     } catch (error) {
       const isGone = error instanceof ObjectNotFoundError
@@ -431,13 +416,18 @@ export class Arrival {
     await this.#delete(others).catch(() => undefined)
   }
 
+  /** Whether a part is saved as one fragment, whose data is where the data's object is made from. */
+  #isSavedWhole(part: number): boolean {
+    const fragment = this.fragments.wholePart(part)
+    return fragment !== undefined && (this.#place.body === undefined || fragment.body === this.#place.body)
+  }
+
   async #putFragment(part: LivePart, fragment: Fragment, others: readonly Fragment[]): Promise<void> {
-    const { storage, metadata } = this.#context
+    const { metadata } = this.#context
     if (this.#over.signal.aborted) return
     const layout = new FragmentLayout(fragment)
     const nodes = await this.#gatherNodes(part, layout)
-    const pieces = [...fragment.spans.map(span => part.view(span)), nodes]
-    await this.#puts.run(() => storage.put(this.fragments.keyOf(fragment), pieces))
+    await this.#puts.run(() => this.#place.put(part, fragment, this.fragments.keyOf(fragment), nodes))
     // Deleted meanwhile, or completed by somebody else: then nobody would ever look for it.
     if (this.#isAbandoned || this.#isComplete) return await this.#delete([fragment])
     const isKept = metadata.keepFragment(this.hash, {
@@ -453,26 +443,9 @@ export class Arrival {
     else {
       this.fragments.replace(fragment)
       this.#keepSavedNodes(part, nodes)
-      this.#assemble(part.number)
+      this.#place.onWhole(part.number)
     }
     part.markSaved(fragment.spans)
-  }
-
-  /** Puts parts together. Not before half of them are there: who wants but some of a blob rarely comes so far. */
-  #assemble(saved: number): void {
-    if (this.#assembly !== undefined) {
-      this.#assembly.add(saved)
-      return
-    }
-    const { count } = this.parts
-    const whole = this.fragments.wholeParts
-    if (count < LEAST_ASSEMBLED_PARTS || count > MAX_PARTS || whole.length < count / 2) return
-    const { storage } = this.#context
-    this.#assembly = new Assembly(
-      () => storage.upload(dataKey(this.hash), PART_BYTES),
-      part => this.sliceOf(part)
-    )
-    for (const part of whole) this.#assembly.add(part)
   }
 
   async #delete(fragments: readonly Fragment[]): Promise<void> {
@@ -502,28 +475,13 @@ export class Arrival {
     return nodes
   }
 
-  /** Reads into memory what of a part lies in fragments only. */
-  async #bringBack(part: LivePart): Promise<void> {
-    if (part.isAllInMemory || !(await this.#giveMemory(part))) return
-    for (const fragment of this.fragments.of(part.number)) {
-      let at = 0
-      for (const span of fragment.spans) {
-        const target = part.view(span)
-        await readInto(this.#context.storage, this.fragments.keyOf(fragment), at, target)
-        at += target.length
-      }
-      part.markInMemory(fragment.spans)
-      await this.#bringBackNodes(part, fragment)
-    }
-  }
-
   async #bringBackNodes(part: LivePart, fragment: Fragment): Promise<void> {
     const layout = new FragmentLayout(fragment)
     const nodes = await readNodes(this.#context.storage, this.fragments.keyOf(fragment), layout)
     for (const [i, index] of layout.nodes.entries()) {
       const bytes = nodes.subarray(i * PAIR_BYTES, (i + 1) * PAIR_BYTES)
       if (this.parts.partOfNode(index) === undefined) this.#top.set(index, bytes.slice())
-      else part.keepNode(index, bytes)
+      else part.keepNodes(index, bytes)
     }
   }
 
@@ -541,9 +499,14 @@ export class Arrival {
       this.markComplete()
       return true
     }
-    const there = new Map(stored.fragments.map(fragment => [formatFragment(fragment), fragment]))
+    const there = new Set(stored.fragments.map(formatFragment))
     const gone = this.fragments.of(part.number).filter(fragment => !there.has(formatFragment(fragment)))
-    const whole = there.get(formatFragment({ size: this.size, spans: [part.groups] }))
+    const whole = stored.fragments.find(
+      fragment =>
+        fragment.size === this.size &&
+        isWholePart(fragment) &&
+        this.parts.of(fragment.spans[0]!.from) === part.number
+    )
     if (whole !== undefined) {
       const drop = this.fragments.of(part.number).map(formatFragment)
       const add = formatFragment(whole)
@@ -554,8 +517,7 @@ export class Arrival {
     }
     metadata.dropFragments(this.hash, gone.map(formatFragment))
     this.fragments.drop(gone)
-    // What was copied of it may have been what it was set aside for.
-    void this.#assembly?.abort()
+    this.#place.onLost()
     return false
   }
 

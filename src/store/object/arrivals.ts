@@ -5,12 +5,16 @@ import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobDeletedError, SizeMismatchError } from '../errors.ts'
 import { provesSize } from '../status.ts'
 import { Arrival } from './arrival.ts'
+import { type OpenBody, openBody } from './body-place.ts'
 import type { ObjectContext } from './context.ts'
 import { completeArrival, deleteAll } from './finish.ts'
 import { Fragments } from './fragments.ts'
 import { partialPrefix } from './layout.ts'
 import type { Lookup } from './lookup.ts'
 import { ObjectNotFoundError } from './storage/errors.ts'
+
+/** How often the storage is asked anew when what the index says of a blob is not there. */
+const MOST_LOOKS = 4
 
 export class Arrivals {
   readonly #context: ObjectContext
@@ -71,8 +75,8 @@ export class Arrivals {
         live = undefined
       }
       if (row !== undefined && row.size !== size) metadata.dropFragments(hash, metadata.fragments(hash))
-      live ??= this.#begin(hash, size)
-      live.users++
+      live ??= await this.#begin(hash, size)
+      if (live !== undefined) live.users++
       return live
     }
     return await this.exclusively(hash, attach, signal)
@@ -103,7 +107,8 @@ export class Arrivals {
     const finish = async (): Promise<void> => {
       const row = this.#context.metadata.find(hash)
       if (row?.state !== 'partial' || this.find(hash) !== undefined) return
-      const arrival = this.#begin(hash, row.size)
+      const arrival = await this.#begin(hash, row.size)
+      if (arrival === undefined) return
       try {
         if (isWhole(arrival.held, row.size)) await this.#complete(arrival, signal)
       } finally {
@@ -124,7 +129,8 @@ export class Arrivals {
     proven: AsyncIterable<Verified>,
     signal: AbortSignal | undefined
   ): Promise<void> {
-    const arrival = this.#begin(hash, size)
+    const arrival = await this.#begin(hash, size)
+    if (arrival === undefined) return
     try {
       for await (const verified of proven) await arrival.write(verified, signal)
       await arrival.save()
@@ -155,11 +161,28 @@ export class Arrivals {
     return await this.#context.mutex.run(hash.toString(), action, signal)
   }
 
-  #begin(hash: Hash, size: number): Arrival {
-    const fragments = new Fragments(hash, size, this.#context.metadata.fragments(hash))
-    const arrival = new Arrival(this.#context, fragments)
-    this.#live.set(hash.toString(), arrival)
-    return arrival
+  /** @returns undefined when the blob turns out to be complete */
+  async #begin(hash: Hash, size: number): Promise<Arrival | undefined> {
+    for (let look = 1; ; look++) {
+      const fragments = new Fragments(hash, size, this.#context.metadata.fragments(hash))
+      try {
+        const arrival = new Arrival(this.#context, fragments, await this.#openBody(fragments))
+        this.#live.set(hash.toString(), arrival)
+        return arrival
+      } catch (error) {
+        if (!(error instanceof ObjectNotFoundError) || look === MOST_LOOKS) throw error
+      }
+      // Another process may have completed the blob, or deleted it, or begun it anew.
+      await this.#lookup.relook(hash)
+      if (this.#context.metadata.find(hash)?.state === 'complete') return undefined
+    }
+  }
+
+  /** Of blobs of one part what arrives is kept in memory, and put in one go. */
+  async #openBody(fragments: Fragments): Promise<OpenBody | undefined> {
+    const { storage } = this.#context
+    if (storage.files === undefined || fragments.parts.count === 1) return undefined
+    return await openBody(storage, storage.files, fragments)
   }
 
   async #complete(arrival: Arrival, signal?: AbortSignal): Promise<void> {

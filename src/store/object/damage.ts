@@ -9,10 +9,13 @@ import { OutboardSpool } from '../outboard-spool.ts'
 import { checkOutboard } from './check-outboard.ts'
 import type { ObjectContext } from './context.ts'
 import { checkFragment, FragmentLayout } from './fragment.ts'
-import { type Fragment, formatFragment } from './fragment-name.ts'
+import { fragmentBytes } from './fragment-bytes.ts'
+import { type Fragment, formatBody, formatFragment } from './fragment-name.ts'
 import { dataKey, hasOutboard, outboardKey, partialPrefix, quarantineKey } from './layout.ts'
+import { Parts } from './parts.ts'
 import { readInto } from './read-into.ts'
 import { ObjectNotFoundError } from './storage/errors.ts'
+import type { Slice } from './storage/index.ts'
 import { putStream } from './storage/put-stream.ts'
 
 export interface CheckOptions {
@@ -144,15 +147,17 @@ export async function isFragmentRight(
   fragment: Fragment,
   { signal, onBytes }: CheckOptions = {}
 ): Promise<boolean | undefined> {
-  const layout = new FragmentLayout(fragment)
+  // As if it had its data, wherever that is.
+  const layout = new FragmentLayout({ size: fragment.size, spans: fragment.spans })
   const bytes = new Uint8Array(layout.bytes)
-  const key = `${partialPrefix(hash)}${formatFragment(fragment)}`
   try {
     let filled = 0
-    for await (const piece of storage.read({ key, offset: 0, length: bytes.length }, { signal })) {
-      bytes.set(piece, filled)
-      filled += piece.length
-      onBytes?.(piece.length)
+    for (const slice of slicesOf(hash, fragment)) {
+      for await (const piece of storage.read(slice, { signal })) {
+        bytes.set(piece, filled)
+        filled += piece.length
+        onBytes?.(piece.length)
+      }
     }
     const read = async (offset: number, target: Uint8Array): Promise<void> => {
       target.set(bytes.subarray(offset, offset + target.length))
@@ -164,6 +169,19 @@ export async function isFragmentRight(
     if (error instanceof ObjectNotFoundError) return undefined
     throw error
   }
+}
+
+/** Where a fragment's data and nodes are, in order. */
+function* slicesOf(hash: Hash, fragment: Fragment): Generator<Slice, void, undefined> {
+  const { size, spans, body } = fragment
+  const key = `${partialPrefix(hash)}${formatFragment(fragment)}`
+  if (body !== undefined) {
+    const parts = new Parts(size)
+    const bodyKey = `${partialPrefix(hash)}${formatBody(size, body)}`
+    for (const span of spans)
+      yield { key: bodyKey, offset: span.from * GROUP_BYTES, length: parts.bytesOf(span) }
+  }
+  yield { key, offset: 0, length: fragmentBytes(fragment) }
 }
 
 /** Compares the outboard that was computed with the one that is stored, without holding either. */

@@ -9,7 +9,6 @@ import { outboardBytes } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import { StoreError } from '../errors.ts'
 import type { Arrival } from './arrival.ts'
-import { composeMany } from './compose-many.ts'
 import type { ObjectContext } from './context.ts'
 import { FragmentLayout } from './fragment.ts'
 import { readNodes } from './fragments.ts'
@@ -45,7 +44,7 @@ export async function completeArrival(
   } else {
     await arrival.saveWholeParts()
     if (!arrival.isComplete) {
-      await composeParts(context, arrival, signal)
+      await putParts(context, arrival, signal)
       await finish()
     }
   }
@@ -123,19 +122,16 @@ async function putOnlyPart({ storage }: ObjectContext, arrival: Arrival, part: L
   await storage.put(dataKey(hash), [part.view(part.groups)])
 }
 
-async function composeParts(
+async function putParts(
   { storage }: ObjectContext,
   arrival: Arrival,
   signal: AbortSignal | undefined
 ): Promise<void> {
-  const { hash, size, parts } = arrival
+  const { hash, size } = arrival
   await putStream(storage, outboardKey(hash), outboardBytes(size), outboardOf(storage, arrival), {
     signal
   })
-  if (await arrival.completeAssembly()) return
-  // From the beginning: there were few parts, or too many, or something has gone wrong.
-  const slices = Array.from({ length: parts.count }, (_, part) => arrival.sliceOf(part))
-  await composeMany(storage, dataKey(hash), slices, { signal })
+  await arrival.completeData(signal)
 }
 
 /**

@@ -5,7 +5,8 @@ import { dataBytesOf, type Fragment } from './fragment-name.ts'
 
 /** Bytes of a fragment's object: what `FragmentLayout` says too. */
 export function fragmentBytes(fragment: Fragment): number {
-  return dataBytesOf(fragment) + nodeCount(fragment) * PAIR_BYTES
+  const dataBytes = fragment.body === undefined ? dataBytesOf(fragment) : 0
+  return dataBytes + nodeCount(fragment) * PAIR_BYTES
 }
 
 /**

@@ -7,7 +7,18 @@
  * ```
  *
  * `size` is the blob's size in bytes, as claimed; groups are numbered from the blob's start, `to` is the one after the last.
+ *
+ * Where objects can be written in place, the data of all groups may be in one object, the *body*, where it is in the blob. Then the
+ * body's id, 16 hex digits, is behind the fragment's name, and the fragment has the outboard's nodes only:
+ *
+ * ```
+ * {size}.{from}-{to}[_{from}-{to}…].{body}
+ * {size}.{body}                              the body itself
+ * ```
+ *
+ * So a body is what it is for one blob that is arriving, and never another one's: what a fragment says of it stays true.
  */
+import { randomBytes } from 'node:crypto'
 import { GROUP_CHUNKS } from '../../bao/constants.ts'
 import { chunkCount, groupCount } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
@@ -24,12 +35,35 @@ export interface Fragment {
   readonly size: number
   /** Ascending and apart, all in one part. */
   readonly spans: readonly GroupSpan[]
+  /** Id of the body that has the data; undefined: the fragment itself has it. */
+  readonly body?: string | undefined
 }
 
-const NAME = /^(0|[1-9]\d{0,15})\.((?:0|[1-9]\d{0,11})-[1-9]\d{0,11}(?:_[1-9]\d{0,11}-[1-9]\d{0,11})*)$/
+/** Bytes of a body's id. */
+const BODY_ID_BYTES = 8
 
-export function formatFragment({ size, spans }: Fragment): string {
-  return `${size}.${spans.map(({ from, to }) => `${from}-${to}`).join('_')}`
+const NAME =
+  /^(0|[1-9]\d{0,15})\.((?:0|[1-9]\d{0,11})-[1-9]\d{0,11}(?:_[1-9]\d{0,11}-[1-9]\d{0,11})*)(?:\.([0-9a-f]{16}))?$/
+
+const BODY_NAME = /^([1-9]\d{0,15})\.([0-9a-f]{16})$/
+
+/** An id that no other body has. */
+export function newBody(): string {
+  return randomBytes(BODY_ID_BYTES).toString('hex')
+}
+
+export function formatBody(size: number, body: string): string {
+  return `${size}.${body}`
+}
+
+/** Whether this is the name of a body. */
+export function isBodyName(name: string): boolean {
+  return BODY_NAME.test(name)
+}
+
+export function formatFragment({ size, spans, body }: Fragment): string {
+  const name = `${size}.${spans.map(({ from, to }) => `${from}-${to}`).join('_')}`
+  return body === undefined ? name : `${name}.${body}`
 }
 
 /** @returns undefined when it is no name of a fragment */
@@ -42,7 +76,9 @@ export function parseFragment(name: string): Fragment | undefined {
     const [from, to] = text.split('-')
     return { from: Number(from), to: Number(to) }
   })
-  return isSound(size, spans) ? { size, spans } : undefined
+  if (!isSound(size, spans)) return undefined
+  const body = match[3]
+  return body === undefined ? { size, spans } : { size, spans, body }
 }
 
 function isSound(size: number, spans: readonly GroupSpan[]): boolean {
@@ -66,31 +102,31 @@ export function chunksOf({ size, spans }: Fragment): ChunkRanges {
   )
 }
 
-/** Bytes of data in a fragment. */
+/** Bytes of the data of a fragment's groups, wherever it is. */
 export function dataBytesOf({ size, spans }: Fragment): number {
   const parts = new Parts(size)
   return spans.reduce((sum, span) => sum + parts.bytesOf(span), 0)
 }
 
-/** The fragments that hold the groups of one part, which are ascending. Most often one. */
-export function fragmentsOf(size: number, groups: Iterable<number>): Fragment[] {
+/** The fragments that hold the groups of one part, which are ascending. Most often one. @param body that has their data, if one does */
+export function fragmentsOf(size: number, groups: Iterable<number>, body?: string): Fragment[] {
   const spans: { from: number; to: number }[] = []
   for (const group of groups) {
     const last = spans.at(-1)
     if (last?.to === group) last.to++
     else spans.push({ from: group, to: group + 1 })
   }
-  const most = mostSpans(size)
+  const most = mostSpans(size, body)
   const fragments: Fragment[] = []
-  for (let i = 0; i < spans.length; i += most) fragments.push({ size, spans: spans.slice(i, i + most) })
+  for (let i = 0; i < spans.length; i += most) fragments.push({ size, spans: spans.slice(i, i + most), body })
   return fragments
 }
 
 /** How many spans have room in a name: above 5 TiB the numbers of groups are too long for {@link MOST_SPANS}. */
-function mostSpans(size: number): number {
+function mostSpans(size: number, body: string | undefined): number {
   const digits = String(groupCount(size)).length
   // A dot follows the size, and `-` and `_` the numbers, but for the last.
-  const room = MOST_NAME_CHARS - String(size).length
+  const room = MOST_NAME_CHARS - String(size).length - (body === undefined ? 0 : body.length + 1)
   return Math.min(MOST_SPANS, Math.floor(room / (2 * digits + 2)))
 }
 

@@ -1,6 +1,6 @@
 /**
- * What is in a fragment: the data of its groups, one after the other, then the outboard nodes that have one of these groups
- * below them, in the outboard's order. So a fragment proves itself against the blob's hash, whatever became of the others, and
+ * What is in a fragment: the data of its groups, one after the other, unless a body has it; then the outboard nodes that have one of
+ * these groups below them, in the outboard's order. So a fragment proves itself against the blob's hash, whatever became of the others, and
  * its length follows from its name.
  */
 import { GROUP_BYTES, PAIR_BYTES } from '../../bao/constants.ts'
@@ -17,14 +17,14 @@ export type ReadObject = (offset: number, target: Uint8Array, signal?: AbortSign
 /** Where things are in a fragment. */
 export class FragmentLayout {
   readonly fragment: Fragment
-  /** Bytes of data: the nodes come after them. */
+  /** Bytes of data in the object: the nodes come after them. None when the data is in a body. */
   readonly dataBytes: number
   /** Indexes in the outboard of the nodes that are in the fragment, ascending. */
   readonly nodes: Float64Array
 
   constructor(fragment: Fragment) {
     this.fragment = fragment
-    this.dataBytes = dataBytesOf(fragment)
+    this.dataBytes = fragment.body === undefined ? dataBytesOf(fragment) : 0
     this.nodes = nodesOf(fragment)
   }
 
@@ -34,19 +34,19 @@ export class FragmentLayout {
   }
 
   /**
-   * Where the blob's byte `offset` is in the object.
+   * Where the blob's byte `offset` is in the object that has the fragment's data.
    *
    * @returns the place and how many bytes follow there without a gap; undefined when the fragment does not have it
    */
   placeOfData(offset: number): { readonly at: number; readonly length: number } | undefined {
-    const { size, spans } = this.fragment
+    const { size, spans, body } = this.fragment
     const parts = new Parts(size)
     let at = 0
     for (const span of spans) {
       const start = span.from * GROUP_BYTES
       const length = parts.bytesOf(span)
       if (offset >= start && offset < start + length) {
-        return { at: at + offset - start, length: start + length - offset }
+        return { at: body === undefined ? at + offset - start : offset, length: start + length - offset }
       }
       at += length
     }
@@ -66,7 +66,7 @@ export class FragmentLayout {
   }
 }
 
-/** A fragment as something to encode from. */
+/** A fragment that has its data as something to encode from. */
 export function fragmentSource(layout: FragmentLayout, read: ReadObject): EncodeSource {
   return {
     size: layout.fragment.size,
@@ -91,7 +91,7 @@ export function fragmentSource(layout: FragmentLayout, read: ReadObject): Encode
 }
 
 /**
- * Checks a fragment against the hash.
+ * Checks a fragment that has its data against the hash.
  *
  * @throws CorruptSourceError when it is wrong
  */

@@ -1,10 +1,17 @@
 /** The fragments of one blob: which are there, and getting at what is in them. */
-import { GROUP_CHUNKS, PAIR_BYTES } from '../../bao/constants.ts'
+import { GROUP_BYTES, GROUP_CHUNKS, PAIR_BYTES } from '../../bao/constants.ts'
 import { chunkCount } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import type { FragmentLayout } from './fragment.ts'
-import { chunksOf, type Fragment, formatFragment, isWholePart, parseFragment } from './fragment-name.ts'
+import {
+  chunksOf,
+  type Fragment,
+  formatBody,
+  formatFragment,
+  isWholePart,
+  parseFragment
+} from './fragment-name.ts'
 import { partialPrefix } from './layout.ts'
 import { Parts } from './parts.ts'
 import { readInto } from './read-into.ts'
@@ -76,6 +83,36 @@ export class Fragments {
     return `${partialPrefix(this.hash)}${formatFragment(fragment)}`
   }
 
+  /** Key of the object that has a fragment's data. */
+  dataKeyOf(fragment: Fragment): string {
+    return fragment.body === undefined ? this.keyOf(fragment) : this.bodyKey(fragment.body)
+  }
+
+  bodyKey(body: string): string {
+    return `${partialPrefix(this.hash)}${formatBody(this.size, body)}`
+  }
+
+  /** Bytes that a body has at least. */
+  endInBody(body: string): number {
+    let end = 0
+    for (const fragment of this.#all())
+      if (fragment.body === body) end = Math.max(end, fragment.spans.at(-1)!.to * GROUP_BYTES)
+    return Math.min(end, this.size)
+  }
+
+  /** The body that has most of the groups; undefined when there is none. */
+  get body(): string | undefined {
+    const groups = new Map<string, number>()
+    for (const { spans, body } of this.#all()) {
+      if (body === undefined) continue
+      const count = spans.reduce((sum, { from, to }) => sum + to - from, 0)
+      groups.set(body, (groups.get(body) ?? 0) + count)
+    }
+    let best: string | undefined
+    for (const [body, count] of groups) if (best === undefined || count > groups.get(best)!) best = body
+    return best
+  }
+
   #put(fragment: Fragment, name = formatFragment(fragment)): void {
     const part = this.parts.of(fragment.spans[0]!.from)
     let others = this.#byPart.get(part)
@@ -87,10 +124,13 @@ export class Fragments {
     if (isWholePart(fragment)) this.#whole.set(part, fragment)
   }
 
+  *#all(): Generator<Fragment, void, undefined> {
+    for (const fragments of this.#byPart.values()) yield* fragments.values()
+  }
+
   /** All at once: adding one by one what a large blob has takes quadratic time. */
   #gatherHeld(): ChunkRanges {
-    const spans = Array.from(this.#byPart.values(), fragments => Array.from(fragments.values()))
-      .flat()
+    const spans = Array.from(this.#all())
       .flatMap(fragment => fragment.spans)
       .sort((a, b) => a.from - b.from)
     const chunks = chunkCount(this.size)

@@ -5,6 +5,7 @@
  * blobs/{hash}/data                 the blob's bytes; there ⇔ the blob is complete
  * blobs/{hash}/outboard             its outboard in pre-order, of blobs above 16 KiB; written before the data
  * blobs/{hash}/partial/{fragment}   what is held of a blob that is not complete (`fragment-name.ts`)
+ * blobs/{hash}/partial/{body}       data of fragments, in one piece: only where objects can be written in place
  * tags/{hash of the name}           a tag, as JSON
  * quarantine/{hash}/{what}-{time}   what did not match its key: never deleted by us
  * temp/{random}                     a stream that is being added, or a piece of what is being composed
@@ -15,6 +16,7 @@
 import { groupCount } from '../../bao/geometry.ts'
 import { hashBytes } from '../../bao/outboard.ts'
 import { Hash } from '../../hash.ts'
+import { isBodyName } from './fragment-name.ts'
 
 export const BLOBS_PREFIX = 'blobs/'
 export const TAGS_PREFIX = 'tags/'
@@ -89,18 +91,22 @@ function isQuarantineKey(key: string): boolean {
 /** What a key under {@link BLOBS_PREFIX} is. */
 export interface BlobKey {
   readonly hash: Hash
-  readonly kind: 'data' | 'outboard' | 'fragment'
+  readonly kind: 'data' | 'outboard' | 'fragment' | 'body'
   /** The fragment's name. */
   readonly fragment?: string
+  /** The body's name. */
+  readonly body?: string
 }
 
 /** @returns undefined when it is no key of ours */
 export function parseBlobKey(key: string): BlobKey | undefined {
-  const match = /^blobs\/([a-z2-7]{52})\/(?:(data|outboard)|partial\/([0-9][0-9._-]{0,254}))$/.exec(key)
+  const match = /^blobs\/([a-z2-7]{52})\/(?:(data|outboard)|partial\/([0-9][0-9a-f._-]{0,254}))$/.exec(key)
   if (match === null) return undefined
   const hash = parseHash(match[1]!)
   if (hash === undefined) return undefined
-  if (match[3] !== undefined) return { hash, kind: 'fragment', fragment: match[3] }
+  const name = match[3]
+  if (name !== undefined)
+    return isBodyName(name) ? { hash, kind: 'body', body: name } : { hash, kind: 'fragment', fragment: name }
   return { hash, kind: match[2] as 'data' | 'outboard' }
 }
 

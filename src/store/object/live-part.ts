@@ -1,9 +1,11 @@
-/** A part of a blob that is arriving: what of it is in memory, and what lies in fragments. */
+/** A part of a blob that is arriving: what of it is kept, and what lies in fragments. */
 import { GROUP_BYTES, PAIR_BYTES } from '../../bao/constants.ts'
 import type { Fragment } from './fragment-name.ts'
 import type { GroupSpan, NodeRange, Parts } from './parts.ts'
 
-const IN_MEMORY = 1
+/** Where the blob's data is while it arrives: see `place.ts`. */
+const KEPT = 1
+/** In a fragment. */
 const SAVED = 2
 
 export class LivePart {
@@ -68,11 +70,11 @@ export class LivePart {
     this.#data = data
   }
 
-  /** Gives up its memory: nothing is in memory any more. */
+  /** Gives up its memory: nothing is kept any more. */
   takeData(): Uint8Array | undefined {
     const data = this.#data
     this.#data = undefined
-    for (let i = 0; i < this.#flags.length; i++) this.#flags[i]! &= ~IN_MEMORY
+    for (let i = 0; i < this.#flags.length; i++) this.#flags[i]! &= ~KEPT
     return data
   }
 
@@ -84,26 +86,25 @@ export class LivePart {
     return !this.#flags.includes(0)
   }
 
-  isInMemory(group: number): boolean {
-    return (this.#flags[group - this.groups.from]! & IN_MEMORY) !== 0
+  isKept(group: number): boolean {
+    return (this.#flags[group - this.groups.from]! & KEPT) !== 0
   }
 
-  /** Whether all of its data is in memory. */
-  get isAllInMemory(): boolean {
-    return this.#flags.every(flag => (flag & IN_MEMORY) !== 0)
+  /** Whether all of its data is kept. */
+  get isAllKept(): boolean {
+    return this.#flags.every(flag => (flag & KEPT) !== 0)
   }
 
-  /** Groups that are in memory only, ascending. */
+  /** Groups that are kept, and in no fragment, ascending. */
   get unsaved(): number[] {
     const groups: number[] = []
-    for (const [i, flag] of this.#flags.entries()) if (flag === IN_MEMORY) groups.push(this.groups.from + i)
+    for (const [i, flag] of this.#flags.entries()) if (flag === KEPT) groups.push(this.groups.from + i)
     return groups
   }
 
-  /** Keeps a group's bytes. There must be memory. */
-  keep(group: number, bytes: Uint8Array): void {
+  /** Puts a group's bytes into memory, which there must be. They are kept when they are marked so. */
+  setGroup(group: number, bytes: Uint8Array): void {
     this.#data!.set(bytes, (group - this.groups.from) * GROUP_BYTES)
-    this.#flags[group - this.groups.from]! |= IN_MEMORY
   }
 
   /** Where the bytes of groups are. There must be memory. */
@@ -116,14 +117,15 @@ export class LivePart {
     for (const span of spans) this.#mark(span, SAVED)
   }
 
-  markInMemory(spans: readonly GroupSpan[]): void {
-    for (const span of spans) this.#mark(span, IN_MEMORY)
+  markKept(spans: readonly GroupSpan[]): void {
+    for (const span of spans) this.#mark(span, KEPT)
   }
 
-  keepNode(node: number, bytes: Uint8Array): void {
-    const at = node - this.#nodeRange.start
+  /** Keeps nodes that follow each other. @param first index of the first */
+  keepNodes(first: number, bytes: Uint8Array): void {
+    const at = first - this.#nodeRange.start
     this.#nodes.set(bytes, at * PAIR_BYTES)
-    this.#hasNode[at] = 1
+    this.#hasNode.fill(1, at, at + bytes.length / PAIR_BYTES)
   }
 
   /** The node's bytes if they are known. */

@@ -3,12 +3,13 @@
  * another node has added them or the database was lost, and for those whose objects have turned out to be gone.
  */
 import { setImmediate } from 'node:timers/promises'
+import { GROUP_BYTES } from '../../bao/constants.ts'
 import { outboardBytes } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import { Breather } from '../breather.ts'
 import type { ObjectContext } from './context.ts'
 import { fragmentBytes } from './fragment-bytes.ts'
-import { type Fragment, formatFragment, parseFragment } from './fragment-name.ts'
+import { type Fragment, formatBody, formatFragment, parseFragment } from './fragment-name.ts'
 import { Fragments } from './fragments.ts'
 import { blobPrefix, hasOutboard, outboardKey, parseBlobKey } from './layout.ts'
 import type { BlobRow } from './metadata/index.ts'
@@ -28,7 +29,7 @@ export interface StoredBlob {
   readonly data?: number
   /** Bytes of the outboard. */
   readonly outboard?: number
-  /** Fragments of the right length. */
+  /** Fragments of the right length whose data is there. */
   readonly fragments: readonly Fragment[]
 }
 
@@ -41,11 +42,13 @@ export async function listStored(
   let data: number | undefined
   let outboard: number | undefined
   const fragments: Fragment[] = []
+  const bodies = new Map<string, number>()
   const breather = new Breather(signal)
   for await (const { key, size } of storage.list({ prefix: blobPrefix(hash), signal })) {
     const parsed = parseBlobKey(key)
     if (parsed?.kind === 'data') data = size
     if (parsed?.kind === 'outboard') outboard = size
+    if (parsed?.body !== undefined) bodies.set(parsed.body, size)
     const fragment = parsed?.fragment === undefined ? undefined : parseFragment(parsed.fragment)
     if (fragment !== undefined && isRightLength(fragment, size)) fragments.push(fragment)
     await breather.breathe()
@@ -53,13 +56,20 @@ export async function listStored(
   return {
     ...(data === undefined ? {} : { data }),
     ...(outboard === undefined ? {} : { outboard }),
-    fragments
+    fragments: fragments.filter(fragment => isDataThere(fragment, bodies))
   }
 }
 
 /** Whether a fragment's object has the length that follows from its name. */
 export function isRightLength(fragment: Fragment, size: number): boolean {
   return fragmentBytes(fragment) === size
+}
+
+/** Whether the data of a fragment is there. @param bodies bytes of each body, by its name */
+export function isDataThere({ size, spans, body }: Fragment, bodies: ReadonlyMap<string, number>): boolean {
+  if (body === undefined) return true
+  const bytes = bodies.get(formatBody(size, body))
+  return bytes !== undefined && bytes >= Math.min(spans.at(-1)!.to * GROUP_BYTES, size)
 }
 
 /** Whether the blob can be served as it is stored: its data and all of its outboard are there. */

@@ -137,15 +137,15 @@ export class PartialReader implements BlobReader {
     const group = Math.floor(offset / GROUP_BYTES)
     const part = this.#fragments.parts.of(group)
     const inPart = target.subarray(0, (part + 1) * PART_BYTES - offset)
-    if (this.#arrival?.readLive(offset, inPart)) return inPart.length
+    if (await this.#arrival?.readLive(offset, inPart)) return inPart.length
     const inGroup = target.subarray(0, (group + 1) * GROUP_BYTES - offset)
-    if (this.#arrival?.readLive(offset, inGroup)) return inGroup.length
+    if (await this.#arrival?.readLive(offset, inGroup)) return inGroup.length
     const fragment = this.#find({ from: group, to: group + 1 })
     const place = fragment && this.#open(fragment).layout.placeOfData(offset)
     if (place === undefined)
       throw new ObjectNotFoundError(`with byte ${offset} of blob ${this.hash}`, this.#context.storage.name)
     const piece = target.subarray(0, place.length)
-    await readInto(this.#context.storage, this.#fragments.keyOf(fragment!), place.at, piece, signal)
+    await readInto(this.#context.storage, this.#fragments.dataKeyOf(fragment!), place.at, piece, signal)
     return piece.length
   }
 

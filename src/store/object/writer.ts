@@ -27,7 +27,7 @@ export class ObjectWriter implements BlobWriter {
   /** Undefined until there is something to write: a claimed size alone makes and discards nothing. */
   #attaching: Promise<Arrival | undefined> | undefined
   #isComplete = false
-  /** The writes so far: groups count when the parents above them, which came before, are written. */
+  /** The writes so far. They go on at the same time, but none has succeeded when one before it has failed. */
   #tail: Promise<void> = Promise.resolve()
   #failure: unknown
   #closing: Promise<BlobStatus> | undefined
@@ -42,7 +42,7 @@ export class ObjectWriter implements BlobWriter {
     this.#home.lifetime.check()
     if (this.#closing !== undefined) throw new HandleClosedError('writer', this.hash)
     const before = this.#tail
-    const writing = abortable(before, options.signal).then(() => this.#write(verified, options.signal))
+    const writing = this.#write(verified, before, options.signal)
     // The failure is remembered, and thrown by this write and all that follow.
     const settled = writing.catch(error => {
       this.#failure ??= error
@@ -60,15 +60,28 @@ export class ObjectWriter implements BlobWriter {
     await this.close()
   }
 
-  async #write(verified: Verified, signal: AbortSignal | undefined): Promise<void> {
+  /** @param before the writes before, which never fail */
+  async #write(verified: Verified, before: Promise<void>, signal: AbortSignal | undefined): Promise<void> {
+    this.#check(signal)
+    if (groupCount(this.size) === 1) {
+      await abortable(before, signal)
+      this.#check(signal)
+      if (!this.#isComplete) await this.#writeSmall(verified)
+      return
+    }
+    if (!this.#isComplete && !isNothing(verified, this.size)) {
+      this.#attaching ??= this.#home.arrivals.attach(this.hash, this.size, signal)
+      const arrival = await abortable(this.#attaching, signal)
+      this.#isComplete = arrival === undefined
+      await arrival?.write(verified, signal)
+    }
+    await abortable(before, signal)
+    this.#check(signal)
+  }
+
+  #check(signal: AbortSignal | undefined): void {
     if (this.#failure !== undefined) throw this.#failure
     signal?.throwIfAborted()
-    if (this.#isComplete || isNothing(verified, this.size)) return
-    if (groupCount(this.size) === 1) return await this.#writeSmall(verified)
-    this.#attaching ??= this.#home.arrivals.attach(this.hash, this.size, signal)
-    const arrival = await abortable(this.#attaching, signal)
-    this.#isComplete = arrival === undefined
-    await arrival?.write(verified, signal)
   }
 
   async #writeSmall(verified: Verified): Promise<void> {

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import type { Hash } from '../../../src/hash.ts'
 import { testStore } from '../../../src/store/compliance/index.ts'
 import { FragmentLayout } from '../../../src/store/object/fragment.ts'
-import { parseFragment } from '../../../src/store/object/fragment-name.ts'
+import { formatBody, parseFragment } from '../../../src/store/object/fragment-name.ts'
 import { blobPrefix, dataKey, partialPrefix } from '../../../src/store/object/layout.ts'
 import { FilesystemStorage } from '../../../src/store/object/storage/filesystem/index.ts'
 import type { ObjectStorage } from '../../../src/store/object/storage/index.ts'
@@ -56,8 +56,10 @@ async function damage(store: ObjectStore, hash: Hash, offset: number): Promise<v
     const inFragment = fragment && new FragmentLayout(fragment).placeOfData(offset)?.at
     const at = key === dataKey(hash) ? offset : inFragment
     if (at === undefined) continue
-    if (root === undefined) await flipByte(storage, key, at)
-    else await flipByteOfFile(join(root, key), at)
+    const body = fragment?.body
+    const damaged = body === undefined ? key : partialPrefix(hash) + formatBody(fragment!.size, body)
+    if (root === undefined) await flipByte(storage, damaged, at)
+    else await flipByteOfFile(join(root, damaged), at)
   }
 }
 

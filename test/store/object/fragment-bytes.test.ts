@@ -23,9 +23,13 @@ const anyFragments: fc.Arbitrary<Fragment[]> = fc
   .record({
     size: sizes.filter(Number.isSafeInteger),
     where: fc.oneof(fc.constant(1), fc.double({ min: 0, max: 1, noNaN: true })),
-    chosen: fc.array(fc.tuple(fc.nat(511), fc.integer({ min: 1, max: 512 })), { minLength: 1, maxLength: 14 })
+    chosen: fc.array(fc.tuple(fc.nat(511), fc.integer({ min: 1, max: 512 })), {
+      minLength: 1,
+      maxLength: 14
+    }),
+    body: fc.constantFrom(undefined, '0123456789abcdef')
   })
-  .map(({ size, where, chosen }) => {
+  .map(({ size, where, chosen, body }) => {
     const parts = new Parts(size)
     const { from, to } = parts.groupsOf(Math.floor(where * (parts.count - 1)))
     const groups = new Set<number>()
@@ -35,7 +39,8 @@ const anyFragments: fc.Arbitrary<Fragment[]> = fc
     }
     return fragmentsOf(
       size,
-      [...groups].sort((a, b) => a - b)
+      [...groups].sort((a, b) => a - b),
+      body
     )
   })
 

@@ -6,10 +6,13 @@ import { ChunkRanges } from '../../../src/bao/ranges.ts'
 import {
   chunksOf,
   type Fragment,
+  formatBody,
   formatFragment,
   fragmentsOf,
+  isBodyName,
   isWholePart,
   MOST_SPANS,
+  newBody,
   parseFragment
 } from '../../../src/store/object/fragment-name.ts'
 import { PART_BYTES, PART_GROUPS, Parts } from '../../../src/store/object/parts.ts'
@@ -23,22 +26,24 @@ const someGroups = fc
       fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })
     ),
     where: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-    chosen: fc.uniqueArray(fc.nat(PART_GROUPS - 1), { minLength: 1, maxLength: 60 })
+    chosen: fc.uniqueArray(fc.nat(PART_GROUPS - 1), { minLength: 1, maxLength: 60 }),
+    body: fc.option(fc.constantFrom('0123456789abcdef', newBody()), { nil: undefined })
   })
-  .map(({ size, where, chosen }) => {
+  .map(({ size, where, chosen, body }) => {
     const parts = new Parts(size)
     const { from, to } = parts.groupsOf(Math.floor(where * parts.count))
     const groups = [...new Set(chosen.map(group => from + (group % (to - from))))].sort((a, b) => a - b)
-    return { size, groups }
+    return { size, groups, body }
   })
 
 describe('a fragment’s name', () => {
   it('says what is in it, and no more', () => {
     fc.assert(
-      fc.property(someGroups, ({ size, groups }) => {
+      fc.property(someGroups, ({ size, groups, body }) => {
         const named: number[] = []
-        for (const fragment of fragmentsOf(size, groups)) {
+        for (const fragment of fragmentsOf(size, groups, body)) {
           const name = formatFragment(fragment)
+          expect(isBodyName(name)).toBe(false)
           expect(isKeyPart(name), name).toBe(true)
           expect(parseFragment(name)).toEqual(fragment)
           for (const { from, to } of fragment.spans) for (let i = from; i < to; i++) named.push(i)
@@ -54,7 +59,7 @@ describe('a fragment’s name', () => {
       // Every other group of the last part but one: the longest numbers, and as many spans as can be.
       const { from, to } = parts.groupsOf(parts.count - 2)
       const groups = Array.from({ length: (to - from) / 2 }, (_, i) => from + 2 * i)
-      for (const fragment of fragmentsOf(size, groups)) {
+      for (const fragment of [...fragmentsOf(size, groups), ...fragmentsOf(size, groups, newBody())]) {
         const name = formatFragment(fragment)
         expect(isKeyPart(name), `${name.length} characters`).toBe(true)
         expect(parseFragment(name)).toEqual(fragment)
@@ -64,7 +69,9 @@ describe('a fragment’s name', () => {
   })
 
   it('is the only one for what is in it', () => {
-    const like = fc.stringMatching(/^[0-9]{1,17}\.[0-9]{1,13}-[0-9]{1,13}(_[0-9]{1,4}-[0-9]{1,4}){0,14}$/)
+    const like = fc.stringMatching(
+      /^[0-9]{1,17}\.[0-9]{1,13}-[0-9]{1,13}(_[0-9]{1,4}-[0-9]{1,4}){0,14}(\.[0-9a-f]{16})?$/
+    )
     const near = fc
       .tuple(fc.nat(2 ** 32), fc.nat(600), fc.nat(600))
       .map(([size, a, b]) => `${size}.${a}-${b}`)
@@ -93,6 +100,10 @@ describe('a fragment’s name', () => {
     '70000.-1': 'a number that is missing',
     '70000.0-1 ': 'a blank',
     '70000': 'no spans',
+    '70000.0123456789abcdef': 'no spans, which is the name of a body',
+    '70000.0-1.0123456789abcde': 'an id of a body that is too short',
+    '70000.0-1.0123456789ABCDEF': 'an id of a body in capital letters',
+    '70000.0-1.': 'an id of a body that is missing',
     '9007199254740992.0-1': 'a size above 2^53 - 1',
     '20000000.511-513': 'two parts',
     '20000000.0-1_512-513': 'two parts in two spans',
@@ -124,4 +135,18 @@ describe('a fragment’s name', () => {
       })
     )
   })
+})
+
+describe('a body’s name', () => {
+  it('is a key’s part, and no fragment’s', () => {
+    const name = formatBody(70_000, newBody())
+    expect(isBodyName(name)).toBe(true)
+    expect(isKeyPart(name)).toBe(true)
+    expect(parseFragment(name)).toBe(undefined)
+  })
+
+  it('is another one each time', () => expect(newBody()).not.toBe(newBody()))
+
+  for (const name of ['', '70000', '0.0123456789abcdef', '070000.0123456789abcdef', '70000.0123456789abcdeg'])
+    it(`is not ${JSON.stringify(name)}`, () => expect(isBodyName(name)).toBe(false))
 })

@@ -24,7 +24,14 @@ describe('the keys of blobs', () => {
         expect(parseBlobKey(dataKey(hash))).toEqual({ hash, kind: 'data' })
         expect(parseBlobKey(outboardKey(hash))).toEqual({ hash, kind: 'outboard' })
         expect(parseBlobKey(partialPrefix(hash) + name)).toEqual({ hash, kind: 'fragment', fragment: name })
-        for (const key of [dataKey(hash), outboardKey(hash), partialPrefix(hash) + name]) {
+        const body = '70000.0123456789abcdef'
+        expect(parseBlobKey(partialPrefix(hash) + body)).toEqual({ hash, kind: 'body', body })
+        for (const key of [
+          dataKey(hash),
+          outboardKey(hash),
+          partialPrefix(hash) + name,
+          partialPrefix(hash) + body
+        ]) {
           expect(key.startsWith(blobPrefix(hash))).toBe(true)
           checkKey(key)
           checkKey(quarantineKey(hash, name, 1_700_000_000_000))

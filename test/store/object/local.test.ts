@@ -2,12 +2,13 @@
 import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
-import { dataKey } from '../../../src/store/object/layout.ts'
+import { BlobDamagedError, BlobNotFoundError } from '../../../src/store/errors.ts'
+import { dataKey, outboardKey } from '../../../src/store/object/layout.ts'
 import type { StorageSpec } from '../../../src/store/object/options.ts'
 import { FilesystemStorage } from '../../../src/store/object/storage/filesystem/index.ts'
 import { MemoryStorage } from '../../../src/store/object/storage/memory/index.ts'
 import { ObjectStore } from '../../../src/store/object/store.ts'
-import { flipByte, groups, MIB, sampleBlob, serve, testFolder, WatchedStorage } from './support.ts'
+import { flipByte, groups, MIB, sampleBlob, serve, testFolder, until, WatchedStorage } from './support.ts'
 
 const blob = sampleBlob(3 * MIB)
 
@@ -55,6 +56,35 @@ describe('ObjectStore.local', () => {
     })
     await serve(store, good.hash)
     expect(await store.tags.get('good')).toMatchObject({ hash: good.hash })
+  })
+
+  it('reads on from files that somebody deletes, and says what is gone when it opens them', async () => {
+    const folder = await testFolder()
+    await using store = await ObjectStore.local(join(folder, 'blobs'), { sync: 'none' })
+    await store.addBytes(blob.data)
+    {
+      await using reader = (await store.open(blob.hash))!
+      const [first, second] = [new Uint8Array(1000), new Uint8Array(50)]
+      await reader.readDataInto!(MIB, [first, second])
+      await rm(join(folder, 'blobs', dataKey(blob.hash)))
+      await reader.readDataInto!(MIB + 1050, [second])
+      expect(Buffer.compare(first, blob.data.subarray(MIB, MIB + 1000))).toBe(0)
+      expect(Buffer.compare(second, blob.data.subarray(MIB + 1050, MIB + 1100))).toBe(0)
+    }
+    await using reader = (await store.open(blob.hash))!
+    await expect(reader.readData(0, new Uint8Array(1))).rejects.toThrow(BlobNotFoundError)
+    await until(() => store.notices.length > 0)
+    expect(await store.status(blob.hash)).toEqual({ state: 'absent' })
+  })
+
+  it('mends an outboard that is missing', async () => {
+    const folder = await testFolder()
+    await using store = await ObjectStore.local(join(folder, 'blobs'), { sync: 'none' })
+    await store.addBytes(blob.data)
+    await rm(join(folder, 'blobs', outboardKey(blob.hash)))
+    await expect(serve(store, blob.hash)).rejects.toThrow(BlobDamagedError)
+    await until(() => store.notices.length > 0)
+    await serve(store, blob.hash)
   })
 
   it('says what is in its way', async () => {

@@ -5,9 +5,9 @@ import type { Arrivals } from '../arrivals.ts'
 import type { ObjectContext } from '../context.ts'
 import { checkData, isBelievable, isFragmentRight, setFragmentAside } from '../damage.ts'
 import { deleteAll } from '../finish.ts'
-import { type Fragment, formatFragment, parseFragment } from '../fragment-name.ts'
+import { type Fragment, formatBody, formatFragment, parseFragment } from '../fragment-name.ts'
 import { blobPrefix, dataKey, hasOutboard, outboardKey, parseBlobKey, partialPrefix } from '../layout.ts'
-import { isRightLength, knownOf, mostHeld, noteFragments } from '../lookup.ts'
+import { isDataThere, isRightLength, knownOf, mostHeld, noteFragments } from '../lookup.ts'
 import { setAsideAndKeepRight } from '../salvage.ts'
 import type { ObjectInfo } from '../storage/index.ts'
 import type { Counts } from './position.ts'
@@ -68,6 +68,13 @@ export async function recoverBlob(
           counts.orphaned++
           onOrphaned(`${partialPrefix(hash)}${formatFragment(fragment)}`)
         }
+        const used = new Set(chosen.map(({ size, body }) => body && formatBody(size, body)))
+        for (const { key } of now) {
+          const body = parseBlobKey(key)?.body
+          if (body === undefined || used.has(body)) continue
+          counts.orphaned++
+          onOrphaned(key)
+        }
         if (chosen.length > 0) counts.partial++
         else if (now.some(({ key }) => key === outboardKey(hash))) {
           counts.orphaned++
@@ -123,11 +130,17 @@ async function checkFragments(
   objects: readonly ObjectInfo[]
 ): Promise<Fragment[]> {
   const good: Fragment[] = []
+  const bodies = new Map(
+    objects.flatMap(({ key, size }) => {
+      const body = parseBlobKey(key)?.body
+      return body === undefined ? [] : [[body, size] as const]
+    })
+  )
   for (const { key, size } of objects) {
     const name = parseBlobKey(key)?.fragment
     if (name === undefined) continue
     const fragment = parseFragment(name)
-    if (fragment === undefined) {
+    if (fragment === undefined || !isDataThere(fragment, bodies)) {
       counts.orphaned++
       onOrphaned(key)
       continue
