@@ -461,18 +461,27 @@ export class Arrival {
 
   /** @throws StoreError when one is missing */
   async #gatherNodes(part: LivePart, layout: FragmentLayout): Promise<Uint8Array> {
-    const find = (index: number): Uint8Array | undefined => part.node(index) ?? this.#top.get(index)
-    // Those of a part that was forgotten are in its fragments.
-    if (layout.nodes.some(index => find(index) === undefined))
-      for (const fragment of this.fragments.of(part.number)) await this.#bringBackNodes(part, fragment)
     const nodes = new Uint8Array(layout.nodes.length * PAIR_BYTES)
-    for (const [i, index] of layout.nodes.entries()) {
-      const bytes = find(index)
-      if (bytes === undefined)
-        throw new StoreError(`a parent of blob ${this.hash} was not written before its data`)
-      nodes.set(bytes, i * PAIR_BYTES)
+    if (this.#copyNodes(part, layout.nodes, nodes)) return nodes
+    // Those of a part that was forgotten are in its fragments.
+    for (const fragment of this.fragments.of(part.number)) await this.#bringBackNodes(part, fragment)
+    if (this.#copyNodes(part, layout.nodes, nodes)) return nodes
+    throw new StoreError(`a parent of blob ${this.hash} was not written before its data`)
+  }
+
+  /** @param indexes of nodes in the part and above it, ascending. @returns whether all are known */
+  #copyNodes(part: LivePart, indexes: Float64Array, target: Uint8Array): boolean {
+    for (let i = 0; i < indexes.length; ) {
+      const first = indexes[i]!
+      let end = i + 1
+      while (indexes[end] === first + end - i) end++
+      // Most follow each other, and are copied at once.
+      const bytes = part.nodes(first, end - i) ?? this.#top.get(first)
+      if (bytes === undefined) return false
+      target.set(bytes, i * PAIR_BYTES)
+      i += bytes.length / PAIR_BYTES
     }
-    return nodes
+    return true
   }
 
   async #bringBackNodes(part: LivePart, fragment: Fragment): Promise<void> {

@@ -69,7 +69,7 @@ export class BodyPlace implements Place {
 
   async put(_part: LivePart, _fragment: Fragment, key: string, nodes: Uint8Array): Promise<void> {
     await this.#file.save(this.#key)
-    await this.#context.storage.put(key, [nodes])
+    await this.#file.note(key, [nodes])
   }
 
   async gather(part: LivePart, fragments: readonly Fragment[]): Promise<void> {

@@ -130,8 +130,15 @@ export class LivePart {
 
   /** The node's bytes if they are known. */
   node(node: number): Uint8Array | undefined {
-    const at = node - this.#nodeRange.start
-    return this.#hasNode[at] === 1 ? this.#nodes.subarray(at * PAIR_BYTES, (at + 1) * PAIR_BYTES) : undefined
+    return this.nodes(node, 1)
+  }
+
+  /** Nodes that follow each other, from one on, up to `most` of them; undefined when the first is not known. */
+  nodes(first: number, most: number): Uint8Array | undefined {
+    const at = first - this.#nodeRange.start
+    let end = at
+    while (end < at + most && this.#hasNode[end] === 1) end++
+    return end === at ? undefined : this.#nodes.subarray(at * PAIR_BYTES, end * PAIR_BYTES)
   }
 
   #mark({ from, to }: GroupSpan, flag: number): void {

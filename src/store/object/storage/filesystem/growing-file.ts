@@ -18,6 +18,8 @@ export interface GrowingOwner {
   copy(slice: Slice, file: NewFile, offset: number, signal: AbortSignal | undefined): Promise<void>
   /** Makes the file the object of a key. */
   place(file: string, key: string): Promise<void>
+  /** Puts an object into a folder that is there, and lasts. */
+  put(key: string, pieces: readonly Uint8Array[]): Promise<void>
   closed(file: GrowingFile): void
 }
 
@@ -28,6 +30,8 @@ export class GrowingFile implements GrowingObject {
   readonly #syncs: SharedSync
   #placing: Promise<void> | undefined
   #isPlaced: boolean
+  /** Where its key leads to. */
+  #path: string | undefined
   #closing: Promise<void> | undefined
 
   /** @param isPlaced whether it has its key */
@@ -65,9 +69,13 @@ export class GrowingFile implements GrowingObject {
       await this.#syncs.sync()
       this.#placing ??= this.#place(key)
       await this.#placing
-      const { paths, name } = this.#owner
-      if (look(paths.file(key))?.ino !== this.#inode) throw new ObjectNotFoundError(key, name)
+      this.#path ??= this.#owner.paths.file(key)
+      if (look(this.#path)?.ino !== this.#inode) throw new ObjectNotFoundError(key, this.#owner.name)
     })
+  }
+
+  async note(key: string, pieces: readonly Uint8Array[]): Promise<void> {
+    await this.#owner.put(key, pieces)
   }
 
   async close(): Promise<void> {

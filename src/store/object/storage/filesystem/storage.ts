@@ -92,9 +92,7 @@ export class FilesystemStorage implements ObjectStorage {
   }
 
   async put(key: string, parts: readonly Uint8Array[], options: StorageOptions = {}): Promise<void> {
-    this.#begin(options)
-    const size = checkPut(key, parts)
-    await this.#write(key, size, options, async file => await file.write(parts, 0))
+    await this.#put(key, parts, options, false)
   }
 
   async upload(key: string, partBytes: number, options: StorageOptions = {}): Promise<Upload> {
@@ -247,6 +245,7 @@ export class FilesystemStorage implements ObjectStorage {
         paths: this.#paths,
         copy: async (...args) => await this.#copy(...args),
         place: async (path, key) => await this.#tree.place(path, key, () => this.#sweptError(key)),
+        put: async (key, pieces) => await this.#put(key, pieces, {}, true),
         closed: () => this.#growing.delete(growing)
       },
       isPlaced
@@ -261,12 +260,24 @@ export class FilesystemStorage implements ObjectStorage {
     await copySlices(this.#paths, [slice], target, this.name, signal, offset)
   }
 
+  async #put(
+    key: string,
+    parts: readonly Uint8Array[],
+    options: StorageOptions,
+    isFolderLasting: boolean
+  ): Promise<void> {
+    this.#begin(options)
+    const size = checkPut(key, parts)
+    await this.#write(key, size, options, async file => await file.write(parts, 0), isFolderLasting)
+  }
+
   /** Writes a new file and makes it the object of the key. */
   async #write(
     key: string,
     size: number,
     { signal }: StorageOptions,
-    fill: (file: NewFile) => Promise<void>
+    fill: (file: NewFile) => Promise<void>,
+    isFolderLasting = false
   ): Promise<void> {
     await explained(`cannot write ${key} in ${this.name}`, signal, async () => {
       const file = await NewFile.make(this.#temp.newPath(), this.#isSynced)
@@ -274,7 +285,7 @@ export class FilesystemStorage implements ObjectStorage {
         await fill(file)
         await file.finish(size)
         signal?.throwIfAborted()
-        await this.#tree.place(file.path, key, () => this.#sweptError(key))
+        await this.#tree.place(file.path, key, () => this.#sweptError(key), isFolderLasting)
       } catch (error) {
         await file.discard()
         throw error

@@ -27,8 +27,9 @@ export class Tree {
    * Makes a file the object of a key, in place of one that is there already.
    *
    * @param missing what to throw when the file is not there
+   * @param isFolderLasting whether the folder that it goes to is known to be on disk: then only what is in it has to be waited for
    */
-  async place(file: string, key: string, missing: () => Error): Promise<void> {
+  async place(file: string, key: string, missing: () => Error, isFolderLasting = false): Promise<void> {
     const path = this.#paths.file(key)
     for (let tries = 1; ; tries++) {
       try {
@@ -40,7 +41,7 @@ export class Tree {
       }
       await this.#makeFolders(path)
     }
-    await this.#syncs.sync(this.#paths.above(path))
+    await this.#syncs.sync(isFolderLasting ? [dirname(path)] : this.#paths.above(path))
   }
 
   /** Gives an object another key. @param missing what to throw when there is no such object */
