@@ -10,8 +10,10 @@ import { encoded, groups, join, proven, type Sample } from './samples.ts'
 /** Bytes are compared without printing them. */
 export function assertSameBytes(actual: Uint8Array, expected: Uint8Array, what: string): void {
   assert.equal(actual.length, expected.length, `length of ${what}`)
+  // Byte by byte only to tell where: done by JavaScript it took a quarter of the time of all tests.
+  if (Buffer.compare(actual, expected) === 0) return
   const first = actual.findIndex((byte, i) => byte !== expected[i])
-  assert.equal(first, -1, `${what} differs at byte ${first}`)
+  assert.fail(`${what} differs at byte ${first}`)
 }
 
 export function assertStatus(actual: BlobStatus, expected: BlobStatus): void {
