@@ -34,6 +34,7 @@ export type {
   StorageOptions,
   Upload
 } from './storage/index.ts'
+export type { GrowingObject, LocalFiles } from './storage/local-files.ts'
 export { MemoryStorage } from './storage/memory/index.ts'
 export { type S3Options, S3Storage } from './storage/s3/index.ts'
 export { ObjectStore } from './store.ts'

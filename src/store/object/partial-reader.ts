@@ -1,5 +1,5 @@
 /**
- * Reads what is held of a blob that is not complete: out of the memory of its arrival, and out of fragments.
+ * Reads what is held of a blob that is not complete: out of what its arrival keeps, and out of fragments.
  *
  * While it is open the blob may become complete, and its fragments be gone: then the storage is asked anew what there is.
  */

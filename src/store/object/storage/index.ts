@@ -2,7 +2,8 @@
  * Where the object store keeps bytes: a flat space of immutable objects under keys, as S3 has it. `s3/`, `filesystem/` and
  * `memory/` keep it, held to it by one suite in the tests.
  *
- * An object is there whole or not at all: whatever fails or is killed, half of one is never seen. Keys consist of `a-z`,
+ * An object is there whole or not at all: whatever fails or is killed, half of one is never seen, but for those that grow in place
+ * (`local-files.ts`). Keys consist of `a-z`,
  * `0-9`, `.`, `_`, `-` and, between non-empty parts that do not begin with a dot, `/`; no key is a folder of another one. A
  * backend's own prefix is not part of them.
  */
