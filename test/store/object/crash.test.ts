@@ -85,7 +85,8 @@ describe('an ObjectStore whose process is killed', () => {
     const { hash } = hashBytes(crashBlob())
     let lives = 0
     for (let isComplete = false; !isComplete; lives++) {
-      expect(lives).toBeLessThan(30)
+      // Only against going on for ever: on a machine that is busy a life is short, and brings little more than it loses.
+      expect(lives).toBeLessThan(100)
       const { child, said } = await start(folder, 0, 'one')
       await setTimeout(300 + ((lives * 7919) % 7) * 100)
       await kill(child)
