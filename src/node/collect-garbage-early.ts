@@ -2,7 +2,7 @@
 import { getHeapSpaceStatistics, setFlagsFromString } from 'node:v8'
 
 /** Percent of the space for new objects that may be in use before V8 looks through it. */
-const TRIGGER_PERCENT = 4
+const TRIGGER_PERCENT = 10
 
 /** The space for new objects is large enough, in bytes: V8 would double it again, and again fill all of it before it looks. */
 const ENOUGH_BYTES = 32 * 1024 * 1024
