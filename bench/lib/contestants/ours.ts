@@ -3,7 +3,6 @@ import type { Libp2p } from '@libp2p/interface'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { Hash } from '../../../dist/hash.js'
 import { type Blobs, blobs } from '../../../dist/libp2p/index.js'
-import { importPath } from '../../../dist/node/import-path.js'
 import type { BlobFormat, BlobStore } from '../../../dist/store/index.js'
 import { LET_MANY_IN, LISTEN_HERE, type Stack, startNode } from '../stack.ts'
 import { openStore, type StoreName } from '../stores.ts'
@@ -38,6 +37,8 @@ class OurHalf implements Half {
   }
 
   async addFolder(path: string): Promise<string> {
+    // Only who adds loads what adds, as in the command.
+    const { importPath } = await import('../../../dist/node/import-path.js')
     return (await importPath(this.#store, path)).hash.toString()
   }
 
