@@ -15,8 +15,10 @@ const BUFFERS = 3
 
 interface Slot {
   readonly bytes: Uint8Array<ArrayBuffer>
-  /** Writes that still read from it. They never reject. */
-  readonly writes: Set<Promise<void>>
+  /** Writes that still read from it. */
+  writes: number
+  /** Resolves when there are none any more. There if somebody waits for it. */
+  free: PromiseWithResolvers<void> | undefined
 }
 
 export class ReceiveBuffers {
@@ -33,30 +35,46 @@ export class ReceiveBuffers {
     const bytes = ++this.#turn === 0 ? FIRST_BUFFER_BYTES : BUFFER_BYTES
     const place = this.#turn % BUFFERS
     const slot = this.#slots[place]
-    if (slot !== undefined) await Promise.all(slot.writes)
+    if (slot !== undefined) await isFree(slot)
     this.throwIfFailed()
-    if (slot?.bytes.length !== bytes) this.#slots[place] = { bytes: new Uint8Array(bytes), writes: new Set() }
-    return this.#slots[place]!.bytes
+    if (slot?.bytes.length === bytes) return slot.bytes
+    const made = new Uint8Array(bytes)
+    this.#slots[place] = { bytes: made, writes: 0, free: undefined }
+    return made
   }
 
   /** Keeps the current buffer until `write` is done. */
   hold(write: Promise<void>): void {
-    const { writes } = this.#slots[this.#turn % BUFFERS]!
-    const settled = write
-      .catch(error => {
+    const slot = this.#slots[this.#turn % BUFFERS]!
+    slot.writes++
+    write.then(
+      () => release(slot),
+      error => {
         this.#error ??= { error }
-      })
-      .finally(() => writes.delete(settled))
-    writes.add(settled)
+        release(slot)
+      }
+    )
   }
 
   /** Waits for all writes, be they good or bad. */
   async settle(): Promise<void> {
-    await Promise.all(this.#slots.flatMap(slot => [...slot.writes]))
+    for (const slot of this.#slots) await isFree(slot)
   }
 
   /** @throws what the first bad write has thrown */
   throwIfFailed(): void {
     if (this.#error !== undefined) throw this.#error.error
   }
+}
+
+async function isFree(slot: Slot): Promise<void> {
+  if (slot.writes === 0) return
+  slot.free ??= Promise.withResolvers()
+  await slot.free.promise
+}
+
+function release(slot: Slot): void {
+  if (--slot.writes > 0) return
+  slot.free?.resolve()
+  slot.free = undefined
 }

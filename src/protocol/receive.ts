@@ -107,7 +107,11 @@ export async function* receive(
     if (request.type === 'get_many') {
       for (const [from, to, ranges] of request.ranges) {
         const end = Math.min(to ?? request.hashes.length, request.hashes.length)
-        for (let i = from; i < end; i++) yield* receiver.blob(i, request.hashes[i]!, ranges)
+        for (let i = from; i < end; i++) {
+          const begun = await receiver.begin(i, request.hashes[i]!, ranges)
+          if (begun.isDone) yield begun.progress
+          else yield* receiver.pieces(begun)
+        }
       }
     } else {
       yield* receiveSequence(request, receiver, sink)
@@ -140,7 +144,9 @@ async function* receiveSequence(
     for (const [from, to, ranges] of request.ranges) {
       let i = from
       if (i === 0) {
-        yield* receiver.blob(i++, request.hash, ranges)
+        const begun = await receiver.begin(i++, request.hash, ranges)
+        if (begun.isDone) yield begun.progress
+        else yield* receiver.pieces(begun)
         if (i === to) continue
       }
       if (links === undefined) {
@@ -148,12 +154,25 @@ async function* receiveSequence(
         links = await sink.links(request.hash)
       }
       const end = Math.min(to ?? Number.POSITIVE_INFINITY, links.count + 1)
-      for (; i < end; i++) yield* receiver.blob(i, await links.link(i - 1), ranges)
+      for (; i < end; i++) {
+        const begun = await receiver.begin(i, await links.link(i - 1), ranges)
+        if (begun.isDone) yield begun.progress
+        else yield* receiver.pieces(begun)
+      }
     }
   } finally {
     await links?.close()
   }
 }
+
+/** A blob of which no more than its size has come. */
+interface Unfinished {
+  readonly isDone: false
+  readonly blob: ReceivedBlob
+  readonly target: BlobSink
+}
+
+type Begun = Unfinished | { readonly isDone: true; readonly progress: ReceiveProgress }
 
 /** Receives one blob after the other out of one stream. */
 class Receiver {
@@ -167,9 +186,10 @@ class Receiver {
   #end = 0
   /** How the stream failed, once it has. */
   #streamError: { readonly error: unknown } | undefined
-  readonly #closing = new Set<Promise<void>>()
-  /** Told when one of them has ended. */
-  #onClosed: (() => void) | undefined
+  /** Blobs that are being closed. */
+  #closing = 0
+  /** There if somebody waits for one of them. */
+  #closed: PromiseWithResolvers<void> | undefined
   #closeError: { readonly error: unknown } | undefined
 
   constructor(reader: ByteReader, sink: ReceiveSink, maxBlobBytes: number) {
@@ -178,34 +198,34 @@ class Receiver {
     this.#maxBlobBytes = maxBlobBytes
   }
 
-  async *blob(
-    index: number,
-    hash: Hash,
-    ranges: ChunkRanges
-  ): AsyncGenerator<ReceiveProgress, void, undefined> {
-    const size = await this.#readSize(index, hash)
+  /** Begins the next blob. A whole one of a single chunk group is done with that; of others the pieces are still to come. */
+  async begin(index: number, hash: Hash, ranges: ChunkRanges): Promise<Begun> {
+    if (!this.#has(HEADER_BYTES)) await this.#fill(HEADER_BYTES)
+    const size = this.#takeSize(index, hash)
     const blob: ReceivedBlob = { index, hash, size, ranges }
     const target = await this.#sink.open(blob)
+    if (size === 0 || size > GROUP_BYTES || !isWhole(ranges, size)) return { isDone: false, blob, target }
+    let write: Promise<void> | undefined
+    try {
+      if (!this.#has(size)) await this.#fill(size)
+      write = target.write(this.#takeGroup(hash, size))
+      this.#buffers.hold(write)
+    } finally {
+      this.#close(target, write)
+    }
+    await this.#mayGoOn()
+    return { isDone: true, progress: { ...blob, received: size, isDone: true } }
+  }
+
+  /** The rest of a blob that has begun. */
+  async *pieces({ blob, target }: Unfinished): AsyncGenerator<ReceiveProgress, void, undefined> {
     const writes = new Set<Promise<void>>()
     try {
-      if (size > 0 && size <= GROUP_BYTES && isWhole(ranges, size)) {
-        const write = target.write(await this.#readGroup(hash, size))
-        writes.add(write)
-        this.#buffers.hold(write)
-        yield { ...blob, received: size, isDone: true }
-      } else {
-        yield* this.#pieces(blob, target, writes)
-      }
+      yield* this.#pieces(blob, target, writes)
     } finally {
-      this.#close(target, writes)
+      this.#close(target, Promise.allSettled(writes))
     }
-    if (this.#closing.size >= MAX_CLOSING) {
-      // Not a race of all of them: it would be run anew for each blob.
-      const { promise, resolve } = Promise.withResolvers<void>()
-      this.#onClosed = resolve
-      await promise
-    }
-    this.#throwIfFailed()
+    await this.#mayGoOn()
   }
 
   /** A blob of any size, as much at a time as a buffer holds. */
@@ -267,24 +287,37 @@ class Receiver {
   /** Waits until nothing is under way any more, be it well or badly. */
   async settle(): Promise<void> {
     await this.#buffers.settle()
-    await Promise.all(this.#closing)
+    while (this.#closing > 0) await this.#oneClosed()
+  }
+
+  /** @throws what of the blobs before has failed */
+  async #mayGoOn(): Promise<void> {
+    if (this.#closing >= MAX_CLOSING) await this.#oneClosed()
+    this.#throwIfFailed()
+  }
+
+  /** Whether so many bytes are in the buffer: most small blobs lie in it whole, and need not be waited for. */
+  #has(bytes: number): boolean {
+    return this.#end - this.#start >= bytes
+  }
+
+  /** Waits for so many bytes, as {@link #gather} does. */
+  async #fill(bytes: number): Promise<void> {
+    if (this.#start + bytes > this.#buffer.length) await this.#nextBuffer()
+    await this.#gather(bytes)
   }
 
   /** All of a blob that has one chunk group. */
-  async #readGroup(hash: Hash, size: number): Promise<Verified> {
-    if (this.#start + size > this.#buffer.length) await this.#nextBuffer()
-    await this.#gather(size)
-    if (this.#end - this.#start < size) throw this.#streamError?.error ?? new TruncatedEncodingError(0)
+  #takeGroup(hash: Hash, size: number): Verified {
+    if (!this.#has(size)) throw this.#streamError?.error ?? new TruncatedEncodingError(0)
     const verified = verifyGroup(hash, this.#buffer.subarray(this.#start, this.#start + size))
     if (verified.error !== undefined) throw verified.error
     this.#start += size
     return verified
   }
 
-  async #readSize(index: number, hash: Hash): Promise<number> {
-    if (this.#start + HEADER_BYTES > this.#buffer.length) await this.#nextBuffer()
-    await this.#gather(HEADER_BYTES)
-    if (this.#end - this.#start < HEADER_BYTES) {
+  #takeSize(index: number, hash: Hash): number {
+    if (!this.#has(HEADER_BYTES)) {
       throw this.#streamError?.error ?? new NotAvailableError(hash, index)
     }
     const header = new DataView(this.#buffer.buffer, this.#buffer.byteOffset + this.#start, HEADER_BYTES)
@@ -297,7 +330,7 @@ class Receiver {
 
   /** Waits until `wanted` bytes are in the buffer, or the stream has ended or failed. */
   async #gather(wanted: number): Promise<void> {
-    if (this.#end - this.#start >= wanted || this.#streamError !== undefined) return
+    if (this.#has(wanted) || this.#streamError !== undefined) return
     try {
       const least = wanted - (this.#end - this.#start)
       this.#end += await this.#reader.readInto(this.#buffer.subarray(this.#end), least)
@@ -325,21 +358,33 @@ class Receiver {
     this.#end = rest.length
   }
 
-  #close(target: BlobSink, writes: ReadonlySet<Promise<void>>): void {
-    const closing = this.#closeWhenWritten(target, writes).finally(() => {
-      this.#closing.delete(closing)
-      this.#onClosed?.()
-    })
-    this.#closing.add(closing)
+  /** @param written settles when nothing is written to it any more */
+  #close(target: BlobSink, written: Promise<unknown> | undefined): void {
+    this.#closing++
+    // Never rejects.
+    this.#closeWhenWritten(target, written)
   }
 
-  async #closeWhenWritten(target: BlobSink, writes: ReadonlySet<Promise<void>>): Promise<void> {
-    await Promise.allSettled(writes)
+  async #closeWhenWritten(target: BlobSink, written: Promise<unknown> | undefined): Promise<void> {
+    try {
+      await written
+    } catch {
+      // The buffers remember it, and tell.
+    }
     try {
       await target.close()
     } catch (error) {
       this.#closeError ??= { error }
     }
+    this.#closing--
+    this.#closed?.resolve()
+    this.#closed = undefined
+  }
+
+  /** Resolves when the next of those that are being closed is. */
+  async #oneClosed(): Promise<void> {
+    this.#closed ??= Promise.withResolvers()
+    await this.#closed.promise
   }
 
   #throwIfFailed(): void {
