@@ -1,7 +1,7 @@
 /** Where what the providers send goes. */
 import type { BlobSink, ReceivedBlob } from '../../protocol/receive.ts'
 import { SizeMismatchError } from '../../store/errors.ts'
-import type { BlobStore } from '../../store/index.ts'
+import type { BlobStore, BlobWriter } from '../../store/index.ts'
 import { PIECE_BYTES } from '../constants.ts'
 import { SizeDisputedError } from './errors.ts'
 import type { Item } from './item.ts'
@@ -38,12 +38,15 @@ export function storeLanding({
   onStoreError
 }: StoreLandingInit): Landing {
   /** What a task meets that is to end, and what is the provider's fault, does not concern the others. */
-  const guarded = async <T>(task: Task, action: Promise<T>): Promise<T> => {
+  const reported = (task: Task, error: unknown): unknown => {
+    if (!task.signal.aborted && !(error instanceof SizeMismatchError)) onStoreError(error)
+    return error
+  }
+  const openWriter = async (task: Task, { hash, size }: ReceivedBlob): Promise<BlobWriter> => {
     try {
-      return await action
+      return await store.writer(hash, size, { signal: task.signal })
     } catch (error) {
-      if (!task.signal.aborted && !(error instanceof SizeMismatchError)) onStoreError(error)
-      throw error
+      throw reported(task, error)
     }
   }
   const claim = ({ provider }: Task, { item }: Part, size: number): void => {
@@ -56,23 +59,32 @@ export function storeLanding({
     onSize(size)
   }
   return {
-    async open(task, part, { hash, size }) {
+    async open(task, part, blob) {
+      const { size } = blob
       // Given to another provider since it was asked for.
       if (part.isDone) return NOWHERE
       claim(task, part, size)
       const guess = part.left
       task.begin(part)
       if (part.left > guess + 2 * PIECE_BYTES) onLarge(task)
-      const writer = await guarded(task, store.writer(hash, size, { signal: task.signal }))
+      const writer = await openWriter(task, blob)
       return {
         async write(verified) {
-          await guarded(task, writer.write(verified))
+          try {
+            await writer.write(verified)
+          } catch (error) {
+            throw reported(task, error)
+          }
           const bytes = part.item.size === size ? task.landed(part, verified.leaves) : 0
           task.provider.received += bytes
           if (bytes > 0) onBytes(bytes)
         },
         async close() {
-          await guarded(task, writer.close())
+          try {
+            await writer.close()
+          } catch (error) {
+            throw reported(task, error)
+          }
           if (!part.isDone) return
           part.letGo()
           pool.settle(part.item)
