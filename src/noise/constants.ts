@@ -18,3 +18,9 @@ export const NONCE_NUMBER_AT = 4
 
 /** What was decrypted goes up at once when it is this many bytes. More would have the windows of streams granted in bursts. */
 export const GATHERED_BYTES = 256 * 1024
+
+/**
+ * When what arrives in one go, or of one message, comes out of the cipher in more pieces than this, they are copied together: a peer
+ * that sends byte by byte would make each of them take hundreds, and the muxer's time grow with the square of their number.
+ */
+export const MOST_PIECES = 64

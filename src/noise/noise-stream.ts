@@ -6,7 +6,7 @@ import { SocketConnection } from '../tcp/socket-connection.ts'
 import type { CipherState } from './cipher-state.ts'
 import { GATHERED_BYTES } from './constants.ts'
 import type { Session } from './handshake.ts'
-import { Opener } from './opener.ts'
+import { inFewPieces, Opener } from './opener.ts'
 import { seal } from './sealer.ts'
 
 export class NoiseStream extends AbstractMessageStream {
@@ -64,7 +64,7 @@ export class NoiseStream extends AbstractMessageStream {
   #open(data: Uint8Array | Uint8ArrayList): void {
     try {
       for (const bytes of data instanceof Uint8Array ? [data] : data) {
-        this.#opener.open(bytes, this.readBuffer)
+        this.#append(bytes)
         if (this.readBuffer.byteLength >= GATHERED_BYTES) this.dispatchReadBuffer()
       }
     } catch (error) {
@@ -72,6 +72,16 @@ export class NoiseStream extends AbstractMessageStream {
       this.abort(error instanceof Error ? error : new Error(String(error)))
     }
     if (this.readBuffer.byteLength > 0) this.#dispatchSoon()
+  }
+
+  /** @throws NoiseMessageError, NoiseKeyError, with what comes before it appended */
+  #append(bytes: Uint8Array): void {
+    const opened: Uint8Array[] = []
+    try {
+      this.#opener.open(bytes, opened)
+    } finally {
+      this.readBuffer.appendAll(inFewPieces(opened))
+    }
   }
 
   #dispatchSoon(): void {

@@ -1,15 +1,14 @@
 /** Messages into bytes. */
 import type { DecipherChaCha20Poly1305 } from 'node:crypto'
-import type { Uint8ArrayList } from 'uint8arraylist'
 import type { CipherState } from './cipher-state.ts'
-import { LENGTH_BYTES, TAG_BYTES } from './constants.ts'
+import { LENGTH_BYTES, MOST_PIECES, TAG_BYTES } from './constants.ts'
 import { NoiseMessageError } from './errors.ts'
 
 /** A message of which not all has come. */
 interface Arriving {
   readonly decipher: DecipherChaCha20Poly1305
   /** Decrypted, but not yet proven. */
-  readonly content: Uint8Array[]
+  content: Uint8Array[]
   /** Bytes of content that are still to come. */
   missing: number
 }
@@ -31,11 +30,11 @@ export class Opener {
   }
 
   /**
-   * Takes what has arrived, and appends to `opened` what that has proven.
+   * Takes what has arrived, and appends to `opened` the pieces that this has proven, of which there may be many.
    *
    * @throws NoiseMessageError, NoiseKeyError: nothing that comes after it can be decrypted
    */
-  open(bytes: Uint8Array, opened: Uint8ArrayList): void {
+  open(bytes: Uint8Array, opened: Uint8Array[]): void {
     let at = 0
     while (at < bytes.length) {
       const arriving = this.#arriving
@@ -66,7 +65,7 @@ export class Opener {
     return taken
   }
 
-  #takeTag({ decipher, content }: Arriving, bytes: Uint8Array, opened: Uint8ArrayList): number {
+  #takeTag({ decipher, content }: Arriving, bytes: Uint8Array, opened: Uint8Array[]): number {
     const taken = fill(this.#tag, this.#tagFilled, bytes)
     this.#tagFilled += taken
     if (this.#tagFilled === TAG_BYTES) {
@@ -75,7 +74,7 @@ export class Opener {
       } catch (cause) {
         throw new NoiseMessageError(this.#state.count - 1, 'is not what the peer has encrypted', cause)
       }
-      opened.appendAll(content)
+      opened.push(...content)
       this.#arriving = undefined
     }
     return taken
@@ -85,9 +84,15 @@ export class Opener {
 /** @returns how many bytes were taken, as with the others */
 function takeContent(arriving: Arriving, bytes: Uint8Array): number {
   const taken = Math.min(arriving.missing, bytes.length)
+  arriving.content = inFewPieces(arriving.content)
   arriving.content.push(arriving.decipher.update(bytes.subarray(0, taken)))
   arriving.missing -= taken
   return taken
+}
+
+/** The same bytes; copied together if they are in more than `MOST_PIECES`. */
+export function inFewPieces(pieces: Uint8Array[]): Uint8Array[] {
+  return pieces.length > MOST_PIECES ? [Buffer.concat(pieces)] : pieces
 }
 
 function fill(target: Uint8Array, filled: number, bytes: Uint8Array): number {

@@ -7,7 +7,7 @@ import fc from 'fast-check'
 import { Uint8ArrayList } from 'uint8arraylist'
 import { describe, expect, it } from 'vitest'
 import { CipherState } from '../../src/noise/cipher-state.ts'
-import { MAX_CONTENT_BYTES } from '../../src/noise/constants.ts'
+import { MAX_CONTENT_BYTES, MOST_PIECES } from '../../src/noise/constants.ts'
 import { handshake } from '../../src/noise/handshake.ts'
 import { NoiseKeyError, NoiseMessageError } from '../../src/noise/index.ts'
 import { NoiseStream } from '../../src/noise/noise-stream.ts'
@@ -56,13 +56,13 @@ describe('messages', () => {
         (contents, steps) => {
           const bytes = Buffer.concat(contents.map((content, index) => messageOf(content, index)))
           const opener = new Opener(new CipherState(KEY))
-          const opened = new Uint8ArrayList()
+          const opened: Uint8Array[] = []
           for (let at = 0, i = 0; at < bytes.length; i++) {
             const end = at + steps[i % steps.length]!
             opener.open(bytes.subarray(at, end), opened)
             at = end
           }
-          expect(Buffer.compare(opened.subarray(), Buffer.concat(contents))).toBe(0)
+          expect(Buffer.compare(Buffer.concat(opened), Buffer.concat(contents))).toBe(0)
         }
       )
     )
@@ -83,6 +83,28 @@ describe('messages', () => {
     await until(() => received.bytes.length === 10)
     await new Promise(resolve => setTimeout(resolve, 20))
     expect(received.bytes.length + ours.readBufferLength).toBe(10)
+  })
+})
+
+describe('a peer that sends byte by byte', () => {
+  const content = randomData(20_000)
+
+  it('has few pieces kept of a message', async () => {
+    const { peer, received } = attacked()
+    for (const byte of messageOf(content, 0)) peer.send(Uint8Array.of(byte))
+    await until(() => received.bytes.length === content.length)
+    expect(received.bytes).toEqual(Buffer.from(content))
+    expect(received.mostPieces).toBeLessThanOrEqual(MOST_PIECES + 1)
+  })
+
+  it('has few pieces handed on of its messages', async () => {
+    const { peer, received } = attacked()
+    const state = new CipherState(KEY)
+    const sealed = [...content].map(byte => seal(state, new Uint8ArrayList(Uint8Array.of(byte))).subarray())
+    peer.send(Buffer.concat(sealed))
+    await until(() => received.bytes.length === content.length)
+    expect(received.bytes).toEqual(Buffer.from(content))
+    expect(received.mostPieces).toBeLessThanOrEqual(MOST_PIECES)
   })
 })
 

@@ -44,10 +44,13 @@ export class Received {
   bytes = Buffer.alloc(0)
   error: Error | undefined
   isClosed = false
+  /** Of what came in one event. */
+  mostPieces = 0
 
   constructor(stream: MessageStream) {
     stream.addEventListener('message', ({ data }) => {
       this.bytes = Buffer.concat([this.bytes, data.subarray()])
+      this.mostPieces = Math.max(this.mostPieces, data instanceof Uint8Array ? 1 : [...data].length)
     })
     stream.addEventListener('close', ({ error }) => {
       this.isClosed = true
