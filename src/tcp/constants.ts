@@ -41,3 +41,6 @@ export const READ_BYTES = 256 * 1024
 
 /** What comes out of TLS goes up at once when it is this many bytes. More would have the windows of streams granted in bursts. */
 export const GATHERED_BYTES = 256 * 1024
+
+/** So does what is in this many pieces: the muxer's time grows with the square of their number, and a record may be a single byte. */
+export const GATHERED_PIECES = 256

@@ -9,7 +9,7 @@ import {
 } from '@libp2p/interface'
 import { AbstractMultiaddrConnection, type SendResult } from '@libp2p/utils'
 import type { Uint8ArrayList } from 'uint8arraylist'
-import { GATHERED_BYTES } from './constants.ts'
+import { GATHERED_BYTES, GATHERED_PIECES } from './constants.ts'
 import { UnsupportedLibp2pError } from './errors.ts'
 import type { ReusedReads } from './reused-reads.ts'
 
@@ -29,6 +29,8 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   #isTls = false
   #isLending = false
   #dispatchScheduled = false
+  /** Records since something was handed out. */
+  #records = 0
   #isGathering = false
   #isDispatching = false
 
@@ -134,6 +136,7 @@ export class SocketConnection extends AbstractMultiaddrConnection {
 
   override dispatchReadBuffer(): void {
     this.#isDispatching = true
+    this.#records = 0
     try {
       super.dispatchReadBuffer()
     } finally {
@@ -183,7 +186,8 @@ export class SocketConnection extends AbstractMultiaddrConnection {
    */
   readonly #onRecord = (bytes: Uint8Array): void => {
     this.readBuffer.append(bytes)
-    if (this.readBuffer.byteLength >= GATHERED_BYTES) this.dispatchReadBuffer()
+    const isMuch = ++this.#records >= GATHERED_PIECES || this.readBuffer.byteLength >= GATHERED_BYTES
+    if (isMuch) this.dispatchReadBuffer()
     else this.#dispatchSoon()
   }
 

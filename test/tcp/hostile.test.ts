@@ -10,6 +10,7 @@ import type { PrivateKey } from '@libp2p/interface'
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { decodeCertificate } from '../../src/tcp/certificate-der.ts'
+import { GATHERED_PIECES } from '../../src/tcp/constants.ts'
 import { InvalidPeerCertificateError, TlsHandshakeError } from '../../src/tcp/index.ts'
 import { randomData } from '../helpers/data.ts'
 import { type Credentials, daysFromNow, makeCertificate, newSigner } from './certificates.ts'
@@ -311,6 +312,31 @@ describe('who does not read', () => {
   })
 })
 
+describe('a peer that makes a record of each byte', () => {
+  it('has no more of them handed on at a time than the muxer can bear', async () => {
+    let [bytes, mostPieces] = [0, 0]
+    await using victim = await startNode('ours', {
+      onSecured: connection =>
+        connection.addEventListener('message', ({ data }) => {
+          bytes += data.byteLength
+          mostPieces = Math.max(mostPieces, data instanceof Uint8Array ? 1 : [...data].length)
+        })
+    })
+    const socket = await dialRaw(victim)
+    await proposeTls(socket)
+    const held = holding(socket)
+    const tls = tlsClient(held, { ...good, ALPNProtocols: ['/yamux/1.0.0'] })
+    await once(tls, 'secureConnect')
+    held.hold()
+    const pings = Buffer.concat(Array.from({ length: 200 }, yamuxPing))
+    for (const byte of pings) await new Promise(resolve => tls.write(Uint8Array.of(byte), resolve))
+    held.release()
+    await until(() => bytes === pings.length)
+    expect(mostPieces).toBeLessThanOrEqual(GATHERED_PIECES)
+    tls.destroy()
+  })
+})
+
 describe('who dials', () => {
   it('may wait for our header before proposing', async () => {
     const socket = await dialRaw(node)
@@ -459,6 +485,24 @@ async function fillUp(socket: Socket): Promise<void> {
 /** Resolves when it is closed, without reading from it. */
 async function gone(socket: Socket): Promise<void> {
   if (!socket.closed) await new Promise(resolve => socket.once('close', resolve))
+}
+
+/** What is written to it goes to the socket, all at once where it was held. */
+function holding(socket: Socket): Duplex & { hold(): void; release(): void } {
+  const inner = new Duplex({
+    read: () => socket.resume(),
+    write: (chunk, _, done) => {
+      socket.write(chunk)
+      done()
+    },
+    destroy: (error, done) => {
+      socket.destroy()
+      done(error)
+    }
+  })
+  socket.on('data', (bytes: Buffer) => inner.push(bytes))
+  socket.on('close', () => inner.destroy())
+  return Object.assign(inner, { hold: () => socket.cork(), release: () => socket.uncork() })
 }
 
 /** Starts TLS on top of a negotiation whose answer has not been read. */

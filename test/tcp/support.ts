@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { connect, createServer, type Server, type Socket } from 'node:net'
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import type { ConnectionGater, Libp2p, PrivateKey } from '@libp2p/interface'
+import type { ConnectionGater, Libp2p, MessageStream, PrivateKey } from '@libp2p/interface'
 import { tcp as plainTcp } from '@libp2p/tcp'
 import { tls } from '@libp2p/tls'
 import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
@@ -35,11 +35,13 @@ export interface NodeInit {
   readonly privateKey?: PrivateKey
   readonly connectionGater?: ConnectionGater
   readonly transport?: TcpInit
+  /** Sees each encrypted connection before its muxer does. */
+  readonly onSecured?: (connection: MessageStream) => void
 }
 
 export async function startNode(
   kind: NodeKind,
-  { privateKey, connectionGater, transport: init }: NodeInit = {}
+  { privateKey, connectionGater, transport: init, onSecured }: NodeInit = {}
 ): Promise<TestNode> {
   const { transport, encrypters } = NODE_KINDS[kind]
   const store = new MemoryStore()
@@ -47,7 +49,7 @@ export async function startNode(
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [transport(init)],
     connectionEncrypters: encrypters.map(encrypter => encrypter()),
-    streamMuxers: [yamux()],
+    streamMuxers: [onSecured === undefined ? yamux() : watchedYamux(onSecured)],
     connectionManager: {
       inboundUpgradeTimeout: UPGRADE_TIMEOUT_MS,
       // All come from one address here.
@@ -59,6 +61,19 @@ export async function startNode(
     ...(connectionGater === undefined ? {} : { connectionGater })
   })
   return Object.assign(node, { store, [Symbol.asyncDispose]: async () => await node.stop() })
+}
+
+function watchedYamux(onSecured: (connection: MessageStream) => void): ReturnType<typeof yamux> {
+  return () => {
+    const factory = yamux()()
+    return {
+      protocol: factory.protocol,
+      createStreamMuxer(connection) {
+        onSecured(connection)
+        return factory.createStreamMuxer(connection)
+      }
+    }
+  }
 }
 
 /** Fetches a blob from one to the other, over whatever connection there is or can be made. */
