@@ -58,6 +58,8 @@ export class Provider {
   readonly #stopping = new AbortController()
   readonly #serving = new Set<Promise<void>>()
   readonly #turns = new Turns()
+  /** How many of those that are served want data: not who is turned away, has not asked yet, or observes. */
+  #responses = 0
 
   constructor(init: ProviderInit) {
     this.#init = init
@@ -90,8 +92,15 @@ export class Provider {
    * four on their way. A power of two, so that it seldom changes: then buffers are made anew.
    */
   readonly #batchBytes = (): number => {
-    const share = RESPONSE_MEMORY_BYTES / 6 / this.#serving.size
+    const share = RESPONSE_MEMORY_BYTES / 6 / this.#responses
     return Math.min(ENCODE_BATCH_BYTES, 2 ** Math.floor(Math.log2(share)))
+  }
+
+  #enterResponses(): () => void {
+    this.#responses++
+    return () => {
+      this.#responses--
+    }
   }
 
   async #refuse(stream: Stream): Promise<void> {
@@ -133,7 +142,7 @@ export class Provider {
     })
     let request: Request | undefined
     let failure: unknown
-    let leaveObservers: (() => void) | undefined
+    let leave: (() => void) | undefined
     try {
       const response = respond(reader, store, {
         signal,
@@ -147,9 +156,9 @@ export class Provider {
         onRequest: received => {
           request = received
           clearTimeout(requestTimer)
-          if (received.type !== 'observe') return
-          leaveObservers = this.#observers.enter(peer.toString())
-          if (leaveObservers === undefined) throw new BusyError(limits.retryAfterMs)
+          leave =
+            received.type === 'observe' ? this.#observers.enter(peer.toString()) : this.#enterResponses()
+          if (leave === undefined) throw new BusyError(limits.retryAfterMs)
         },
         onFailure: error => {
           failure = error
@@ -162,7 +171,7 @@ export class Provider {
       failure ??= error
       writer.abort(toError(error))
     } finally {
-      leaveObservers?.()
+      leave?.()
       clearTimeout(requestTimer)
       clearTimeout(streamTimer)
     }
