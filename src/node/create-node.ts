@@ -6,6 +6,7 @@ import { identify } from '@libp2p/identify'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'
 import { createLibp2p } from 'libp2p'
 import type { Hash } from '../hash.ts'
+import { boundedFrames } from '../libp2p/bounded-frames.ts'
 import { type Blobs, blobs } from '../libp2p/index.ts'
 import { YAMUX_OPTIONS } from '../libp2p/yamux-options.ts'
 import { noise } from '../noise/index.ts'
@@ -126,7 +127,7 @@ async function startLibp2p(
     addresses: { listen, announce },
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux(YAMUX_OPTIONS)],
+    streamMuxers: [boundedFrames(yamux(YAMUX_OPTIONS))],
     connectionManager: {
       addressSorter: loopbackFirst,
       // A ticket's addresses all count.
