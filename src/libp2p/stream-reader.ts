@@ -227,6 +227,7 @@ class Reader implements StreamReader {
   readonly #onMessage = (event: StreamMessageEvent): void => {
     for (const arrived of event.data instanceof Uint8Array ? [event.data] : event.data) {
       const piece = this.#expected.length === 0 ? arrived : this.#withoutExpected(arrived)
+      if (this.#stopped) return
       if (piece.length === 0) continue
       this.#queue.push(piece)
       this.bufferedBytes += piece.length

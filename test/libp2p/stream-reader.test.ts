@@ -3,7 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
 import fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import { StreamIdleTimeoutError, StreamResetError } from '../../src/libp2p/stream-errors.ts'
+import {
+  StreamIdleTimeoutError,
+  StreamResetError,
+  UnexpectedBytesError
+} from '../../src/libp2p/stream-errors.ts'
 import { streamReader } from '../../src/libp2p/stream-reader.ts'
 import { streamWriter, writeAll } from '../../src/libp2p/stream-writer.ts'
 import { createTestPair, MUXER_OPTIONS, type TestPair } from '../helpers/libp2p.ts'
@@ -27,6 +31,16 @@ describe.each(MUXER_OPTIONS)('with %s yamux options', muxer => {
     receiver.abort(new Error('the test is over'))
   })
   afterAll(() => pair.stop())
+
+  test('what must come first, and comes behind something else, is not believed', async () => {
+    receiver.pause()
+    for (const text of ['no', 'hello', 'yes']) sender.send(new TextEncoder().encode(text))
+    await until(() => receiver.readBufferLength === 10)
+    const reader = streamReader(receiver, { expected: HELLO })
+    receiver.resume()
+    await expect(reader.next()).rejects.toThrow(UnexpectedBytesError)
+    expect(reader.isAsExpected).toBe(false)
+  })
 
   describe('the peer closes its side', () => {
     test('before the first next()', async () => {
