@@ -8,7 +8,12 @@ import { ChunkRanges, MemoryStore, readVerified } from 'libp2p-blobs'
 import { createNode } from 'libp2p-blobs/node'
 import { decodeTicket } from 'libp2p-blobs/protocol'
 
-const ticket = decodeTicket(process.argv[2] ?? '')
+const [, , text] = process.argv
+if (text === undefined) {
+  console.error('usage: npx node examples/fetch.ts TICKET')
+  process.exit(2)
+}
+const ticket = decodeTicket(text)
 const store = new MemoryStore()
 const node = await createNode({ store, listen: [] })
 try {

@@ -5,7 +5,7 @@
  */
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { createLibp2p } from 'libp2p'
-import { blobs, MemoryStore, YAMUX_OPTIONS } from 'libp2p-blobs'
+import { blobs, boundedFrames, MemoryStore, YAMUX_OPTIONS } from 'libp2p-blobs'
 import { noise } from 'libp2p-blobs/noise'
 import { tcp } from 'libp2p-blobs/tcp'
 
@@ -15,7 +15,7 @@ const startApp = (store: MemoryStore) =>
     // Or those of @libp2p/tcp and @chainsafe/libp2p-noise: these are faster, and understand them.
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux(YAMUX_OPTIONS)],
+    streamMuxers: [boundedFrames(yamux(YAMUX_OPTIONS))],
     services: {
       blobs: blobs({
         store,

@@ -8,14 +8,14 @@ import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
-import { blobs, MemoryStore, YAMUX_OPTIONS } from 'libp2p-blobs'
+import { blobs, boundedFrames, MemoryStore, YAMUX_OPTIONS } from 'libp2p-blobs'
 
 const start = (store: MemoryStore) =>
   createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [yamux(YAMUX_OPTIONS)],
+    streamMuxers: [boundedFrames(yamux(YAMUX_OPTIONS))],
     services: { blobs: blobs({ store }) }
   })
 

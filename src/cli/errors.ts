@@ -34,6 +34,7 @@ export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_DATABASE_DAMAGED: badData,
   ERR_FILE_CHANGED: failed,
   ERR_FOREIGN_DATABASE: usage,
+  ERR_FRAME_TOO_LARGE: unreachable,
   ERR_GARBAGE_UNKNOWN: failed,
   ERR_HANDLE_CLOSED: failed,
   ERR_HASH_MISMATCH: badData,

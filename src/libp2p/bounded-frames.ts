@@ -19,7 +19,10 @@ export class FrameTooLargeError extends Error {
   }
 }
 
-/** The same muxers, which end a connection with {@link FrameTooLargeError}. For `yamux(YAMUX_OPTIONS)`. */
+/**
+ * The same muxers, which end a connection with {@link FrameTooLargeError}. For `yamux(YAMUX_OPTIONS)`, whose windows no frame may
+ * exceed.
+ */
 export function boundedFrames(create: () => StreamMuxerFactory): () => StreamMuxerFactory {
   return () => {
     const factory = create()

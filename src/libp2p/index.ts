@@ -10,14 +10,14 @@
  * import { yamux } from '@chainsafe/libp2p-yamux'
  * import { tcp } from '@libp2p/tcp'
  * import { createLibp2p } from 'libp2p'
- * import { blobs, MemoryStore, YAMUX_OPTIONS } from 'libp2p-blobs'
+ * import { blobs, boundedFrames, MemoryStore, YAMUX_OPTIONS } from 'libp2p-blobs'
  *
  * const start = (store: MemoryStore) =>
  *   createLibp2p({
  *     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
  *     transports: [tcp()],
  *     connectionEncrypters: [noise()],
- *     streamMuxers: [yamux(YAMUX_OPTIONS)],
+ *     streamMuxers: [boundedFrames(yamux(YAMUX_OPTIONS))],
  *     services: { blobs: blobs({ store }) }
  *   })
  *
@@ -241,6 +241,7 @@ export function blobs(init: BlobsInit): (components: BlobsComponents) => Blobs {
   return components => new BlobsService(components, init)
 }
 
+export { boundedFrames, FrameTooLargeError } from './bounded-frames.ts'
 export { AllProvidersFailedError } from './fetch/errors.ts'
 export type { FetchProgress, FetchResult } from './fetch/progress.ts'
 export type { FetchManyProgress, FetchManyResult } from './fetch-many.ts'
