@@ -3,10 +3,11 @@
  * nodes only; in the end the body gets the name of the data. So every byte is written once.
  */
 import { GROUP_BYTES } from '../../bao/constants.ts'
+import { Breather } from '../breather.ts'
 import type { ObjectContext } from './context.ts'
 import { type Fragment, formatFragment, newBody } from './fragment-name.ts'
-import type { Fragments } from './fragments.ts'
-import { dataKey } from './layout.ts'
+import { Fragments } from './fragments.ts'
+import { dataKey, partialPrefix } from './layout.ts'
 import type { LivePart } from './live-part.ts'
 import { listStored } from './lookup.ts'
 import type { Place, PlaceOwner } from './place.ts'
@@ -29,13 +30,30 @@ export async function openBody(
   files: LocalFiles,
   fragments: Fragments
 ): Promise<OpenBody> {
-  const { body } = fragments
-  if (body === undefined) return { id: newBody(), file: await files.begin() }
-  const key = fragments.bodyKey(body)
-  // Written to further, it would look as if all were there.
-  const bytes = (await storage.stat(key))?.size ?? 0
-  if (bytes < fragments.endInBody(body)) throw new ObjectNotFoundError(key, storage.name)
-  return { id: body, file: await files.resume(key) }
+  const { bodies } = fragments
+  const stored = bodies.length === 0 ? fragments : await listFragments(storage, fragments)
+  for (const body of bodies) {
+    const key = fragments.bodyKey(body)
+    // Asked after the fragments were listed: others may be at it, and the body is longer before a fragment says so.
+    const bytes = (await storage.stat(key))?.size ?? 0
+    if (bytes < fragments.endInBody(body)) throw new ObjectNotFoundError(key, storage.name)
+    // One that was cut off, written to further, would look as if all were there: also to who finds a fragment that we know to say
+    // too much. So it stays as it is.
+    if (bytes >= stored.endInBody(body)) return { id: body, file: await files.resume(key) }
+  }
+  return { id: newBody(), file: await files.begin() }
+}
+
+/** All that are in the storage, whether or not what they say is there. */
+async function listFragments(storage: ObjectStorage, { hash, size }: Fragments): Promise<Fragments> {
+  const prefix = partialPrefix(hash)
+  const names: string[] = []
+  const breather = new Breather(undefined)
+  for await (const { key } of storage.list({ prefix })) {
+    names.push(key.slice(prefix.length))
+    await breather.breathe()
+  }
+  return new Fragments(hash, size, names)
 }
 
 export class BodyPlace implements Place {

@@ -14,7 +14,7 @@ import { type Fragment, formatBody, formatFragment } from './fragment-name.ts'
 import { dataKey, hasOutboard, outboardKey, partialPrefix, quarantineKey } from './layout.ts'
 import { Parts } from './parts.ts'
 import { readInto } from './read-into.ts'
-import { ObjectNotFoundError } from './storage/errors.ts'
+import { ObjectNotFoundError, ObjectTooShortError } from './storage/errors.ts'
 import type { Slice } from './storage/index.ts'
 import { putStream } from './storage/put-stream.ts'
 
@@ -165,7 +165,8 @@ export async function isFragmentRight(
     await checkFragment(hash, layout, read, signal)
     return true
   } catch (error) {
-    if (error instanceof CorruptSourceError) return false
+    // A body that was cut off is as wrong as one with other bytes.
+    if (error instanceof CorruptSourceError || error instanceof ObjectTooShortError) return false
     if (error instanceof ObjectNotFoundError) return undefined
     throw error
   }

@@ -100,17 +100,15 @@ export class Fragments {
     return Math.min(end, this.size)
   }
 
-  /** The body that has most of the groups; undefined when there is none. */
-  get body(): string | undefined {
+  /** Ids of the bodies, the one that has most of the groups first. */
+  get bodies(): readonly string[] {
     const groups = new Map<string, number>()
     for (const { spans, body } of this.#all()) {
       if (body === undefined) continue
       const count = spans.reduce((sum, { from, to }) => sum + to - from, 0)
       groups.set(body, (groups.get(body) ?? 0) + count)
     }
-    let best: string | undefined
-    for (const [body, count] of groups) if (best === undefined || count > groups.get(best)!) best = body
-    return best
+    return Array.from(groups.keys()).sort((a, b) => groups.get(b)! - groups.get(a)!)
   }
 
   #put(fragment: Fragment, name = formatFragment(fragment)): void {

@@ -249,6 +249,34 @@ describe('what is wrong in the folder', () => {
     }
   })
 
+  it('a body that was cut off does not look whole again when more of the blob comes', async () => {
+    const { storage, open, openAnew, bodies, pathOf } = await newHome()
+    {
+      await using store = await open()
+      await receive(store, blob, bytes(blob, 0, 16 * MIB))
+    }
+    await truncate(pathOf((await bodies())[0]!), 12 * MIB)
+    for (let times = 0; times < 2; times++) {
+      await using store = await open()
+      await receive(store, blob, bytes(blob, (16 + times) * MIB, (17 + times) * MIB))
+    }
+    // The one that was cut off, and one to go on with.
+    expect(await bodies()).toHaveLength(2)
+    await using store = await openAnew()
+    await store.recoverFromStorage({ fast: true })
+    expect(await claimed(store, blob)).toBe(10 * MIB)
+    await receive(store, blob)
+    await expectComplete(store, storage, blob)
+  })
+
+  it('a part whose body was cut off is not held any more when somebody says so', async () => {
+    const { open, bodies, pathOf } = await newHome()
+    await using store = await open()
+    await receive(store, blob, bytes(blob, 0, 16 * MIB))
+    await truncate(pathOf((await bodies())[0]!), 12 * MIB)
+    expect(await store.reportDamage(blob.hash)).toMatchObject({ ranges: bytes(blob, 0, 8 * MIB) })
+  })
+
   it('a body without fragments belongs to nothing, and goes with the blob', async () => {
     const { storage, open, openAnew, root, bodies, pathOf } = await newHome()
     {
