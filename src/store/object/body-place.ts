@@ -18,6 +18,8 @@ import type { GrowingObject, LocalFiles } from './storage/local-files.ts'
 export interface OpenBody {
   readonly id: string
   readonly file: GrowingObject
+  /** Whether it was begun just now: no fragment says anything of it. */
+  readonly isNew: boolean
 }
 
 /**
@@ -39,9 +41,9 @@ export async function openBody(
     if (bytes < fragments.endInBody(body)) throw new ObjectNotFoundError(key, storage.name)
     // One that was cut off, written to further, would look as if all were there: also to who finds a fragment that we know to say
     // too much. So it stays as it is.
-    if (bytes >= stored.endInBody(body)) return { id: body, file: await files.resume(key) }
+    if (bytes >= stored.endInBody(body)) return { id: body, file: await files.resume(key), isNew: false }
   }
-  return { id: newBody(), file: await files.begin() }
+  return { id: newBody(), file: await files.begin(), isNew: true }
 }
 
 /** All that are in the storage, whether or not what they say is there. */
@@ -62,14 +64,23 @@ export class BodyPlace implements Place {
   readonly #fragments: Fragments
   readonly #owner: PlaceOwner
   readonly #file: GrowingObject
+  /** Whether a fragment says that it is there. */
+  #isKnown: boolean
+  #isSaved = false
   #isClosed = false
 
-  constructor(context: ObjectContext, fragments: Fragments, owner: PlaceOwner, { id, file }: OpenBody) {
+  constructor(
+    context: ObjectContext,
+    fragments: Fragments,
+    owner: PlaceOwner,
+    { id, file, isNew }: OpenBody
+  ) {
     this.#context = context
     this.#fragments = fragments
     this.#owner = owner
     this.body = id
     this.#file = file
+    this.#isKnown = !isNew
   }
 
   async keep(_part: LivePart, first: number, pieces: readonly Uint8Array[]): Promise<boolean> {
@@ -86,8 +97,10 @@ export class BodyPlace implements Place {
   }
 
   async put(_part: LivePart, _fragment: Fragment, key: string, nodes: Uint8Array): Promise<void> {
+    this.#isSaved = true
     await this.#file.save(this.#key)
     await this.#file.note(key, [nodes])
+    this.#isKnown = true
   }
 
   async gather(part: LivePart, fragments: readonly Fragment[]): Promise<void> {
@@ -138,6 +151,10 @@ export class BodyPlace implements Place {
   async close(): Promise<void> {
     this.#isClosed = true
     await this.#file.close()
+    // On a full disk there may be room for a body, and none for a fragment: nobody would ever go on with it, or delete it. What cannot
+    // be deleted now is found by a recovery.
+    if (this.#isSaved && !this.#isKnown)
+      await this.#context.storage.delete([this.#key]).catch(() => undefined)
   }
 
   get #key(): string {

@@ -2,6 +2,7 @@
 import { copyFile, mkdir, readdir, rm, stat, truncate } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { StoreFullError } from '../../../src/store/errors.ts'
 import { parseFragment } from '../../../src/store/object/fragment-name.ts'
 import { dataKey, outboardKey, parseBlobKey, partialPrefix } from '../../../src/store/object/layout.ts'
 import { FilesystemStorage } from '../../../src/store/object/storage/filesystem/index.ts'
@@ -46,6 +47,23 @@ function plain(storage: ObjectStorage): ObjectStorage {
   return new Proxy(storage, {
     get: (target, name) => {
       if (name === 'files') return undefined
+      const value = Reflect.get(target, name, target)
+      return typeof value === 'function' ? value.bind(target) : value
+    }
+  })
+}
+
+/** The same folder on a disk that has room for what grows, and none for what is said of it. */
+function withoutRoomForNotes(storage: FilesystemStorage): ObjectStorage {
+  const begin = async () =>
+    Object.assign(await storage.files.begin(), {
+      note: async () => {
+        throw new StoreFullError('the disk is full')
+      }
+    })
+  return new Proxy(storage, {
+    get: (target, name) => {
+      if (name === 'files') return { ...storage.files, begin }
       const value = Reflect.get(target, name, target)
       return typeof value === 'function' ? value.bind(target) : value
     }
@@ -294,6 +312,15 @@ describe('what is wrong in the folder', () => {
     await copyFile(join(root, outboardKey(blob.hash)), pathOf(stray))
     await store.delete(blob.hash)
     expect(await Array.fromAsync(storage.list())).toEqual([])
+  })
+
+  it('a body goes when nothing could be said of it, as on a full disk', async () => {
+    const { root, storage } = await newHome()
+    await using store = await ObjectStore.inMemory(withoutRoomForNotes(await FilesystemStorage.open(root)))
+    for (let times = 0; times < 2; times++) {
+      await expect(receive(store, blob, half)).rejects.toThrow('the disk is full')
+      expect(await Array.fromAsync(storage.list())).toEqual([])
+    }
   })
 
   it('a wrong part is not held any more, and is written anew', async () => {
