@@ -59,7 +59,8 @@ export class Arrivals {
    * Lets a writer take part in a blob's arrival. A partial blob of another, unproven size is discarded.
    *
    * @returns undefined when the blob is complete
-   * @throws the signal's reason when it aborts while others are at the blob
+   * @throws the signal's reason when it aborts while others are at the blob; ObjectNotFoundError when what the index said to be held
+   *   turns out to be gone: whoever is about to write goes by what it said. It is right after that
    */
   async attach(hash: Hash, size: number, signal?: AbortSignal): Promise<Arrival | undefined> {
     const attach = async (): Promise<Arrival | undefined> => {
@@ -75,7 +76,7 @@ export class Arrivals {
         live = undefined
       }
       if (row !== undefined && row.size !== size) metadata.dropFragments(hash, metadata.fragments(hash))
-      live ??= await this.#begin(hash, size)
+      live ??= await this.#begin(hash, size, 'all')
       if (live !== undefined) live.users++
       return live
     }
@@ -161,8 +162,11 @@ export class Arrivals {
     return await this.#context.mutex.run(hash.toString(), action, signal)
   }
 
-  /** @returns undefined when the blob turns out to be complete */
-  async #begin(hash: Hash, size: number): Promise<Arrival | undefined> {
+  /**
+   * @param counts what of that which the index says is to be there, else it fails
+   * @returns undefined when the blob turns out to be complete
+   */
+  async #begin(hash: Hash, size: number, counts: 'all' | 'any' = 'any'): Promise<Arrival | undefined> {
     for (let look = 1; ; look++) {
       const fragments = new Fragments(hash, size, this.#context.metadata.fragments(hash))
       try {
@@ -171,10 +175,12 @@ export class Arrivals {
         return arrival
       } catch (error) {
         if (!(error instanceof ObjectNotFoundError) || look === MOST_LOOKS) throw error
+        // Another process may have completed the blob, or deleted it, or begun it anew.
+        await this.#lookup.relook(hash)
+        if (this.#context.metadata.find(hash)?.state === 'complete') return undefined
+        const now = new Fragments(hash, size, this.#context.metadata.fragments(hash))
+        if (counts === 'all' && !now.held.containsAll(fragments.held)) throw error
       }
-      // Another process may have completed the blob, or deleted it, or begun it anew.
-      await this.#lookup.relook(hash)
-      if (this.#context.metadata.find(hash)?.state === 'complete') return undefined
     }
   }
 
