@@ -407,7 +407,7 @@ export class Arrival {
       for (const fragment of fragments) await this.#putFragment(part, fragment, others)
     } catch (error) {
       const isGone = error instanceof ObjectNotFoundError
-      if (!isGone || !(await this.#lookAnew(part))) throw error
+      if (!isGone || !(await this.#lookAnew(part, whole))) throw error
     }
     for (const group of unsaved) this.#unsavedBytes -= this.parts.bytesOf({ from: group, to: group + 1 })
     if (!becomesWhole || this.#over.signal.aborted) return
@@ -419,7 +419,12 @@ export class Arrival {
   /** Whether a part is saved as one fragment, whose data is where the data's object is made from. */
   #isSavedWhole(part: number): boolean {
     const fragment = this.fragments.wholePart(part)
-    return fragment !== undefined && (this.#place.body === undefined || fragment.body === this.#place.body)
+    return fragment !== undefined && this.#isHere(fragment)
+  }
+
+  /** Whether the data's object can be made of a fragment's data without bringing it elsewhere. */
+  #isHere({ body }: Fragment): boolean {
+    return this.#place.body === undefined || body === this.#place.body
   }
 
   async #putFragment(part: LivePart, fragment: Fragment, others: readonly Fragment[]): Promise<void> {
@@ -495,11 +500,12 @@ export class Arrival {
   }
 
   /**
-   * A fragment is gone. Another store on the same storage may have put those of the part together, or have completed the blob.
+   * A fragment is gone, or our body. Another store on the same storage may have put those of the part together, or have completed the blob.
    *
+   * @param isToBeHere whether a whole part counts only where the data's object is made from
    * @returns whether nothing is lost; else what is gone is not held any more
    */
-  async #lookAnew(part: LivePart): Promise<boolean> {
+  async #lookAnew(part: LivePart, isToBeHere: boolean): Promise<boolean> {
     const { metadata } = this.#context
     const stored = await listStored(this.#context, this.hash)
     if (this.#over.signal.aborted || metadata.isDeletionPending(this.hash)) return false
@@ -514,7 +520,8 @@ export class Arrival {
       fragment =>
         fragment.size === this.size &&
         isWholePart(fragment) &&
-        this.parts.of(fragment.spans[0]!.from) === part.number
+        this.parts.of(fragment.spans[0]!.from) === part.number &&
+        (!isToBeHere || this.#isHere(fragment))
     )
     if (whole !== undefined) {
       const drop = this.fragments.of(part.number).map(formatFragment)

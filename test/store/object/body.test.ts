@@ -321,6 +321,30 @@ describe('what is wrong in the folder', () => {
     expect(await Array.fromAsync(storage.list())).toEqual([])
   })
 
+  it('who has lost his body leaves what is in another one', async () => {
+    const { open, openAnew, bodies, fragments, pathOf } = await newHome()
+    {
+      await using first = await openAnew()
+      await using second = await open()
+      const writers = await Promise.all([first, second].map(store => store.writer(blob.hash, blob.size)))
+      for (const [i, ranges] of [bytes(blob, 0, 8 * MIB), bytes(blob, 8 * MIB, 18 * MIB)].entries())
+        for await (const verified of proven(blob, ranges)) await writers[i]!.write(verified)
+      await Promise.all(writers.map(writer => writer.close()))
+    }
+    expect(await bodies()).toHaveLength(2)
+    await using store = await openAnew()
+    await store.recoverFromStorage()
+    const writer = await store.writer(blob.hash, blob.size)
+    for await (const verified of proven(blob, bytes(blob, 18 * MIB, blob.size))) await writer.write(verified)
+    const other = (await fragments()).find(({ spans }) => spans[0]!.from === 0)!.body!
+    for (const body of await bodies()) if (!body.endsWith(other)) await rm(pathOf(body))
+    await expect(writer.close()).rejects.toThrow('there is no object')
+    expect(await fragments()).toContainEqual(
+      expect.objectContaining({ body: other, spans: [{ from: 0, to: 512 }] })
+    )
+    expect(await claimed(store, blob)).toBe(8 * MIB)
+  })
+
   it('a body goes when nothing could be said of it, as on a full disk', async () => {
     const { root, storage } = await newHome()
     await using store = await ObjectStore.inMemory(withoutRoomForNotes(await FilesystemStorage.open(root)))
