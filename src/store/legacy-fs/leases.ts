@@ -134,6 +134,8 @@ export class FsLeases {
     // A closed store's leases have ended with it.
     if (this.#lifetime.isOver) return await file.close()
     const isCollecting = await this.#isCollecting()
+    // Closed meanwhile: nobody would close a file that is kept.
+    if (this.#lifetime.isOver) return await file.close()
     if (!isCollecting && file.isReusable && this.#idle.length < MOST_IDLE) {
       file.clear()
       this.#idle.push(file)

@@ -46,6 +46,25 @@ describe('what leases leave behind', () => {
     await expect(lease.protect(raw(one))).rejects.toMatchObject({ code: 'ERR_STORE_CLOSED' })
   })
 
+  it.runIf(process.platform === 'linux')(
+    'is no open file either when the store is closed while one is being released',
+    async () => {
+      const folder = await testFolder()
+      const store = await LegacyFsStore.open(folder)
+      const lease = await store.lease()
+      await lease.protect(raw(one))
+      // To see that this one is of nobody any more takes a turn of the event loop.
+      const stale = join(folder, 'sweeps', `${farOwner()}-0.gc`)
+      await writeFile(stale, '')
+      await utimes(stale, 0, 0)
+      const releasing = lease.release()
+      for (let turns = 0; turns < 10; turns++) await Promise.resolve()
+      await Promise.all([releasing, store.close()])
+      expect(await openFiles(folder)).toEqual([])
+      expect(await readdir(join(folder, 'leases'))).toEqual([])
+    }
+  )
+
   it('is no file, also of those that were released while garbage was collected', async () => {
     const folder = await testFolder()
     const store = await testStore(folder)
