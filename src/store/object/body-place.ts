@@ -105,7 +105,10 @@ export class BodyPlace implements Place {
 
   async gather(part: LivePart, fragments: readonly Fragment[]): Promise<void> {
     for (const fragment of fragments) {
-      if (fragment.body === this.body) continue
+      if (fragment.body === this.body) {
+        await this.#checkThere(fragment)
+        continue
+      }
       const key = this.#fragments.dataKeyOf(fragment)
       let at = 0
       for (const span of fragment.spans) {
@@ -155,6 +158,13 @@ export class BodyPlace implements Place {
     // be deleted now is found by a recovery.
     if (this.#isSaved && !this.#isKnown)
       await this.#context.storage.delete([this.#key]).catch(() => undefined)
+  }
+
+  /** Whoever has found what a fragment says to be wrong has set it aside: another one must not say it again. */
+  async #checkThere(fragment: Fragment): Promise<void> {
+    const { storage } = this.#context
+    const key = this.#fragments.keyOf(fragment)
+    if ((await storage.stat(key)) === undefined) throw new ObjectNotFoundError(key, storage.name)
   }
 
   get #key(): string {

@@ -381,4 +381,22 @@ describe('what is wrong in the folder', () => {
     await receive(store, blob)
     await expectComplete(store, storage, blob)
   })
+
+  it('nor of which some of a part has', async () => {
+    const { storage, open, fragments, pathOf } = await newHome()
+    await using store = await open()
+    const writer = await store.writer(blob.hash, blob.size)
+    for await (const verified of proven(blob, bytes(blob, 0, 4 * MIB))) await writer.write(verified)
+    await until(async () => (await fragments().catch(() => [])).length > 0)
+    for (const { name } of await fragments()) await rm(pathOf(name))
+    const rest = async () => {
+      for await (const verified of proven(blob, bytes(blob, 4 * MIB, blob.size))) await writer.write(verified)
+      await writer.close()
+    }
+    await expect(rest()).rejects.toThrow('there is no object')
+    await writer.close()
+    expect(await storage.stat(dataKey(blob.hash))).toBe(undefined)
+    await receive(store, blob)
+    await expectComplete(store, storage, blob)
+  })
 })
