@@ -7,6 +7,8 @@ import type { Spent } from './meter.ts'
 
 /** A call that takes longer is given up. */
 const TIMEOUT_MS = 120_000
+/** More for each file of a folder. */
+const TIMEOUT_MS_PER_FILE = 3
 
 export interface PartSample {
   readonly added: Spent
@@ -49,7 +51,7 @@ export async function measurePart(contestant: Contestant, options: PartOptions):
     const [who, store] = half === 'getter' ? [other, half] : [contestant, 'provider']
     const started = new HalfProcess(who.name, join(dir, store), {
       profile: profile === undefined ? undefined : join(profile, half),
-      timeoutMs: TIMEOUT_MS
+      timeoutMs: TIMEOUT_MS + (part === 'folder' ? expected * TIMEOUT_MS_PER_FILE : 0)
     })
     halves.push(started)
     return started
