@@ -95,6 +95,15 @@ console.log(
         ''
       ],
       [
+        'getters CPU, s/GiB',
+        spread(
+          of(s => (s.gettersCpuSeconds * 2 ** 30) / (bytes * getters)),
+          2
+        ),
+        '',
+        ''
+      ],
+      [
         'provider event loop held, ms',
         spread(
           of(s => s.provider.heldMs),

@@ -33,6 +33,8 @@ export interface SwarmSample {
   readonly totalMbPerSecond: number
   /** From the first to the last, while all fetched. */
   readonly provider: Spent
+  /** Of all getters' processes, while all fetched. */
+  readonly gettersCpuSeconds: number
   /** Of each getter, from the moment that all began. */
   readonly seconds: readonly number[]
 }
@@ -40,6 +42,7 @@ export interface SwarmSample {
 interface Streamed {
   readonly seconds: readonly number[]
   readonly bytes: number
+  readonly cpuSeconds: number
 }
 
 type Call =
@@ -85,6 +88,7 @@ export async function measureSwarm(options: SwarmOptions): Promise<SwarmSample> 
       singleMbPerSecond: (mb * counted.length) / counted.reduce((sum, each) => sum + each, 0),
       totalMbPerSecond: (mb * getters) / Math.max(...seconds),
       provider: spent,
+      gettersCpuSeconds: all.reduce((sum, { cpuSeconds }) => sum + cpuSeconds, 0),
       seconds
     }
   } finally {
@@ -110,6 +114,7 @@ async function connect(stack: Stack, count: number, address: string): Promise<No
 
 async function streamAll(nodes: readonly Node[], address: string, hash: string): Promise<Streamed> {
   const start = performance.now()
+  const cpu = process.cpuUsage()
   let bytes = 0
   const seconds = await Promise.all(
     nodes.map(async node => {
@@ -118,7 +123,8 @@ async function streamAll(nodes: readonly Node[], address: string, hash: string):
       return (performance.now() - start) / 1000
     })
   )
-  return { seconds, bytes }
+  const { user, system } = process.cpuUsage(cpu)
+  return { seconds, bytes, cpuSeconds: (user + system) / 1e6 }
 }
 
 if (import.meta.main) {

@@ -203,16 +203,21 @@ export class Decoder {
   }
 }
 
+/** Memory for the parents of many calls; who holds on to a run keeps all of it. Never written twice. */
+const SLAB_BYTES = MAX_JOBS * PAIR_BYTES
+let slab = new Uint8Array(0)
+
 /** Gathers 64-byte nodes into runs that are consecutive in the outboard. */
 class ParentRuns {
-  readonly #bytes: Uint8Array
+  readonly #bytes: Uint8Array<ArrayBuffer>
   readonly #runs: Piece[] = []
   #runNode = 0
   #runStart = 0
   #end = 0
 
   constructor(most: number) {
-    this.#bytes = new Uint8Array(most * PAIR_BYTES)
+    if (slab.length < most * PAIR_BYTES) slab = new Uint8Array(SLAB_BYTES)
+    this.#bytes = slab
   }
 
   add(node: number, pair: Uint8Array): void {
@@ -226,6 +231,7 @@ class ParentRuns {
 
   finish(): Piece[] {
     this.#close()
+    slab = this.#bytes.subarray(this.#end)
     return this.#runs
   }
 

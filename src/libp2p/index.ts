@@ -217,8 +217,8 @@ export interface Blobs extends TypedEventTarget<BlobsEvents> {
   push(hash: Hash, options: PushOptions): Promise<PushResult>
 
   /**
-   * The bytes of a blob, or of a part of it, as they arrive and are proven. Nothing is stored. Stop iterating to stop the
-   * transfer.
+   * The bytes of a blob, or of a part of it, as they arrive and are proven, in pieces of up to 1 MiB that are the caller's to keep.
+   * Nothing is stored. Stop iterating to stop the transfer.
    */
   stream(hash: Hash, options: StreamOptions): AsyncGenerator<Uint8Array, void, undefined>
 
