@@ -1,11 +1,11 @@
 /** Adding files and folders to a store. */
-import type { Hash } from '../hash.ts'
-import type { CollectionEntry } from '../protocol/collection.ts'
-import { checkNames } from '../protocol/safe-name.ts'
+import { HASH_BYTES, type Hash } from '../hash.ts'
+import { encodeCollectionMeta } from '../protocol/collection.ts'
+import { checkName, checkSideBySide } from '../protocol/safe-name.ts'
 import type { AddResult, BlobFormat, BlobStore, Lease } from '../store/index.ts'
 import { Limiter } from '../store/limiter.ts'
 import { forEachBounded } from './bounded.ts'
-import { addCollection } from './collections.ts'
+import { HashList } from './hash-list.ts'
 import { type WalkOptions, walkSource } from './walk-folder.ts'
 
 /**
@@ -72,44 +72,41 @@ async function importLeased(
 ): Promise<Imported> {
   const { signal } = options
   const source = await walkSource(path, options)
+  const { names, sizes } = source
   const report = reporter(
-    source.files.reduce((sum, { size }) => sum + size, 0),
+    sizes.reduce((sum, size) => sum + size, 0),
     options
   )
-  const add = async (index: number, stop?: AbortSignal): Promise<AddResult> => {
-    const file = source.files[index]!
-    return await store.addPath(file.path, { signal: stop, lease, onProgress: report() })
-  }
+  const add = async (index: number, stop?: AbortSignal): Promise<AddResult> =>
+    await store.addPath(source.pathOf(index), { signal: stop, lease, onProgress: report() })
   if (source.kind === 'file' && options.isCollection !== true) {
     const { hash, size } = await add(0, signal)
     return { hash, format: 'raw', size, name: source.name, files: 1 }
   }
-  checkNames(source.files.map(({ name }) => name))
-  const added = new Array<AddResult>(source.files.length)
+  for (const name of names) checkName(name)
+  checkSideBySide(names)
+  // The first one is for the names, the last one for the list itself.
+  const hashes = new HashList(names.length + 2)
+  let bytes = 0
+  const count = (index: number, { hash, size }: AddResult): void => {
+    if (hashes.put(index, hash)) bytes += size
+  }
   const large = new Limiter(MOST_LARGE_AT_ONCE)
   await forEachBounded(
-    source.files.keys(),
+    names.keys(),
     MOST_AT_ONCE,
     async (index, stop) => {
-      const isSmall = source.files[index]!.size <= SMALL_BYTES
-      added[index] = await (isSmall ? add(index, stop) : large.run(() => add(index, stop), stop))
+      const isSmall = sizes[index]! <= SMALL_BYTES
+      count(index + 1, await (isSmall ? add(index, stop) : large.run(() => add(index, stop), stop)))
     },
     signal
   )
-  const entries: CollectionEntry[] = added.map(({ hash }, i) => ({ name: source.files[i]!.name, hash }))
-  const { root, meta } = await addCollection(store, entries, { signal, lease })
-  return {
-    hash: root.hash,
-    format: 'hash_seq',
-    size: sizeOf([root, meta, ...added]),
-    name: source.name,
-    files: entries.length
-  }
-}
-
-function sizeOf(blobs: readonly AddResult[]): number {
-  const sizes = new Map(blobs.map(({ hash, size }) => [hash.toString(), size]))
-  return sizes.values().reduce((sum, size) => sum + size, 0)
+  const meta = await store.addBytes(encodeCollectionMeta(names), { signal, lease })
+  count(0, meta)
+  const list = hashes.bytes.subarray(0, (names.length + 1) * HASH_BYTES)
+  const root = await store.addBytes(list, { signal, lease })
+  count(names.length + 1, root)
+  return { hash: root.hash, format: 'hash_seq', size: bytes, name: source.name, files: names.length }
 }
 
 /** Adds up what is told of files that are read side by side. @returns makes what a file is to tell; it is gone with the file */

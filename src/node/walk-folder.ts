@@ -25,21 +25,19 @@ export class NothingToShareError extends Error {
   }
 }
 
-/** A file to be shared. */
-export interface SourceFile {
-  readonly path: string
-  /** What it is called in a collection: relative, with `/`; in a folder it begins with the folder's name. */
-  readonly name: string
-  /** Bytes, by now. */
-  readonly size: number
-}
-
+/** Files to be shared. There may be millions of them: of each, its name and size are in memory, and nothing else. */
 export interface Source {
   readonly kind: 'file' | 'folder'
   /** The last part of its path; empty for the root of a file system. */
   readonly name: string
-  /** Sorted by name, in the order of UTF-16 units. */
-  readonly files: readonly SourceFile[]
+  /**
+   * What each file is called in a collection: relative, with `/`; in a folder it begins with the folder's name. Sorted, in the order of
+   * UTF-16 units.
+   */
+  readonly names: readonly string[]
+  /** Bytes of each file, by now. */
+  readonly sizes: Float64Array
+  readonly pathOf: (index: number) => string
 }
 
 export interface WalkOptions {
@@ -54,39 +52,45 @@ export interface WalkOptions {
 export async function walkSource(path: string, options: WalkOptions = {}): Promise<Source> {
   const name = basename(resolve(path))
   const stats = await explained(`cannot read ${path}`, () => stat(path))
-  if (stats.isFile()) return { kind: 'file', name, files: [{ path, name, size: stats.size }] }
+  if (stats.isFile()) {
+    return { kind: 'file', name, names: [name], sizes: Float64Array.of(stats.size), pathOf: () => path }
+  }
   if (!stats.isDirectory())
     throw new StoreError(`${path} is neither a file nor a folder; only those can be shared`)
-  const files: Found[] = []
-  await walk(path, name, files, options)
-  if (files.length === 0) throw new NothingToShareError(path)
-  files.sort((a, b) => (a.name < b.name ? -1 : 1))
-  const lookAt = async (file: Found): Promise<void> => {
-    file.size = (await explained(`cannot read ${file.path}`, () => stat(file.path))).size
+  const names: string[] = []
+  await walk(path, name, names, options)
+  if (names.length === 0) throw new NothingToShareError(path)
+  names.sort()
+  const prefix = below(name, '').length
+  const pathOf = (index: number): string => join(path, names[index]!.slice(prefix))
+  const sizes = new Float64Array(names.length)
+  const lookAt = async (index: number): Promise<void> => {
+    const file = pathOf(index)
+    sizes[index] = (await explained(`cannot read ${file}`, () => stat(file))).size
   }
-  await forEachBounded(files, STAT_CONCURRENCY, lookAt, options.signal)
-  return { kind: 'folder', name, files }
+  await forEachBounded(names.keys(), STAT_CONCURRENCY, lookAt, options.signal)
+  return { kind: 'folder', name, names, sizes, pathOf }
 }
 
-/** A file that is yet to be looked at. */
-interface Found extends SourceFile {
-  size: number
-}
-
-async function walk(folder: string, name: string, files: Found[], options: WalkOptions): Promise<void> {
+async function walk(folder: string, name: string, names: string[], options: WalkOptions): Promise<void> {
   options.signal?.throwIfAborted()
   const entries = await explained(`cannot read ${folder}`, () => readdir(folder, { withFileTypes: true }))
   for (const entry of entries) {
     const path = join(folder, entry.name)
-    const inner = name === '' ? entry.name : `${name}/${entry.name}`
+    const inner = below(name, entry.name)
     if (entry.isDirectory()) {
-      await walk(path, inner, files, options)
+      await walk(path, inner, names, options)
     } else if (entry.isFile()) {
-      files.push({ path, name: inner, size: 0 })
+      names.push(inner)
     } else {
       options.onSkip?.(path, kindOf(entry))
     }
   }
+}
+
+/** The root of a file system has no name. */
+function below(folder: string, name: string): string {
+  return folder === '' ? name : `${folder}/${name}`
 }
 
 function kindOf(entry: Dirent): string {

@@ -57,21 +57,32 @@ export function checkName(name: string): string[] {
  */
 export function checkNames(names: readonly string[]): string[][] {
   const segments = names.map(checkName)
-  // Since "/" is replaced by what sorts before all else, whatever is below a name follows right behind it.
-  const sorted = names
-    .map(name => ({ name, key: fold(name).replaceAll('/', '\0') }))
-    .sort((a, b) => (a.key < b.key ? -1 : a.key > b.key ? 1 : 0))
-  for (const [i, { name, key }] of sorted.entries()) {
-    const next = sorted[i + 1]
-    if (next?.key === key) {
-      const how = next.name === name ? 'it occurs twice' : `some systems do not tell it from ${quote(name)}`
-      throw new UnsafeNameError(next.name, how)
+  checkSideBySide(names)
+  return segments
+}
+
+/**
+ * What {@link checkNames} does beyond checking each name by itself; of millions of names it makes nothing but their keys.
+ *
+ * @throws UnsafeNameError naming one of two that are in each other's way
+ */
+export function checkSideBySide(names: readonly string[]): void {
+  const keys = names.map(keyOf).sort()
+  for (const [i, key] of keys.entries()) {
+    const next = keys[i + 1]
+    if (next === key) {
+      const [name, other] = names.filter(each => keyOf(each) === key) as [string, string]
+      const how = other === name ? 'it occurs twice' : `some systems do not tell it from ${quote(name)}`
+      throw new UnsafeNameError(other, how)
     }
-    if (next?.key.startsWith(`${key}\0`)) {
-      throw new UnsafeNameError(name, `it is a file here, and a directory in ${quote(next.name)}`)
+    if (next?.startsWith(`${key}\0`)) {
+      const [name, other] = [key, next].map(wanted => names.find(each => keyOf(each) === wanted)!) as [
+        string,
+        string
+      ]
+      throw new UnsafeNameError(name, `it is a file here, and a directory in ${quote(other)}`)
     }
   }
-  return segments
 }
 
 function whyNot(name: string): string | undefined {
@@ -96,9 +107,12 @@ function whyNotSegment(segment: string): string | undefined {
   return undefined
 }
 
-/** Equal for names which some file system takes for the same. */
-function fold(name: string): string {
-  return name.normalize('NFD').toLowerCase().toUpperCase().normalize('NFC')
+/**
+ * Equal for names which some file system takes for the same. Since "/" is replaced by what sorts before all else, whatever is below a
+ * name follows right behind it.
+ */
+function keyOf(name: string): string {
+  return name.normalize('NFD').toLowerCase().toUpperCase().normalize('NFC').replaceAll('/', '\0')
 }
 
 function quote(name: string): string {
