@@ -1,4 +1,6 @@
+import { setImmediate } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { encodeVerified } from '../../src/bao/encoder.ts'
 import { Decoder, encode } from '../../src/bao/index.ts'
 import { ChunkRanges } from '../../src/bao/ranges.ts'
 import { testStore } from '../../src/store/compliance/index.ts'
@@ -89,6 +91,33 @@ describe('Memory of deleted blobs', () => {
     const read = new Uint8Array(1024)
     await reader.readData(500_000, read)
     expect(read.every(byte => byte === 0)).toBe(true)
+  })
+})
+
+describe('Memory that is made ready while a blob comes in', () => {
+  const MIB = 1024 * 1024
+  const ranges = [ChunkRanges.range(0, 6 * 1024), ChunkRanges.range(9 * 1024, 20 * 1024)] as const
+
+  it('holds what was written, each page once, and zeros elsewhere', async () => {
+    await using store = new MemoryStore()
+    const blobs = [randomData(20 * MIB, 1), randomData(20 * MIB, 2)]
+    for (const data of blobs) {
+      const source = memorySource(data)
+      for (const range of ranges) {
+        await using writer = await store.writer(source.hash, data.length)
+        // The thread that makes memory ready has its turn between them.
+        for await (const verified of encodeVerified(source.hash, source, range)) {
+          await writer.write(verified)
+          await setImmediate()
+        }
+      }
+    }
+    for (const data of blobs) {
+      await using reader = (await store.open(memorySource(data).hash))!
+      const read = new Uint8Array(data.length)
+      await reader.readData(0, read)
+      expect(Buffer.compare(read, data.fill(0, 6 * MIB, 9 * MIB))).toBe(0)
+    }
   })
 })
 

@@ -80,10 +80,16 @@ export class Pages {
     const there = this.#pages.get(page)
     const bytes = this.#pageBytes(page, there?.length ?? 0, end)
     if (there?.length === bytes) return there
-    const grown = bytes === PAGE_BYTES ? this.#pool.take() : new Uint8Array(bytes)
+    const grown = bytes === PAGE_BYTES ? this.#pool.take(this.#likelyMore()) : new Uint8Array(bytes)
     if (there !== undefined) grown.set(there)
     this.#pages.set(page, grown)
     return grown
+  }
+
+  /** Whole pages that are still to come; as long as the size is not known, as many as there are. */
+  #likelyMore(): number {
+    const there = this.#pages.size
+    return this.#size === Infinity ? there : Math.floor(this.#size / PAGE_BYTES) - there - 1
   }
 
   #giveBack(page: Uint8Array): void {
