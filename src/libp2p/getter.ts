@@ -1,6 +1,7 @@
 /** Sends requests to providers, and carries their responses. */
 import type { Connection, Logger, PeerId, Stream } from '@libp2p/interface'
 import type { ConnectionManager, Registrar } from '@libp2p/interface-internal'
+import type { Pieces } from '../protocol/byte-reader.ts'
 import { concat } from '../protocol/concat.ts'
 import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../protocol/constants.ts'
 import { RefusedError } from '../protocol/errors.ts'
@@ -36,7 +37,7 @@ function reasonOf(cause: unknown): string {
 export interface Exchange {
   /** Who answers. */
   readonly peer: PeerId
-  readonly response: AsyncIterable<Uint8Array>
+  readonly response: Pieces
   /** Whether the response begins with a status. */
   readonly hasStatus: boolean
   /** For what follows the request: a push's data. Our side is closed already when the request has none. */

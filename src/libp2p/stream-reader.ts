@@ -58,6 +58,8 @@ export interface StreamReader extends AsyncIterableIterator<Uint8Array, undefine
   /** Whether all that must come first has. */
   readonly isAsExpected: boolean
   next(): Promise<IteratorResult<Uint8Array, undefined>>
+  /** What `next()` would resolve with, if it is here already. */
+  takeNow(): Uint8Array | undefined
   /** Stops listening, drops what is queued and leaves the stream paused. The stream stays open: see `streamReader`. */
   return(): Promise<IteratorResult<Uint8Array, undefined>>
   [Symbol.asyncIterator](): StreamReader
@@ -155,7 +157,7 @@ class Reader implements StreamReader {
 
   async next(): Promise<IteratorResult<Uint8Array, undefined>> {
     for (;;) {
-      const piece = this.#take()
+      const piece = this.takeNow()
       if (piece !== undefined) return { done: false, value: piece }
       if (this.#isOver()) return { done: true, value: undefined }
       await this.#arrival()
@@ -167,7 +169,7 @@ class Reader implements StreamReader {
     return { done: true, value: undefined }
   }
 
-  #take(): Uint8Array | undefined {
+  takeNow(): Uint8Array | undefined {
     const piece = this.#queue[this.#queueHead]
     if (piece === undefined) return undefined
     this.#queueHead++

@@ -1,11 +1,22 @@
 /** Reads a stream of pieces as a stream of bytes. */
 
+/** Bytes in pieces. */
+export interface Pieces extends AsyncIterable<Uint8Array> {
+  /** The next piece, if it is here already. A source need not have it: it saves the promises that a piece costs otherwise. */
+  takeNow?(): Uint8Array | undefined
+}
+
 export class ByteReader {
+  readonly #source: Pieces
+  readonly #onBytes: ((bytes: number) => void) | undefined
   readonly #iterator: AsyncIterator<Uint8Array>
   #piece: Uint8Array
   #ended = false
 
-  constructor(source: AsyncIterable<Uint8Array>, first: Uint8Array = new Uint8Array(0)) {
+  /** @param onBytes told of each piece of the source when it is taken */
+  constructor(source: Pieces, first: Uint8Array = new Uint8Array(0), onBytes?: (bytes: number) => void) {
+    this.#source = source
+    this.#onBytes = onBytes
     this.#iterator = source[Symbol.asyncIterator]()
     this.#piece = first
   }
@@ -23,9 +34,17 @@ export class ByteReader {
       length += taken.length
       this.#piece = this.#piece.subarray(taken.length)
       if (length >= least || this.#ended) return length
-      const { done, value } = await this.#iterator.next()
-      if (done) this.#ended = true
-      else this.#piece = value
+      let piece = this.#source.takeNow?.()
+      if (piece === undefined) {
+        const { done, value } = await this.#iterator.next()
+        if (done) {
+          this.#ended = true
+          continue
+        }
+        piece = value
+      }
+      this.#piece = piece
+      this.#onBytes?.(piece.length)
     }
   }
 

@@ -9,7 +9,7 @@ import { TruncatedEncodingError } from '../bao/errors.ts'
 import { chunkCount, isWhole, selectChunks } from '../bao/geometry.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
-import { ByteReader } from './byte-reader.ts'
+import { ByteReader, type Pieces } from './byte-reader.ts'
 import { concat } from './concat.ts'
 import { BlobTooLargeError, NotAvailableError } from './errors.ts'
 import { readStatus } from './read-status.ts'
@@ -57,6 +57,8 @@ export interface ReceiveOptions {
   readonly maxBlobBytes?: number | undefined
   /** Bytes of the response that are here already. */
   readonly first?: Uint8Array | undefined
+  /** Told of the bytes that arrive, before they are looked at. */
+  readonly onBytes?: ((bytes: number) => void) | undefined
 }
 
 /** How far a response has come. */
@@ -96,11 +98,11 @@ const MAX_CLOSING = 512
  */
 export async function* receive(
   request: GetRequest | GetManyRequest | PushRequest,
-  response: AsyncIterable<Uint8Array>,
+  response: Pieces,
   sink: ReceiveSink,
   options: ReceiveOptions = {}
 ): AsyncGenerator<ReceiveProgress, void, undefined> {
-  const reader = new ByteReader(response, options.first)
+  const reader = new ByteReader(response, options.first, options.onBytes)
   const receiver = new Receiver(reader, sink, options.maxBlobBytes ?? MAX_BLOB_BYTES)
   try {
     if (options.hasStatus) await readStatus(reader, firstWanted(request))

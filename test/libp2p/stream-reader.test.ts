@@ -42,6 +42,19 @@ describe.each(MUXER_OPTIONS)('with %s yamux options', muxer => {
     expect(reader.isAsExpected).toBe(false)
   })
 
+  test('what is here can be taken without waiting', async () => {
+    const reader = streamReader(receiver)
+    expect(reader.takeNow()).toBeUndefined()
+    for (const text of ['one', 'two']) sender.send(new TextEncoder().encode(text))
+    await sender.close()
+    await until(() => reader.bufferedBytes === 6)
+    const taken = [reader.takeNow(), reader.takeNow()].map(bytes => bytes?.length)
+    expect(taken.every(length => length === 3)).toBe(true)
+    expect(reader.bytesRead).toBe(6)
+    expect(reader.takeNow()).toBeUndefined()
+    expect(await reader.next()).toEqual({ done: true, value: undefined })
+  })
+
   describe('the peer closes its side', () => {
     test('before the first next()', async () => {
       const reader = streamReader(receiver)

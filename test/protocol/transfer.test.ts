@@ -125,6 +125,44 @@ describe.each([false, true])('a Get (status: %s)', hasStatus => {
     )
   })
 
+  it('takes what is here already without waiting for it, and tells of all that arrives', async () => {
+    const data = randomData(300_000, 5)
+    const from = new MemoryStore()
+    const to = new MemoryStore()
+    const { hash } = await from.addBytes(data)
+    const request = get(hash)
+    const response = respond([encodeRequest(request)], from, { hasStatus })
+    const pieces = await Array.fromAsync(cut([1, 10_000, 16_384])(response))
+    const length = pieces.reduce((sum, { length }) => sum + length, 0)
+    let waits = 0
+    let isHere = false
+    const source = {
+      async *[Symbol.asyncIterator]() {
+        for (;;) {
+          const piece = pieces.shift()
+          if (piece === undefined) return
+          waits++
+          isHere = true
+          yield piece
+        }
+      },
+      takeNow: () => {
+        // Every third piece has to be waited for.
+        isHere &&= pieces.length % 3 > 0
+        return isHere ? pieces.shift() : undefined
+      }
+    }
+    const count = pieces.length
+    let bytes = 0
+    const onBytes = (more: number) => {
+      bytes += more
+    }
+    await Array.fromAsync(receive(request, source, storeSink(to), { hasStatus, onBytes }))
+    expect(Buffer.compare(await contentOf(to, hash), data)).toBe(0)
+    expect(bytes).toBe(length)
+    expect(waits).toBeLessThan(count / 2)
+  })
+
   it('fetches some children of a sequence that is held already', async () => {
     const from = new MemoryStore()
     const to = new MemoryStore()

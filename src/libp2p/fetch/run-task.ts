@@ -36,8 +36,8 @@ export async function runTask(
         links: async () => task.links,
         open: blob => landing.open(task, task.partAt(blob.index), blob)
       }
-      const arriving = counted(response, bytes => provider.arrived(task, bytes))
-      const progress = receive(request, arriving, sink, { hasStatus, maxBlobBytes })
+      const onBytes = (bytes: number): void => provider.arrived(task, bytes)
+      const progress = receive(request, response, sink, { hasStatus, maxBlobBytes, onBytes })
       for await (const { index, isDone } of progress) {
         if (isDone) task.finish(task.partAt(index))
         onProgress()
@@ -45,14 +45,4 @@ export async function runTask(
     },
     { signal, idleTimeoutMs }
   )
-}
-
-async function* counted(
-  source: AsyncIterable<Uint8Array>,
-  onBytes: (bytes: number) => void
-): AsyncGenerator<Uint8Array, void, undefined> {
-  for await (const bytes of source) {
-    onBytes(bytes.length)
-    yield bytes
-  }
 }

@@ -53,8 +53,8 @@ export class PagePool {
     this.#isPreparing = true
     const pages = newPages(count)
     try {
-      const { touch } = await import('../touch-memory.ts')
-      await touch(pages[0]!.buffer)
+      const { touchMemory } = await import('../touch-memory.ts')
+      await touchMemory(pages[0]!.buffer)
     } catch {
       // In a browser, or on a system that has nothing to do it with. They are pages all the same.
       this.#canPrepare = false
