@@ -10,7 +10,7 @@ import { closeStream } from './close-stream.ts'
 import { AGREE_TIMEOUT_PART, MAX_BUSY_RETRIES, MAX_RETRY_AFTER_MS } from './constants.ts'
 import { openEarly } from './early-stream.ts'
 import type { BlobsLimits } from './limits.ts'
-import { nameOf, type ProviderAddress } from './provider-address.ts'
+import { idOf, nameOf, type ProviderAddress } from './provider-address.ts'
 import { StreamIdleTimeoutError } from './stream-errors.ts'
 import { nextTurn, type StreamReader, streamReader } from './stream-reader.ts'
 import { type StreamWriter, streamWriter, writePieceBytes } from './stream-writer.ts'
@@ -97,6 +97,8 @@ export class Getter {
   readonly #firstStreams = new WeakMap<Connection, Promise<void>>()
   /** The protocol that the peer has agreed to; undefined when it did not agree again. */
   readonly #agreed = new WeakMap<Connection, string | undefined>()
+  /** Connections that are open, by the peer's id: to have libp2p find one takes longer than to send a request on it. */
+  readonly #open = new Map<string, Connection>()
 
   constructor({ connectionManager, registrar }: GetterComponents, limits: BlobsLimits, log: Logger) {
     this.#connectionManager = connectionManager
@@ -153,7 +155,12 @@ export class Getter {
           : writer.end()
       return { stream, connection, response, writer, sent: Promise.all([written, ended]) }
     }
-    const { stream, connection, response, writer, sent } = await this.#open(provider, signal, send, !goesOn)
+    const { stream, connection, response, writer, sent } = await this.#openStream(
+      provider,
+      signal,
+      send,
+      !goesOn
+    )
     // Old versions of js-libp2p may lose what comes with the offer: then nothing comes back.
     const undecided = response.isAsExpected
       ? undefined
@@ -191,20 +198,20 @@ export class Getter {
    */
   async connect(provider: ProviderAddress, signal: AbortSignal | undefined): Promise<PeerId> {
     return await this.#reach(provider, signal, async options => {
-      const { remotePeer } = await this.#connectionManager.openConnection(provider, options)
+      const { remotePeer } = await this.#connection(provider, options)
       return remotePeer
     })
   }
 
   /** @param mayBeEarly whether to send before the peer has agreed to the protocol, if it has before */
-  async #open(
+  async #openStream(
     provider: ProviderAddress,
     signal: AbortSignal | undefined,
     send: Send,
     mayBeEarly: boolean
   ): Promise<Asked> {
     return await this.#reach(provider, signal, async options => {
-      const connection = await this.#connectionManager.openConnection(provider, options)
+      const connection = await this.#connection(provider, options)
       const first = this.#firstStreams.get(connection)
       if (first !== undefined) await first
       const agreed = mayBeEarly ? this.#agreed.get(connection) : undefined
@@ -228,6 +235,20 @@ export class Getter {
       if (!this.#agreed.has(connection)) this.#agreed.set(connection, stream.protocol)
       return send(stream, connection)
     })
+  }
+
+  async #connection(provider: ProviderAddress, options: ReachOptions): Promise<Connection> {
+    const id = idOf(provider)
+    const open = id === undefined ? undefined : this.#open.get(id)
+    if (open?.status === 'open') return open
+    const connection = await this.#connectionManager.openConnection(provider, options)
+    // One through a relay may be followed by a better one.
+    if (id === undefined || connection.limits !== undefined) return connection
+    this.#open.set(id, connection)
+    connection.addEventListener('close', () => {
+      if (this.#open.get(id) === connection) this.#open.delete(id)
+    })
+    return connection
   }
 
   /** @throws ProviderUnreachableError when `action` fails, or takes too long */

@@ -7,7 +7,7 @@
  */
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
 import { resetErrorOf, StreamIdleTimeoutError, UnexpectedBytesError } from './stream-errors.ts'
-import { boundReadAhead } from './yamux-options.ts'
+import { boundReadAhead, grantInBulk } from './yamux-options.ts'
 
 /**
  * Bytes queued before the stream is paused. Raising it costs memory per stream, lowering it costs a pause whenever
@@ -23,8 +23,7 @@ export const DEFAULT_MAX_BUFFERED_BYTES = 1024 * 1024
 const ANSWER_BYTES = 128 * 1024
 
 /**
- * Bytes at the beginning of a stream for which it is not paused: a small response is read in the turn in which it arrives, and its
- * few frames are answered in that turn, too.
+ * Bytes at the beginning of a stream for which it is not paused: a small response is read in the turn in which it arrives.
  */
 const UNPAUSED_BYTES = 32 * 1024
 
@@ -140,6 +139,7 @@ class Reader implements StreamReader {
       return
     }
     boundReadAhead(stream)
+    grantInBulk(stream)
     stream.addEventListener('message', this.#onMessage)
     stream.addEventListener('remoteCloseWrite', this.#onRemoteCloseWrite)
     stream.addEventListener('end', this.#onEnd)

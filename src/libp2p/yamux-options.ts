@@ -52,3 +52,40 @@ export function boundReadAhead(stream: Stream): void {
   }
   stream.maxReadBufferLength = Math.max(stream.maxReadBufferLength, MAX_READ_BUFFER_BYTES)
 }
+
+/** Bytes of a stream that have come before the peer is granted more: well below the first window, so that no peer waits for it. */
+const LEAST_GRANT_BYTES = 32 * 1024
+
+/**
+ * Has a js-yamux stream grant the peer nothing anew for a few bytes. js-yamux answers every frame, with a message of its own
+ * through the whole connection; a small response is over before the peer could use it.
+ *
+ * A muxer that works in another way is left as it is.
+ */
+export function grantInBulk(stream: Stream): void {
+  if (!isYamuxStream(stream)) return
+  const grant = stream.sendWindowUpdate
+  stream.sendWindowUpdate = () => {
+    const owed = stream.recvWindow - stream.recvWindowCapacity
+    // With nothing owed, it is about opening the stream.
+    if (owed === 0 || owed >= LEAST_GRANT_BYTES) grant.call(stream)
+  }
+}
+
+/** What is private to the types of js-yamux only. */
+interface YamuxStream {
+  readonly recvWindow: number
+  readonly recvWindowCapacity: number
+  sendWindowUpdate: () => void
+}
+
+function isYamuxStream(stream: object): stream is YamuxStream {
+  return (
+    'recvWindow' in stream &&
+    typeof stream.recvWindow === 'number' &&
+    'recvWindowCapacity' in stream &&
+    typeof stream.recvWindowCapacity === 'number' &&
+    'sendWindowUpdate' in stream &&
+    typeof stream.sendWindowUpdate === 'function'
+  )
+}

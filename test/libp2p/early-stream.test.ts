@@ -130,3 +130,14 @@ it('a provider that does not answer to the offer is asked once more', async () =
   await fetching
   expect(asked).toEqual(['get', 'get', 'get'])
 })
+
+it('a provider whose connection has been closed is connected to anew', async () => {
+  const [provider, getter] = [await start(), await start()]
+  const from = provider.node.getMultiaddrs()
+  for (const seed of [1, 2, 3]) {
+    const hash = await addTo(provider.store, seed)
+    await getter.blobs.fetch(hash, { from })
+    expect(await getter.store.status(hash)).toMatchObject({ state: 'complete' })
+    await getter.node.hangUp(provider.node.peerId)
+  }
+})

@@ -55,6 +55,26 @@ describe('in a node that configures nothing', () => {
     expect(largest).toBeLessThanOrEqual(MAX_STREAM_WINDOW_BYTES)
   })
 
+  test('the peer is granted nothing anew for a few bytes, but for more of them', async () => {
+    const [sender, receiver] = await pair.openStream()
+    const reader = streamReader(receiver)
+    const writer = streamWriter(sender)
+    const owed = () => {
+      const { recvWindow, recvWindowCapacity } = receiver as unknown as Record<string, number>
+      return recvWindow! - recvWindowCapacity!
+    }
+    const send = async (bytes: number) => {
+      await writer.write(new Uint8Array(bytes))
+      for (let read = 0; read < bytes; ) read += (await reader.next()).value!.length
+    }
+    const before = owed()
+    await send(1000)
+    expect(owed()).toBe(before + 1000)
+    await send(32 * 1024)
+    await expect.poll(owed).toBeLessThan(1000)
+    sender.abort(new Error('the test is over'))
+  })
+
   test('a stream of a muxer whose window cannot be bounded may hold a whole default window', async () => {
     const [sender, receiver] = await pair.openStream()
     expect(receiver.maxReadBufferLength).toBeLessThan(MAX_READ_BUFFER_BYTES)
