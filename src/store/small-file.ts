@@ -5,7 +5,19 @@
  * are most of the work. So there are as few as can be: what an open file is, and closing it when nothing is left to be
  * written, is asked of the system directly, as it never waits for a disk.
  */
-import { close, closeSync, constants, fdatasync, fstatSync, open, openSync, read, write } from 'node:fs'
+import {
+  type BigIntStats,
+  close,
+  closeSync,
+  constants,
+  fdatasync,
+  fstatSync,
+  open,
+  openSync,
+  read,
+  readSync,
+  write
+} from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { versionOf } from './stats.ts'
@@ -37,16 +49,10 @@ export interface SmallFile {
  * Reads all of a file.
  *
  * @param most bytes; of a longer file nothing is read
- * @param wasSeen whether it has just been looked at: what the system knows of it is in its memory then, and to open it waits for
- *   no disk
  * @returns `other` for a longer file, and for what is not a regular one; `changed` when it was written to meanwhile
  */
-export async function readSmallFile(
-  path: string,
-  most: number,
-  wasSeen = false
-): Promise<SmallFile | 'other' | 'changed'> {
-  const file = wasSeen ? openSync(path, FOR_READING) : await openFile(path, FOR_READING)
+export async function readSmallFile(path: string, most: number): Promise<SmallFile | 'other' | 'changed'> {
+  const file = await openFile(path, FOR_READING)
   try {
     const stats = fstatSync(file, { bigint: true })
     if (!stats.isFile() || stats.size > most) return 'other'
@@ -56,11 +62,41 @@ export async function readSmallFile(
       if (bytesRead === 0) return 'changed'
       filled += bytesRead
     }
-    const { size, mtimeNs } = fstatSync(file, { bigint: true })
-    return size === stats.size && mtimeNs === stats.mtimeNs ? { bytes, version: versionOf(stats) } : 'changed'
+    return isUnchanged(file, stats) ? { bytes, version: versionOf(stats) } : 'changed'
   } finally {
     closeSync(file)
   }
+}
+
+/**
+ * The same, while the thread that calls waits.
+ *
+ * @param place makes the memory that the bytes are read into
+ */
+export function readSmallFileSync(
+  path: string,
+  most: number,
+  place: (length: number) => Uint8Array<ArrayBuffer> = length => new Uint8Array(length)
+): SmallFile | 'other' | 'changed' {
+  const file = openSync(path, FOR_READING)
+  try {
+    const stats = fstatSync(file, { bigint: true })
+    if (!stats.isFile() || stats.size > most) return 'other'
+    const bytes = place(Number(stats.size))
+    for (let filled = 0; filled < bytes.length; ) {
+      const more = readSync(file, bytes, filled, bytes.length - filled, filled)
+      if (more === 0) return 'changed'
+      filled += more
+    }
+    return isUnchanged(file, stats) ? { bytes, version: versionOf(stats) } : 'changed'
+  } finally {
+    closeSync(file)
+  }
+}
+
+function isUnchanged(file: number, before: BigIntStats): boolean {
+  const { size, mtimeNs } = fstatSync(file, { bigint: true })
+  return size === before.size && mtimeNs === before.mtimeNs
 }
 
 /**

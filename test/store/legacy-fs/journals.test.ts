@@ -170,6 +170,28 @@ describe('a journal', () => {
     await expectAll(opened, hashes)
   })
 
+  it('holds what is added one by one, too, and is retired as others are', async () => {
+    const folder = await testFolder()
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] })
+    const store = await LegacyFsStore.open(folder)
+    const hashes: Hash[] = []
+    const addUntilJournaled = async () => {
+      while (journaled(folder).length < 20) {
+        hashes.push((await store.addBytes(randomData(4096, hashes.length))).hash)
+      }
+    }
+    await addUntilJournaled()
+    for (const path of journalsOf(folder)) utimesSync(path, 1, 1)
+    vi.advanceTimersByTime(60_000)
+    while (readdirSync(join(folder, 'journals')).length > 0) await setTimeout(10)
+    await addUntilJournaled()
+    await store.close()
+    const safe = journaled(folder)
+    startAnew(folder)
+    damageFiles(folder, safe)
+    await expectAll(await testStore(folder), hashes)
+  })
+
   it('is not needed where nothing has to be on disk', async () => {
     const folder = await testFolder()
     const store = await testStore(folder, { sync: 'none' })

@@ -1,7 +1,5 @@
 /** Reads small files, one after the other. Synchronous: for a thread of its own. */
-import { closeSync, fstatSync, openSync, readSync } from 'node:fs'
-import { FOR_READING } from '../../small-file.ts'
-import { versionOf } from '../../stats.ts'
+import { readSmallFileSync } from '../../small-file.ts'
 import { type Answer, type Read, toFailure } from './messages.ts'
 
 /** Bytes that are gathered; it grows when more are asked for at a time. */
@@ -22,25 +20,10 @@ export class FileReader {
     return { results, bytes: new Uint8Array(this.#gathered.subarray(0, filled)) }
   }
 
-  /** What `readSmallFile` does. */
   #readFile(path: string, most: number, at: number): Read {
     try {
-      const file = openSync(path, FOR_READING)
-      try {
-        const before = fstatSync(file, { bigint: true })
-        if (!before.isFile() || before.size > most) return 'other'
-        const length = Number(before.size)
-        for (let read = 0; read < length; ) {
-          const more = readSync(file, this.#gathered, at + read, length - read, read)
-          if (more === 0) return 'changed'
-          read += more
-        }
-        const after = fstatSync(file, { bigint: true })
-        if (after.size !== before.size || after.mtimeNs !== before.mtimeNs) return 'changed'
-        return { length, version: versionOf(after) }
-      } finally {
-        closeSync(file)
-      }
+      const read = readSmallFileSync(path, most, length => this.#gathered.subarray(at, at + length))
+      return typeof read === 'string' ? read : { length: read.bytes.length, version: read.version }
     } catch (error) {
       return toFailure(error)
     }

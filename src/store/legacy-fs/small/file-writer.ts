@@ -1,5 +1,5 @@
 /**
- * Gives small blobs their files, many at a time. Synchronous: for a thread of its own.
+ * Gives small blobs their files, many at a time. Synchronous: for a thread of its own, or for one blob on a quick disk.
  *
  * Waiting until each file is on disk is most of what such a file costs. So all of them are put into a journal first, which is
  * one file to wait for; should the power fail, it is made up from there what their own files lack then.
@@ -52,11 +52,31 @@ export class FileWriter {
     }
   }
 
+  /** Bytes of its journals that have not been retired. */
+  get journalBytes(): number {
+    return this.#journal?.bytes ?? 0
+  }
+
+  /** Adds nothing more to a journal. */
+  end(journal: string): void {
+    this.#journal?.end(journal)
+  }
+
+  /** Counts a journal no more, which another one has retired. */
+  forget(journal: string): void {
+    this.#journal?.forget(journal)
+  }
+
+  /** To be called when nothing more is to be written. */
+  close(): void {
+    this.#journal?.close()
+  }
+
   /** Whoever's journal it is. @param isDoubtful whether to make all files anew */
   *retire(journal: string, isDoubtful: boolean): Generator<void, void, undefined> {
-    this.#journal?.end(journal)
+    this.end(journal)
     yield* retireJournal(journal, { dataFolder: this.#dataFolder, temp: this.#temp, isDoubtful })
-    this.#journal?.forget(journal)
+    this.forget(journal)
   }
 
   /** Without a journal, on a full disk for example, each file is waited for: there may be room for some of them. */

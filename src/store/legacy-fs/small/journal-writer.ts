@@ -46,7 +46,7 @@ export class JournalWriter {
   append(records: Uint8Array): void {
     if (this.#open !== undefined) {
       const { journal, begun } = this.#open
-      if (journal.bytes >= FULL_BYTES || performance.now() - begun > OLD_MS) this.#close()
+      if (journal.bytes >= FULL_BYTES || performance.now() - begun > OLD_MS) this.close()
     }
     const { journal, file } = this.#open ?? this.#begin()
     try {
@@ -64,9 +64,20 @@ export class JournalWriter {
     } else this.#makeRoom()
   }
 
+  /** Bytes of journals that have not been retired. */
+  get bytes(): number {
+    return this.#journals.reduce((sum, journal) => sum + journal.bytes, 0)
+  }
+
+  /** Adds nothing more to the journal that is open. */
+  close(): void {
+    if (this.#open !== undefined) closeSync(this.#open.file)
+    this.#open = undefined
+  }
+
   /** Adds nothing more to a journal. */
   end(path: string): void {
-    if (this.#open?.journal.path === path) this.#close()
+    if (this.#open?.journal.path === path) this.close()
   }
 
   /** Counts a journal no more, which is not there any longer. */
@@ -87,15 +98,10 @@ export class JournalWriter {
       writeAll(file, encodeHeader(boot))
       syncFolder(folder)
     } catch (error) {
-      this.#close()
+      this.close()
       throw error
     }
     return this.#open
-  }
-
-  #close(): void {
-    if (this.#open !== undefined) closeSync(this.#open.file)
-    this.#open = undefined
   }
 
   /** What comes behind half a record would not be found, and on a full disk it takes room that the files need. */
@@ -103,12 +109,12 @@ export class JournalWriter {
     try {
       ftruncateSync(file, bytes)
     } finally {
-      this.#close()
+      this.close()
     }
   }
 
   #makeRoom(): void {
-    let bytes = this.#journals.reduce((sum, journal) => sum + journal.bytes, 0)
+    let bytes = this.bytes
     while (bytes > MOST_BYTES) {
       const oldest = this.#journals[0]!
       bytes -= oldest.bytes

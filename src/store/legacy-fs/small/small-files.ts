@@ -1,25 +1,30 @@
 /**
  * Small files, read and written one by one or by a thread that does many for each message: to hand a call to the threads that wait
- * for the disk and to be told of its end costs as much as the call, and each file takes two or three of them. One that is written
- * alone gains, too: with a journal there is one wait for the disk instead of two. The thread is started when there is enough for
- * it to do, and ends when there is nothing for a while.
+ * for the disk and to be told of its end costs as much as the call, and each file takes two or three of them. The thread is started
+ * when there is enough for it to do, and ends when there is nothing for a while.
+ *
+ * One that is alone is read and written right here while the disk is quick: the message and its answer would take longer than all
+ * that is done for it. When one after the other is written, that is done with a journal, too: it is one wait for the disk instead
+ * of two.
  */
 import { rename, rm } from 'node:fs/promises'
 import type { Hash } from '../../../hash.ts'
 import { Limiter } from '../../limiter.ts'
-import { readSmallFile, type SmallFile, writeSmallFile } from '../../small-file.ts'
+import { readSmallFile, readSmallFileSync, type SmallFile, writeSmallFile } from '../../small-file.ts'
 import type { FsContext } from '../context.ts'
 import { Batches } from './batches.ts'
+import { DiskPace } from './disk-pace.ts'
+import { FileWriter } from './file-writer.ts'
 import { HelperGoneError, HelperThread } from './helper-thread.ts'
 import { recordBytes, writeRecord } from './journal-format.ts'
-import { type Failure, type Read, toError } from './messages.ts'
+import { type Failure, type Read, type ThreadData, toError } from './messages.ts'
 
 /** So many at the same time are many. */
 const MANY = 8
 
 /**
- * Files that are written, or come many at a time, before a thread is started, without a pause of {@link IDLE_MS}: it costs as much
- * as some hundred files, and 10 MiB of memory.
+ * Files that are written, or come many at a time, before a journal is begun or a thread is started, without a pause of
+ * {@link IDLE_MS}: a thread costs as much as some hundred files, and 10 MiB of memory.
  */
 const STARTS_AFTER = 32
 
@@ -32,6 +37,9 @@ const MOST_OPEN = 128
 /** Files in a batch, to be read and to be written: with these, what a batch costs is little in comparison with its files. */
 const MOST_READ = 64
 const MOST_WRITTEN = 256
+
+/** Bytes of journals that are written to here: far less than what makes a journal be retired at once, which takes long. */
+const MOST_OWN_BYTES = 64 * 1024 * 1024
 
 type ReadResult = SmallFile | 'other' | 'changed'
 
@@ -55,9 +63,12 @@ export class SmallFiles {
   #crowd = 0
   /** When one last came that counts, by the clock of `performance`. */
   #crowdedAt = 0
+  readonly #disk = new DiskPace()
   #thread: HelperThread | undefined
-  /** Where Node's permissions are in force, it would not be allowed to wait for the disk. */
-  #isThreadPossible = process.permission === undefined
+  /** Writes what is alone. */
+  #own: FileWriter | undefined
+  /** Where Node's permissions are in force, nobody is allowed to wait for the disk in this way. */
+  #isHelpPossible = process.permission === undefined
   #idle: NodeJS.Timeout | undefined
 
   constructor(init: SmallFilesInit) {
@@ -69,14 +80,14 @@ export class SmallFiles {
   /**
    * Reads all of a file.
    *
-   * @param wasSeen whether it has just been looked at: then it is opened without waiting for a disk
+   * @param wasSeen whether it has just been looked at, and is one of the store's own: then most of it is in the system's memory
    * @returns `other` for a longer file, and for what is not a regular one; `changed` when it was written to meanwhile
    */
   async read(path: string, { wasSeen = false } = {}): Promise<ReadResult> {
     return await this.#during(false, async isHelped => {
       // To read one that is alone takes a single turn through the pool, where the thread takes two messages.
-      const read = isHelped && this.#atOnce >= MANY ? await this.#reads.add(path) : undefined
-      if (read === undefined) return await readSmallFile(path, this.#init.most, wasSeen)
+      const read = isHelped ? await this.#reads.add(path) : undefined
+      if (read === undefined) return await this.#readOne(path, wasSeen)
       if (isFailure(read)) throw toError(read)
       return read
     })
@@ -102,15 +113,19 @@ export class SmallFiles {
    * @param isDoubtful whether to make all files anew
    */
   async retire(journal: string, isDoubtful: boolean): Promise<void> {
+    this.#own?.end(journal)
     const thread = this.#started()
-    await thread?.ask({ kind: 'retire', journal, isDoubtful })
+    if (thread === undefined) return
+    await thread.ask({ kind: 'retire', journal, isDoubtful })
+    this.#own?.forget(journal)
     this.#idle?.refresh()
   }
 
   /** To be called when nothing is under way any more. */
   async close(): Promise<void> {
-    this.#isThreadPossible = false
+    this.#isHelpPossible = false
     clearTimeout(this.#idle)
+    this.#own?.close()
     await this.#thread?.end()
   }
 
@@ -123,36 +138,34 @@ export class SmallFiles {
     }
   }
 
+  /** Whether there has been enough to do lately to do it in a better way than file by file. */
   #isHelped(isWrite: boolean): boolean {
-    if (this.#thread !== undefined) return this.#thread.isReady
-    if (isWrite || this.#atOnce >= MANY) this.#count()
-    return false
-  }
-
-  #count(): void {
+    if (!isWrite && this.#atOnce < MANY) return false
     const now = performance.now()
     if (now - this.#crowdedAt > IDLE_MS) this.#crowd = 0
     this.#crowdedAt = now
-    if (++this.#crowd >= STARTS_AFTER) this.#started()
+    return this.#isHelpPossible && ++this.#crowd > STARTS_AFTER
   }
 
   #started(): HelperThread | undefined {
-    if (this.#thread !== undefined || !this.#isThreadPossible) return this.#thread
-    const { layout, journals } = this.#init.context
-    const { dataFolder, tempFolder } = layout
+    if (this.#thread !== undefined || !this.#isHelpPossible) return this.#thread
     try {
-      const thread = new HelperThread({ dataFolder, tempFolder, journals: journals.newPlace() }, () => {
+      const thread = new HelperThread(this.#threadData(), () => {
         if (this.#thread === thread) this.#thread = undefined
       })
       this.#thread = thread
-      this.#crowd = 0
       this.#idle = setTimeout(() => this.#endWhenIdle(thread), IDLE_MS).unref()
       return thread
     } catch {
       // Threads may be forbidden, or too many. All can be done without.
-      this.#isThreadPossible = false
+      this.#isHelpPossible = false
       return undefined
     }
+  }
+
+  #threadData(): ThreadData {
+    const { layout, journals } = this.#init.context
+    return { dataFolder: layout.dataFolder, tempFolder: layout.tempFolder, journals: journals.newPlace() }
   }
 
   #endWhenIdle(thread: HelperThread): void {
@@ -178,19 +191,38 @@ export class SmallFiles {
     const records = Buffer.allocUnsafeSlow(blobs.reduce((sum, { bytes }) => sum + recordBytes(bytes), 0))
     let at = 0
     for (const { hash, bytes } of blobs) at = writeRecord(records, at, hash.bytes, bytes)
-    const answer = await this.#ask({ kind: 'write', records })
-    return blobs.map((_, i) => answer?.results[i] as string | Failure | undefined)
+    const results =
+      (blobs.length === 1 ? this.#writeHere(records) : undefined) ??
+      (await this.#ask({ kind: 'write', records }))?.results
+    return blobs.map((_, i) => results?.[i] as string | Failure | undefined)
+  }
+
+  /** @returns undefined when it had better be left to the thread */
+  #writeHere(records: Uint8Array): (string | Failure)[] | undefined {
+    const isFree = this.#isHelpPossible && this.#disk.isQuick && this.#thread?.isBusy !== true
+    if (!isFree || (this.#own?.journalBytes ?? 0) > MOST_OWN_BYTES) return undefined
+    const own = this.#own ?? new FileWriter(this.#threadData())
+    this.#own = own
+    return this.#disk.time(() => own.write(records))
   }
 
   async #ask(request: Parameters<HelperThread['ask']>[0]) {
     try {
-      const answer = await this.#thread?.ask(request)
+      const thread = this.#started()
+      if (thread?.isReady !== true) return undefined
+      const answer = await thread.ask(request)
       this.#idle?.refresh()
       return answer
     } catch (error) {
       if (error instanceof HelperGoneError) return undefined
       throw error
     }
+  }
+
+  async #readOne(path: string, wasSeen: boolean): Promise<ReadResult> {
+    const { most } = this.#init
+    if (!wasSeen || !this.#disk.isQuick) return await readSmallFile(path, most)
+    return this.#disk.time(() => readSmallFileSync(path, most))
   }
 
   async #writeOne(hash: Hash, bytes: Uint8Array): Promise<string> {
