@@ -67,15 +67,49 @@ export async function* encode(
   ranges: ChunkRanges,
   options: EncodeOptions = {}
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  if (isOneGroup(source, ranges)) {
+    if (source.size > 0) yield await encodeGroup(hash, source, options)
+    return
+  }
   if (source.isProven) {
-    if (source.size === 0) return
-    if (isOneGroup(source, ranges)) yield await readGroup(source, options.signal)
-    else yield* readBatches(source, ranges, options)
+    yield* readBatches(source, ranges, options)
     return
   }
   for await (const { bytes, verified } of encodeBatches(hash, source, ranges, options)) {
     if (verified.consumed > 0) yield bytes.subarray(0, verified.consumed)
   }
+}
+
+/** Whether that is a whole blob of one chunk group: its encoding is its data. What is done for others costs more than hashing it. */
+export function isOneGroup({ held, size }: EncodeSource, ranges: ChunkRanges): boolean {
+  return held === undefined && size <= GROUP_BYTES && isWhole(ranges, size)
+}
+
+/**
+ * What {@link encode} yields for such a blob.
+ *
+ * @param headBytes left free in front of it
+ * @throws CorruptSourceError
+ */
+export async function encodeGroup(
+  hash: Hash,
+  source: EncodeSource,
+  { signal, kernel = defaultKernel }: Pick<EncodeOptions, 'signal' | 'kernel'> = {},
+  headBytes = 0
+): Promise<Uint8Array<ArrayBuffer>> {
+  signal?.throwIfAborted()
+  const bytes = new Uint8Array(headBytes + source.size)
+  const group = bytes.subarray(headBytes)
+  await source.readData(0, group, signal)
+  if (source.isProven !== true) verifiedGroup(hash, group, kernel)
+  return bytes
+}
+
+/** @throws CorruptSourceError */
+function verifiedGroup(hash: Hash, bytes: Uint8Array, kernel: Kernel): Verified {
+  const verified = verifyGroup(hash, bytes, kernel)
+  if (verified.error !== undefined) throw new CorruptSourceError(verified.error)
+  return verified
 }
 
 /**
@@ -119,10 +153,11 @@ async function* encodeBatches(
 ): AsyncGenerator<{ bytes: Uint8Array; verified: Verified }, void, undefined> {
   const kernel = options.kernel ?? defaultKernel
   if (isOneGroup(source, ranges)) {
-    const bytes = await readGroup(source, options.signal)
-    const verified = verifyGroup(hash, bytes, kernel)
-    if (verified.error !== undefined) throw new CorruptSourceError(verified.error)
-    yield { bytes, verified }
+    const { signal } = options
+    signal?.throwIfAborted()
+    const bytes = new Uint8Array(source.size)
+    await source.readData(0, bytes, signal)
+    yield { bytes, verified: verifiedGroup(hash, bytes, kernel) }
     return
   }
   const check = new Decoder(hash, source.size, ranges, kernel)
@@ -186,16 +221,4 @@ class ReusedBuffers {
     }
     return buffer.subarray(0, bytes)
   }
-}
-
-/** Whether that is a whole blob of one chunk group: its encoding is its data. What is done for others costs more than hashing it. */
-function isOneGroup({ held, size }: EncodeSource, ranges: ChunkRanges): boolean {
-  return held === undefined && size <= GROUP_BYTES && isWhole(ranges, size)
-}
-
-async function readGroup(source: EncodeSource, signal: AbortSignal | undefined): Promise<Uint8Array> {
-  signal?.throwIfAborted()
-  const bytes = new Uint8Array(source.size)
-  await source.readData(0, bytes, signal)
-  return bytes
 }

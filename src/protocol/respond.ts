@@ -4,7 +4,7 @@
  * Knows nothing of libp2p: any stream of bytes can carry it. Memory is a few pieces of at most 1 MiB per response,
  * whatever is asked for.
  */
-import { type EncodeOptions, encode } from '../bao/encoder.ts'
+import { type EncodeOptions, encode, encodeGroup, isOneGroup } from '../bao/encoder.ts'
 import { CorruptSourceError, MissingChunksError } from '../bao/errors.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
@@ -81,6 +81,12 @@ const DAMAGE_RETRY_MS = 1000
 /** Small pieces of a response are put together until they are as large as this, in bytes. */
 const GATHER_BYTES = 64 * 1024
 
+/** The size in front of each blob: u64, little-endian. */
+const SIZE_BYTES = 8
+
+/** Up to so many bytes, copying a piece costs less than another message. */
+const MOST_COPIED_BYTES = 32 * 1024
+
 /**
  * Answers one request.
  *
@@ -100,9 +106,10 @@ export async function* respond(
   let hasBegun = false
   try {
     for await (const piece of answer(source, store, options)) {
-      if (!hasBegun && options.hasStatus) yield encodeStatus({ type: 'ok' })
+      const isFirst = !hasBegun && options.hasStatus === true
       hasBegun = true
-      yield piece
+      if (!isFirst) yield piece
+      else yield* withStatus(piece)
     }
     if (!hasBegun && options.hasStatus) yield encodeStatus({ type: 'ok' })
   } catch (error) {
@@ -119,6 +126,17 @@ export async function* respond(
     const isRequestsFault = error instanceof MalformedRequestError || error instanceof NotAHashSequenceError
     return isRequestsFault && !options.hasStatus
   }
+}
+
+/** The first piece of a response that goes well. A small one goes with its status in one message. */
+function* withStatus(piece: Uint8Array): Generator<Uint8Array, void, undefined> {
+  const status = encodeStatus({ type: 'ok' })
+  if (piece.length <= MOST_COPIED_BYTES) {
+    yield concat([status, piece])
+    return
+  }
+  yield status
+  yield piece
 }
 
 /** What is stored is not what the hash says, or not all of it. */
@@ -304,12 +322,25 @@ async function* encodeBlob(
   options: RespondOptions
 ): AsyncGenerator<Uint8Array, void, undefined> {
   try {
-    yield* sizeAndEncoding(blob, index, ranges, options)
+    if (isOneGroup(blob, ranges)) yield await sizeAndGroup(blob, index, options)
+    else yield* sizeAndEncoding(blob, index, ranges, options)
   } catch (error) {
     // The store may mend it for the next request. This one does not wait for that.
     if (isDamage(error)) store.reportDamage(blob.hash).catch(options.onFailure)
     throw error
   }
+}
+
+/** What {@link sizeAndEncoding} yields, of a whole blob of one chunk group. */
+async function sizeAndGroup(
+  blob: BlobReader,
+  index: number,
+  { signal, encode: encodeOptions, onBlob }: RespondOptions
+): Promise<Uint8Array> {
+  const bytes = await encodeGroup(blob.hash, blob, { ...encodeOptions, signal }, SIZE_BYTES)
+  onBlob?.({ index, hash: blob.hash, size: blob.size })
+  writeSize(bytes, blob.size)
+  return bytes
 }
 
 async function* sizeAndEncoding(
@@ -322,11 +353,16 @@ async function* sizeAndEncoding(
   // A blob of which nothing can be sent has no size either: then its end tells more, or the status does.
   const { value: first } = await pieces.next()
   onBlob?.({ index, hash: blob.hash, size: blob.size })
-  const header = new Uint8Array(8)
-  new DataView(header.buffer).setBigUint64(0, BigInt(blob.size), true)
+  const header = new Uint8Array(SIZE_BYTES)
+  writeSize(header, blob.size)
   yield header
   if (first !== undefined) yield first
   yield* pieces
+}
+
+/** Puts the size of a blob in front of its encoding. */
+function writeSize(bytes: Uint8Array<ArrayBuffer>, size: number): void {
+  new DataView(bytes.buffer).setBigUint64(0, BigInt(size), true)
 }
 
 async function takePush(
