@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs, promisify } from 'node:util'
 import { collectGarbageEarly } from '../dist/node/collect-garbage-early.js'
+import { optimizeLate } from '../dist/node/optimize-late.js'
 import { Limiter } from '../dist/store/limiter.js'
 import { measurePart } from './lib/compare-part.ts'
 import { ours } from './lib/contestants/index.ts'
@@ -35,6 +36,7 @@ const { values } = parseArgs({
   }
 })
 collectGarbageEarly()
+optimizeLate()
 const bytes = Number(values.mib) * MIB
 const count = Number(values.small)
 const plain = new PlainS3(AT_ONCE)

@@ -8,6 +8,7 @@ import { Hash } from '../../dist/hash.js'
 import { type Blobs, blobs } from '../../dist/libp2p/index.js'
 import { forEachBounded } from '../../dist/node/bounded.js'
 import { collectGarbageEarly } from '../../dist/node/collect-garbage-early.js'
+import { optimizeLate } from '../../dist/node/optimize-late.js'
 import { MemoryStore } from '../../dist/store/memory/index.js'
 import { ask, endChild, endWithParent, startChild } from './child.ts'
 import type { Contestant } from './contestants/contestant.ts'
@@ -130,6 +131,7 @@ async function streamAll(nodes: readonly Node[], address: string, hash: string):
 if (import.meta.main) {
   endWithParent()
   collectGarbageEarly()
+  optimizeLate()
   const stack = stackName(process.argv[2]!)
   let nodes: Node[] = []
   let address = ''

@@ -3,6 +3,7 @@ import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { collectGarbageEarly } from '../node/collect-garbage-early.ts'
 import { HOME_VARIABLE, homePath } from '../node/home-path.ts'
+import { optimizeLate } from '../node/optimize-late.ts'
 import { ReceiveInterruptedError } from '../node/receive-interrupted.ts'
 import { addCommand } from './commands/add.ts'
 import { copyCommand } from './commands/copy.ts'
@@ -69,6 +70,7 @@ const COMMANDS = [
  */
 export async function main(args: readonly string[]): Promise<void> {
   collectGarbageEarly()
+  optimizeLate()
   // Errors in the command line come up before it is parsed.
   const output = new Output({
     isJson: args.includes('--json'),

@@ -44,6 +44,7 @@ export { createHomeWith, HomeExistsError } from './init-store.ts'
 export { loadConfig } from './load-config.ts'
 export { type MoveOptions, moveOut } from './move-out.ts'
 export { NoObjectStoreError, openObjectStore, openStore } from './open-store.ts'
+export { optimizeLate } from './optimize-late.ts'
 export {
   InvalidPeerError,
   NoProviderError,

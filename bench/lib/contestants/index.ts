@@ -3,6 +3,7 @@
  * process: the others' memory is not charged for it.
  */
 import { collectGarbageEarly } from '../../../dist/node/collect-garbage-early.js'
+import { optimizeLate } from '../../../dist/node/optimize-late.js'
 import { isInstalled } from '../../peers/load.ts'
 import type { Stack } from '../stack.ts'
 import type { StoreName } from '../stores.ts'
@@ -28,6 +29,12 @@ const RAW_NAMES: Readonly<Record<Stack, string>> = {
   tls: 'raw-tls'
 }
 
+/** To be called first of all, by our own node as by a raw stream. */
+function likeTheCommand(): void {
+  collectGarbageEarly()
+  optimizeLate()
+}
+
 export function raw(stack: Stack): Contestant {
   return {
     name: RAW_NAMES[stack],
@@ -37,8 +44,7 @@ export function raw(stack: Stack): Contestant {
     adds: false,
     parts: ['blob'],
     open: async () => {
-      // As the `blobs` command has it: first of all.
-      collectGarbageEarly()
+      likeTheCommand()
       return (await import('./raw.ts')).openRaw(stack)
     }
   }
@@ -54,8 +60,7 @@ export function ours(store: StoreName, stack: Stack): Contestant {
     adds: true,
     parts: PARTS,
     open: async dir => {
-      // As the `blobs` command has it: first of all.
-      collectGarbageEarly()
+      likeTheCommand()
       return (await import('./ours.ts')).openOurs(dir, { store, stack })
     }
   }
@@ -69,7 +74,7 @@ export function oursAskingSizes(stack: Stack): Contestant {
     name: `${plain.name}-asking-sizes`,
     title: `${plain.title}, asking for sizes first`,
     open: async dir => {
-      collectGarbageEarly()
+      likeTheCommand()
       return (await import('./ours.ts')).openOurs(dir, { store: 'legacy-fs', stack, askSizes: true })
     }
   }
