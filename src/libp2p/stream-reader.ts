@@ -6,6 +6,7 @@
  * little, then pauses the stream, so that the peer's window runs out and the peer has to wait.
  */
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
+import { IdleTimer } from './idle-timer.ts'
 import { resetErrorOf, StreamIdleTimeoutError, UnexpectedBytesError } from './stream-errors.ts'
 import { boundReadAhead, grantInBulk } from './yamux-options.ts'
 
@@ -100,7 +101,7 @@ class Reader implements StreamReader {
 
   readonly #stream: Stream
   readonly #signal: AbortSignal | undefined
-  readonly #idleTimeoutMs: number | undefined
+  readonly #idle: IdleTimer | undefined
   readonly #pauseAt: number
   readonly #resumeAt: number
   /** What of it has not come yet. */
@@ -126,7 +127,12 @@ class Reader implements StreamReader {
   constructor(stream: Stream, options: StreamReaderOptions) {
     this.#stream = stream
     this.#signal = options.signal
-    this.#idleTimeoutMs = options.idleTimeoutMs
+    const { idleTimeoutMs } = options
+    if (idleTimeoutMs !== undefined) {
+      this.#idle = new IdleTimer(idleTimeoutMs, () =>
+        this.#fail(new StreamIdleTimeoutError(idleTimeoutMs, 'read', this.bytesRead))
+      )
+    }
     this.#pauseAt = options.maxBufferedBytes ?? DEFAULT_MAX_BUFFERED_BYTES
     this.#resumeAt = this.#pauseAt * RESUME_BELOW
     this.#expected = options.expected ?? NOTHING
@@ -205,18 +211,11 @@ class Reader implements StreamReader {
   /** Resolves when the state may have changed. */
   #arrival(): Promise<void> {
     if (this.#waiting === undefined) {
-      const idleTimeoutMs = this.#idleTimeoutMs
-      const timer =
-        idleTimeoutMs === undefined
-          ? undefined
-          : setTimeout(
-              () => this.#fail(new StreamIdleTimeoutError(idleTimeoutMs, 'read', this.bytesRead)),
-              idleTimeoutMs
-            )
+      this.#idle?.begin()
       let wake: () => void = () => undefined
       const promise = new Promise<void>(resolve => {
         wake = () => {
-          clearTimeout(timer)
+          this.#idle?.end()
           this.#waiting = undefined
           resolve()
         }
@@ -345,5 +344,6 @@ class Reader implements StreamReader {
       this.#stream.pause()
     }
     this.#waiting?.wake()
+    this.#idle?.stop()
   }
 }

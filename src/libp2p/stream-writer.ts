@@ -7,6 +7,7 @@
  * window is still used up.
  */
 import type { Connection, Stream, StreamCloseEvent } from '@libp2p/interface'
+import { IdleTimer } from './idle-timer.ts'
 import {
   resetErrorOf,
   StreamBusyError,
@@ -122,6 +123,8 @@ class Writer implements StreamWriter {
   #busy = false
   #ended = false
   #wake: (() => void) | undefined
+  readonly #idle: IdleTimer | undefined
+  #idleError: StreamIdleTimeoutError | undefined
 
   constructor(stream: Stream, options: StreamWriterOptions) {
     this.#stream = stream
@@ -129,6 +132,13 @@ class Writer implements StreamWriter {
     this.#idleTimeoutMs = options.idleTimeoutMs
     this.#pieceBytes = options.pieceBytes ?? WRITE_PIECE_BYTES
     this.#turns = options.turns
+    const { idleTimeoutMs } = options
+    if (idleTimeoutMs !== undefined) {
+      this.#idle = new IdleTimer(idleTimeoutMs, () => {
+        this.#idleError = new StreamIdleTimeoutError(idleTimeoutMs, 'written', this.bytesWritten)
+        this.#wake?.()
+      })
+    }
     stream.addEventListener('drain', this.#onChange)
     // A peer that stops reading gets our buffer emptied: idle, but never a drain.
     stream.addEventListener('idle', this.#onChange)
@@ -189,23 +199,18 @@ class Writer implements StreamWriter {
    * piece: a drain is no sign of progress, other streams of the connection cause it too.
    */
   async #drained(): Promise<void> {
-    const idleTimeoutMs = this.#idleTimeoutMs
-    let error: StreamIdleTimeoutError | undefined
-    const expire = (ms: number) => {
-      error = new StreamIdleTimeoutError(ms, 'written', this.bytesWritten)
-      this.#wake?.()
-    }
-    const timer = idleTimeoutMs === undefined ? undefined : setTimeout(expire, idleTimeoutMs, idleTimeoutMs)
+    this.#idle?.begin()
     try {
       while (this.#stream.writableNeedsDrain) {
-        if (error !== undefined) throw error
+        if (this.#idleError !== undefined) throw this.#idleError
         await new Promise<void>(resolve => {
           this.#wake = resolve
         })
         this.#throwIfUnusable()
       }
     } finally {
-      clearTimeout(timer)
+      this.#idle?.end()
+      this.#idleError = undefined
       this.#wake = undefined
     }
   }
@@ -265,6 +270,7 @@ class Writer implements StreamWriter {
     this.#stream.removeEventListener('idle', this.#onChange)
     this.#stream.removeEventListener('close', this.#onClose)
     this.#signal?.removeEventListener('abort', this.#onChange)
+    this.#idle?.stop()
     this.#wake?.()
   }
 }
