@@ -178,8 +178,10 @@ async function* readBatches(
   const planner = new Planner(source, ranges)
   const buffers = options.reuseBuffers ? new ReusedBuffers() : undefined
   const reader = new WireReader(source, options.kernel ?? defaultKernel, options.signal)
+  let isFirst = source.isFar === true
   const readNext = (): Promise<Uint8Array> | undefined => {
-    const most = typeof batchBytes === 'function' ? batchBytes() : batchBytes
+    const most = isFirst ? GROUP_BYTES : typeof batchBytes === 'function' ? batchBytes() : batchBytes
+    isFirst = false
     const batch = planner.next(most)
     if (batch.isEmpty) return undefined
     const reading = reader.read(batch, buffers?.take(batch.bytes, most) ?? new Uint8Array(batch.bytes))

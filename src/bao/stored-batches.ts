@@ -12,6 +12,8 @@ export interface EncodeSource {
   readonly held?: ChunkRanges | undefined
   /** Whether all that is held was proven and cannot have changed since, as in memory: then it is sent without being looked at. */
   readonly isProven?: boolean | undefined
+  /** Whether its bytes come from far away, one after the other: then what comes first is handed out while the rest is on its way. */
+  readonly isFar?: boolean | undefined
   /** Fills `target` with the blob's bytes from `offset` on. Rejects when it cannot fill all of it. */
   readData(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void>
   /**

@@ -272,7 +272,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
       providersOf(from)[0]!,
       request,
       async ({ response, hasStatus }) => {
-        const progress = receive(request, response, sink, { hasStatus, maxBlobBytes })
+        const progress = receive(request, response, sink, { hasStatus, maxBlobBytes, isAwaited: true })
         for await (const _ of progress) signal?.throwIfAborted()
       },
       { signal }

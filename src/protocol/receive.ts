@@ -59,6 +59,12 @@ export interface ReceiveOptions {
   readonly first?: Uint8Array | undefined
   /** Told of the bytes that arrive, before they are looked at. */
   readonly onBytes?: ((bytes: number) => void) | undefined
+  /**
+   * Whether somebody waits for the first bytes of a blob: they are handed on by themselves, as soon as they are proven.
+   *
+   * @default false
+   */
+  readonly isAwaited?: boolean | undefined
 }
 
 /** How far a response has come. */
@@ -103,7 +109,7 @@ export async function* receive(
   options: ReceiveOptions = {}
 ): AsyncGenerator<ReceiveProgress, void, undefined> {
   const reader = new ByteReader(response, options.first, options.onBytes)
-  const receiver = new Receiver(reader, sink, options.maxBlobBytes ?? MAX_BLOB_BYTES)
+  const receiver = new Receiver(reader, sink, options)
   try {
     if (options.hasStatus) await readStatus(reader, firstWanted(request))
     if (request.type === 'get_many') {
@@ -181,6 +187,7 @@ class Receiver {
   readonly #reader: ByteReader
   readonly #sink: ReceiveSink
   readonly #maxBlobBytes: number
+  readonly #isAwaited: boolean
   readonly #buffers = new ReceiveBuffers()
   #buffer = new Uint8Array(0)
   /** What has arrived and is not decoded lies in the buffer from `start` to `end`. */
@@ -194,10 +201,11 @@ class Receiver {
   #closed: PromiseWithResolvers<void> | undefined
   #closeError: { readonly error: unknown } | undefined
 
-  constructor(reader: ByteReader, sink: ReceiveSink, maxBlobBytes: number) {
+  constructor(reader: ByteReader, sink: ReceiveSink, options: ReceiveOptions) {
     this.#reader = reader
     this.#sink = sink
-    this.#maxBlobBytes = maxBlobBytes
+    this.#maxBlobBytes = options.maxBlobBytes ?? MAX_BLOB_BYTES
+    this.#isAwaited = options.isAwaited ?? false
   }
 
   /** Begins the next blob. A whole one of a single chunk group is done with that; of others the pieces are still to come. */
@@ -242,6 +250,7 @@ class Receiver {
     let left = selectedBytes(size, ranges)
     let received = 0
     let handedOnAt = Date.now()
+    const isFirst = () => this.#isAwaited && received === 0
     const handOn = (): void => {
       if (proven.isEmpty) return
       received += proven.bytes
@@ -256,7 +265,7 @@ class Receiver {
     }
 
     while (!decoder.isDone) {
-      const wanted = Math.max(decoder.need, Math.min(GATHER_BYTES, left))
+      const wanted = isFirst() ? decoder.need : Math.max(decoder.need, Math.min(GATHER_BYTES, left))
       if (this.#start + wanted > this.#buffer.length) {
         handOn()
         if (received > 0) yield { ...blob, received, isDone: false }
@@ -271,7 +280,8 @@ class Receiver {
         handOn()
         throw failure.error
       }
-      if (!decoder.isDone && Date.now() - handedOnAt >= HAND_ON_MS) {
+      const isDue = Date.now() - handedOnAt >= HAND_ON_MS || (isFirst() && proven.bytes > 0)
+      if (!decoder.isDone && isDue) {
         handOn()
         yield { ...blob, received, isDone: false }
       }

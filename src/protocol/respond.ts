@@ -4,6 +4,7 @@
  * Knows nothing of libp2p: any stream of bytes can carry it. Memory is a few pieces of at most 1 MiB per response,
  * whatever is asked for.
  */
+import { CHUNK_BYTES } from '../bao/constants.ts'
 import { type EncodeOptions, encode, encodeGroup, isOneGroup } from '../bao/encoder.ts'
 import { CorruptSourceError, MissingChunksError } from '../bao/errors.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
@@ -86,6 +87,9 @@ const SIZE_BYTES = 8
 
 /** Up to so many bytes, copying a piece costs less than another message. */
 const MOST_COPIED_BYTES = 32 * 1024
+
+/** What a response begins with goes as soon as there is a chunk of data among it: somebody may wait for that. */
+const GATHER_FIRST_BYTES = CHUNK_BYTES
 
 /**
  * Answers one request.
@@ -420,10 +424,12 @@ const PUSHERS_FAULTS: ReadonlySet<unknown> = new Set([
 async function* gather(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array, void, undefined> {
   let small: Uint8Array[] = []
   let length = 0
+  let enough = GATHER_FIRST_BYTES
   const take = (): Uint8Array => {
     const taken = small.length === 1 ? small[0]! : concat(small)
     small = []
     length = 0
+    enough = GATHER_BYTES
     return taken
   }
   try {
@@ -435,6 +441,7 @@ async function* gather(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8A
       } else {
         small.push(piece)
         length += piece.length
+        if (length >= enough) yield take()
       }
     }
   } catch (error) {

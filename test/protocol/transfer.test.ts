@@ -30,7 +30,7 @@ import {
 } from '../../src/protocol/request.ts'
 import { type RespondOptions, respond } from '../../src/protocol/respond.ts'
 import { storeSink } from '../../src/protocol/store-sink.ts'
-import type { BlobStore } from '../../src/store/index.ts'
+import type { BlobReader, BlobStore } from '../../src/store/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { INTERESTING_SIZES, randomData } from '../helpers/data.ts'
 
@@ -84,6 +84,28 @@ function cut(sizes: readonly number[]): (response: AsyncIterable<Uint8Array>) =>
         yield bytes.slice(at, at + size)
         at += size
       }
+    }
+  }
+}
+
+/** Whose blobs come from far away, and all but the first group of them only once `rest` is resolved. */
+class FarStore extends MemoryStore {
+  readonly rest = Promise.withResolvers<void>()
+
+  override async open(hash: Hash): Promise<BlobReader | undefined> {
+    const reader = await super.open(hash)
+    if (reader === undefined) return undefined
+    return {
+      hash,
+      size: reader.size,
+      isFar: true,
+      readData: async (offset, target, signal) => {
+        if (offset + target.length > GROUP_BYTES) await this.rest.promise
+        await reader.readData(offset, target, signal)
+      },
+      readOutboard: (offset, target, signal) => reader.readOutboard(offset, target, signal),
+      close: () => reader.close(),
+      [Symbol.asyncDispose]: () => reader.close()
     }
   }
 }
@@ -162,6 +184,27 @@ describe.each([false, true])('a Get (status: %s)', hasStatus => {
     expect(bytes).toBe(length)
     expect(waits).toBeLessThan(count / 2)
   })
+
+  it('hands on what comes first of a source far away while the rest is still on its way', async () => {
+    const data = randomData(5 * GROUP_BYTES, 6)
+    const store = new FarStore()
+    const { hash } = await store.addBytes(data)
+    const pieces: Uint8Array[] = []
+    const sink = {
+      open: async () => ({
+        write: async ({ leaves }: { leaves: readonly { bytes: Uint8Array }[] }) => {
+          for (const { bytes } of leaves) pieces.push(Uint8Array.from(bytes))
+          if (leaves.length > 0) store.rest.resolve()
+        },
+        close: async () => undefined
+      }),
+      links: () => Promise.reject(new Error('no children here'))
+    }
+    // It would wait for ever if the first group waited for any other.
+    const response = respond([encodeRequest(get(hash))], store, { hasStatus })
+    await Array.fromAsync(receive(get(hash), response, sink, { hasStatus, isAwaited: true }))
+    expect(Buffer.compare(Buffer.concat(pieces), data)).toBe(0)
+  }, 5_000)
 
   it('fetches some children of a sequence that is held already', async () => {
     const from = new MemoryStore()

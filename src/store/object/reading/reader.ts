@@ -33,6 +33,7 @@ export class ObjectReader implements BlobReader {
   readonly hash: Hash
   readonly size: number
   readonly held: undefined = undefined
+  readonly isFar = true
   readonly #options: ObjectReaderOptions
   readonly #data: ReadAhead
   readonly #dataPlan: Spans | undefined

@@ -83,9 +83,10 @@ export class Body {
   close(): void {
     this.#signal.removeEventListener('abort', this.#onAbort)
     clearTimeout(this.#parking)
-    this.#failure ??= cutFailure('the answer is not read any more')
     this.#queue.length = 0
-    if (!this.#isComplete) this.#answer.destroy()
+    if (this.#isComplete) return
+    this.#failure ??= cutFailure('the answer is not read any more')
+    this.#answer.destroy()
   }
 
   async #wait(): Promise<void> {

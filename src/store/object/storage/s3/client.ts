@@ -11,13 +11,14 @@ import { StoreClosedError } from '../../../errors.ts'
 import { KeyedMutex } from '../../../mutex.ts'
 import { abortable } from '../../../waiting.ts'
 import { StorageError } from '../errors.ts'
-import { Body } from './body.ts'
+import type { Body } from './body.ts'
 import { Connection } from './connection.ts'
 import { MAX_ANSWER_BYTES, MAX_ERROR_BYTES, WORK_TIMEOUT_FACTOR } from './constants.ts'
 import { explain } from './explain.ts'
 import { failureOfAnswer, foreignAnswer, S3Failure } from './failure.ts'
 import type { S3Settings } from './options.ts'
 import { Tries } from './retry.ts'
+import { SignedGets } from './signed-gets.ts'
 import { statOnce } from './stat.ts'
 
 /** One request, as far as S3 sees it. */
@@ -58,6 +59,7 @@ export class S3Client {
   readonly #Minio: typeof Client
   readonly #minio: ClientOptions
   readonly #connection: Connection
+  readonly #gets = new SignedGets(key => this.#signed({ method: 'GET', key }))
   readonly #closing = new AbortController()
   readonly #writing = new KeyedMutex()
 
@@ -188,32 +190,18 @@ export class S3Client {
 
   /** Sends one request, once. @throws S3Failure unless the answer is a success; the signal's reason */
   async send(call: Call, signal: AbortSignal): Promise<Answer> {
-    let answer: Answer | undefined
-    const client = this.#client(async request => {
-      answer = await this.#exchange(request, call.body ?? [], signal, call.isWork)
-      return emptyAnswer(answer)
-    })
-    // The payload is not hashed: for the size of parts, that would hold the event loop for 30 ms.
-    client.enableSHA256 = false
-    const length = call.body?.reduce((sum, piece) => sum + piece.length, 0)
-    const headers = {
-      ...call.headers,
-      ...(length === undefined ? {} : { 'content-length': String(length) })
+    return await this.#exchange(await this.#signed(call), call.body ?? [], signal, call.isWork)
+  }
+
+  /** Asks for bytes of an object, once. @param range as the header has it. @throws as {@link send} */
+  async get(key: string, range: string, signal: AbortSignal): Promise<Answer> {
+    const request = await this.#gets.request(key, range)
+    try {
+      return await this.#exchange(request, [], signal)
+    } catch (failure) {
+      this.#gets.forget(key)
+      throw failure
     }
-    await client.makeRequestStreamAsync(
-      {
-        method: call.method,
-        bucketName: this.bucket,
-        ...(call.key === undefined ? {} : { objectName: this.fullKey(call.key) }),
-        query: call.query ?? '',
-        headers
-      },
-      '',
-      '',
-      SUCCESSES,
-      this.region
-    )
-    return answer!
   }
 
   /** Sends one request, once, and reads the answer as text. @throws as {@link send} */
@@ -271,6 +259,36 @@ export class S3Client {
     })
   }
 
+  /** The request for a call, as the minio client would send it. */
+  async #signed(call: Call): Promise<RequestOptions> {
+    let signed: RequestOptions | undefined
+    const client = this.#client(async request => {
+      signed = request
+      return SENT
+    })
+    // The payload is not hashed: for the size of parts, that would hold the event loop for 30 ms.
+    client.enableSHA256 = false
+    const length = call.body?.reduce((sum, piece) => sum + piece.length, 0)
+    const headers = {
+      ...call.headers,
+      ...(length === undefined ? {} : { 'content-length': String(length) })
+    }
+    await client.makeRequestStreamAsync(
+      {
+        method: call.method,
+        bucketName: this.bucket,
+        ...(call.key === undefined ? {} : { objectName: this.fullKey(call.key) }),
+        query: call.query ?? '',
+        headers
+      },
+      '',
+      '',
+      SUCCESSES,
+      this.region
+    )
+    return signed!
+  }
+
   async #exchange(
     request: RequestOptions,
     body: readonly Uint8Array[],
@@ -278,12 +296,8 @@ export class S3Client {
     isWork = false
   ): Promise<Answer> {
     const patienceMs = this.#settings.requestTimeoutMs * (isWork ? WORK_TIMEOUT_FACTOR : 1)
-    const message = await this.#connection.send(request, body, { signal, patienceMs })
-    const answer = {
-      status: message.statusCode!,
-      headers: message.headers,
-      body: new Body(message, signal, patienceMs)
-    }
+    const { message, body: answerBody } = await this.#connection.send(request, body, { signal, patienceMs })
+    const answer = { status: message.statusCode!, headers: message.headers, body: answerBody }
     if (SUCCESSES.includes(answer.status)) return answer
     const { text } = await answer.body.beginning(MAX_ERROR_BYTES)
     throw failureOfAnswer(answer.status, answer.headers, text)
@@ -306,7 +320,5 @@ export class S3Client {
 const NONE = new Uint8Array(0)
 const SUCCESSES = [200, 204, 206]
 
-/** What the client gets to see of an answer that is read elsewhere. */
-function emptyAnswer({ status, headers }: Answer): IncomingMessage {
-  return { statusCode: status, headers } as IncomingMessage
-}
+/** What the client gets to see where it is not to send what it has signed. */
+const SENT = { statusCode: 200, headers: {} } as IncomingMessage

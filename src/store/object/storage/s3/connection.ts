@@ -1,6 +1,7 @@
 /** Sends requests over sockets that are kept, and waits for answers as long as it was told and no longer. */
 import http, { type ClientRequest, type IncomingMessage, type RequestOptions } from 'node:http'
 import https from 'node:https'
+import { Body } from './body.ts'
 import { MAX_SOCKETS, SOCKET_IDLE_MS, WRITE_BYTES } from './constants.ts'
 import { failureOfNetwork, timeoutFailure } from './failure.ts'
 
@@ -8,6 +9,12 @@ export interface SendOptions {
   readonly signal: AbortSignal
   /** How long the server may neither take nor send a byte, in ms. */
   readonly patienceMs: number
+}
+
+/** An answer that has begun. */
+export interface Begun {
+  readonly message: IncomingMessage
+  readonly body: Body
 }
 
 export class Connection {
@@ -33,9 +40,9 @@ export class Connection {
     request: RequestOptions,
     body: readonly Uint8Array[],
     { signal, patienceMs }: SendOptions
-  ): Promise<IncomingMessage> {
+  ): Promise<Begun> {
     signal.throwIfAborted()
-    const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>()
+    const { promise, resolve, reject } = Promise.withResolvers<Begun>()
     const sent = (this.#isTls ? https : http).request({ ...request, agent: this.#agent })
     let timer: NodeJS.Timeout | undefined
     let isAnswered = false
@@ -66,13 +73,14 @@ export class Connection {
       // buffers will be the caller's again. After a success there is nothing left.
       const isTaken = sent.writableFinished || (sent.writableEnded && answer.statusCode! < 300)
       if (!isTaken) answer.once('end', () => sent.destroy())
-      resolve(answer)
+      // What has come with the head is taken at once.
+      resolve({ message: answer, body: new Body(answer, signal, patienceMs) })
     })
     sent.on('error', error => reject(failureOfNetwork(error, sent.reusedSocket)))
     sent.once('close', () => {
       clearTimeout(timer)
       signal.removeEventListener('abort', onAbort)
-      // After an answer this changes nothing.
+      if (isAnswered) return
       reject(failureOfNetwork(Object.assign(new Error('the connection ended'), { code: 'ECONNRESET' })))
     })
 

@@ -69,5 +69,14 @@ export const MAX_ERROR_BYTES = 64 * 1024
 /** Objects up to this size go with a checksum that the server checks; of larger ones it would take the event loop too long. */
 export const CHECKSUM_BYTES = 256 * 1024
 
+/**
+ * How long a signature for reading an object is used. Servers take one for 15 minutes; what is left of these is for clocks that
+ * differ, as with a signature that is used once.
+ */
+export const SIGNED_MS = 60_000
+
+/** Objects for which one is kept. Each takes about 1 KiB. */
+export const MOST_SIGNED = 1_000
+
 /** The longest of the server's own words that goes into a message. */
 export const MAX_QUOTE_CHARS = 200

@@ -60,7 +60,7 @@ async function get(client: S3Client, slice: Slice, signal: AbortSignal): Promise
   const range = `bytes=${offset}-${offset + length - 1}`
   let answer: Answer
   try {
-    answer = await client.send({ method: 'GET', key, headers: { range } }, signal)
+    answer = await client.get(key, range, signal)
   } catch (failure) {
     if (!(failure instanceof S3Failure) || failure.code !== 'InvalidRange') throw failure
     throw new ObjectTooShortError(
