@@ -84,10 +84,13 @@ export class MemoryBlob {
    */
   write(verified: Verified, reserve: (bytes: number) => void): boolean {
     const { runs, ranges } = keepGroups(verified.leaves, this.size)
-    const pieces = runs.flatMap(run => offsets(run.offset, run.pieces))
-    for (const { offset, bytes } of pieces) {
-      reserve(this.data.cost(offset, bytes.length))
-      this.data.write(offset, bytes)
+    for (const { offset, length, pieces } of runs) {
+      reserve(this.data.cost(offset, length))
+      let at = offset
+      for (const bytes of pieces) {
+        this.data.write(at, bytes)
+        at += bytes.length
+      }
     }
     for (const { offset, bytes } of verified.parents) {
       reserve(this.outboard.cost(offset, bytes.length))
@@ -98,15 +101,6 @@ export class MemoryBlob {
     this.changedAt = Date.now()
     return true
   }
-}
-
-function offsets(start: number, pieces: readonly Uint8Array[]): { offset: number; bytes: Uint8Array }[] {
-  let offset = start
-  return pieces.map(bytes => {
-    const piece = { offset, bytes }
-    offset += bytes.length
-    return piece
-  })
 }
 
 export class MemoryReader implements BlobReader {

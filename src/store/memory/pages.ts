@@ -36,10 +36,13 @@ export class Pages {
 
   /** Memory in bytes that writing `length` bytes at `offset` would take in addition. */
   cost(offset: number, length: number): number {
+    const end = offset + length
     let bytes = 0
-    for (const page of pagesOf(offset, length)) {
+    for (let from = offset; from < end; ) {
+      const page = Math.floor(from / PAGE_BYTES)
       const there = this.#pages.get(page)?.length ?? 0
-      bytes += this.#pageBytes(page, there, offset + length) - there
+      bytes += this.#pageBytes(page, there, end) - there
+      from = (page + 1) * PAGE_BYTES
     }
     return bytes
   }
@@ -52,11 +55,14 @@ export class Pages {
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    for (const page of pagesOf(offset, bytes.length)) {
+    const end = offset + bytes.length
+    for (let from = offset; from < end; ) {
+      const page = Math.floor(from / PAGE_BYTES)
       const start = page * PAGE_BYTES
-      const from = Math.max(offset, start)
-      const target = this.#page(page, offset + bytes.length)
-      target.set(bytes.subarray(from - offset, start + PAGE_BYTES - offset), from - start)
+      const to = Math.min(end, start + PAGE_BYTES)
+      const isAll = to - from === bytes.length
+      this.#page(page, end).set(isAll ? bytes : bytes.subarray(from - offset, to - offset), from - start)
+      from = to
     }
   }
 
@@ -65,13 +71,15 @@ export class Pages {
     if (offset < 0 || offset + target.length > this.#size) {
       throw new RangeError(`cannot read ${target.length} bytes at ${offset}: there are ${this.#size}`)
     }
-    for (const page of pagesOf(offset, target.length)) {
+    const end = offset + target.length
+    for (let from = offset; from < end; ) {
+      const page = Math.floor(from / PAGE_BYTES)
       const start = page * PAGE_BYTES
-      const from = Math.max(offset, start)
-      const to = Math.min(offset + target.length, start + PAGE_BYTES)
+      const to = Math.min(end, start + PAGE_BYTES)
       const source = this.#pages.get(page)
       if (source === undefined) target.fill(0, from - offset, to - offset)
       else target.set(source.subarray(from - start, to - start), from - offset)
+      from = to
     }
   }
 
@@ -103,9 +111,4 @@ export class Pages {
     const needed = Math.min(PAGE_BYTES, end - start)
     return needed <= there ? there : Math.min(PAGE_BYTES, Math.max(needed, 2 * there))
   }
-}
-
-function* pagesOf(offset: number, length: number): Generator<number, void, undefined> {
-  const end = Math.ceil((offset + length) / PAGE_BYTES)
-  for (let page = Math.floor(offset / PAGE_BYTES); length > 0 && page < end; page++) yield page
 }
