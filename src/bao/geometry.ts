@@ -23,7 +23,7 @@ export function outboardBytes(size: number): number {
 
 /** Bytes of those chunks that lie in a blob of `size` bytes. */
 export function bytesWithin(ranges: ChunkRanges, size: number): number {
-  if (ranges.isAll) return size
+  if (isWhole(ranges, size)) return size
   let bytes = 0
   for (const [start, end] of ranges.intersect(ChunkRanges.range(0, chunkCount(size)))) {
     bytes += Math.min(Number(end) * CHUNK_BYTES, size) - Number(start) * CHUNK_BYTES
@@ -79,8 +79,9 @@ export function selectChunks(ranges: ChunkRanges, chunks: number): number[] {
 
 /** Whether chunks held as `ranges` are all of a blob of `size` bytes. */
 export function isWhole(ranges: ChunkRanges, size: number): boolean {
-  if (ranges.isAll) return true
-  return ranges.containsAll(ChunkRanges.range(0, chunkCount(size)))
+  const { boundaries } = ranges
+  const end = boundaries[1]
+  return boundaries[0] === 0n && (end === undefined || Number(end) >= chunkCount(size))
 }
 
 /** Widens ranges to whole chunk groups: what a store can keep and serve. An open end stays open. */

@@ -86,9 +86,10 @@ const GATHER_BYTES = 64 * 1024
 
 /**
  * Blobs whose closing may be under way at the same time: for many small blobs, closing is most of the work, and nearly all of
- * it is waiting for a disk or a server.
+ * it is waiting for a disk or a server. Enough for two full batches of the thread that writes them, or for all requests that a
+ * server is asked at a time; with more, V8 has more to copy each time that it looks for garbage.
  */
-const MAX_CLOSING = 512
+const MAX_CLOSING = 128
 
 /**
  * Reads the response to `request`. Yields how far it has come, whenever bytes have been proven and at the end of each blob.

@@ -89,7 +89,9 @@ export class Scheduler {
 
   /** Providers that something is being received from. */
   get activeCount(): number {
-    return this.#providers.filter(({ tasks }) => tasks.size > 0).length
+    let count = 0
+    for (const { tasks } of this.#providers) if (tasks.size > 0) count++
+    return count
   }
 
   /** Whether there is, and was, only one provider: it is asked for all at once, and its error is the fetch's. */
@@ -180,6 +182,9 @@ export class Scheduler {
       this.#end(phase)
       return
     }
+    // Whoever is alone, and busy, is woken by each of thousands of blobs that has come.
+    const [only] = this.#providers
+    if (this.isAlone && only!.tasks.size > 0 && !(only!.hasRoom && this.#mayHaveWork(phase, only!))) return
     let asked = this.#providers.filter(isAsked).length
     // Who is not trusted is asked when nobody else is.
     const byRate = fastestFirst(this.#providers)

@@ -229,7 +229,7 @@ export class Task {
 }
 
 /** Whether it is a blob that came in one piece, as most small ones do. */
-function isAllAtOnce({ item, ranges, got, isDone }: Part, leaves: readonly Piece[]): boolean {
+function isAllAtOnce({ item, ranges, got }: Part, leaves: readonly Piece[]): boolean {
   const size = item.size!
-  return !isDone && got.isEmpty && leaves[0]?.bytes.length === size && size > 0 && isWhole(ranges, size)
+  return got.isEmpty && leaves[0]?.bytes.length === size && size > 0 && isWhole(ranges, size)
 }

@@ -8,7 +8,7 @@ import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobNotFoundError, FileChangedError } from '../errors.ts'
 import { type BlobFiles, EMPTY_FILES, FsReader } from '../file-reader.ts'
 import { FolderSync } from '../folder-sync.ts'
-import { explained } from '../fs-errors.ts'
+import { explained, toStoreError } from '../fs-errors.ts'
 import { WORTH_BYTES } from '../hash-pool/constants.ts'
 import type {
   AddOptions,
@@ -152,6 +152,9 @@ export class LegacyFsStore implements BlobStore {
   }
 
   async status(hash: Hash, options: WaitOptions = {}): Promise<BlobStatus> {
+    this.#lifetime.check(options.signal)
+    // Most of thousands of blobs that are looked up are not there: as few promises as can be.
+    if (this.#isAbsent(hash)) return ABSENT
     return await this.#lifetime.runShort(options.signal, () => this.#status(hash))
   }
 
@@ -377,11 +380,18 @@ export class LegacyFsStore implements BlobStore {
     await this.#explained(() => this.#partials.placeSmall(hash, () => this.#small.write(hash, bytes)))
   }
 
+  #isAbsent(hash: Hash): boolean {
+    try {
+      return !hash.equals(EMPTY_HASH) && this.#partials.isAbsent(hash)
+    } catch (error) {
+      throw toStoreError(error, cannotLookFor(hash))
+    }
+  }
+
   async #status(hash: Hash): Promise<BlobStatus> {
     if (hash.equals(EMPTY_HASH)) return EMPTY_BLOB
-    const found = await explained(`cannot look for blob ${hash}`, async () =>
-      // Most of thousands of blobs that are looked up are not there: as few promises as can be.
-      this.#partials.isAbsent(hash) ? undefined : await untilStill(hash, () => this.#partials.look(hash))
+    const found = await explained(cannotLookFor(hash), () =>
+      untilStill(hash, () => this.#partials.look(hash))
     )
     if (found === undefined) return ABSENT
     return found.state === 'complete'
@@ -426,4 +436,8 @@ export class LegacyFsStore implements BlobStore {
         : await openPartial(this.#context, hash, found)
     return files ?? 'again'
   }
+}
+
+function cannotLookFor(hash: Hash): string {
+  return `cannot look for blob ${hash}`
 }
