@@ -56,6 +56,8 @@ export class Provider {
   readonly #streams: StreamLimits
   readonly #observers: StreamLimits
   readonly #stopping = new AbortController()
+  /** One for each request: putting signals together costs more than all else that is done for one. */
+  readonly #endings = new Set<AbortController>()
   readonly #serving = new Set<Promise<void>>()
   readonly #turns = new Turns()
   /** How many of those that are served want data: not who is turned away, has not asked yet, or observes. */
@@ -83,7 +85,9 @@ export class Provider {
 
   /** Resets all streams and waits until they are done. */
   async stop(): Promise<void> {
-    this.#stopping.abort(new Error('the node is stopping'))
+    const reason = new Error('the node is stopping')
+    this.#stopping.abort(reason)
+    for (const ending of this.#endings) ending.abort(reason)
     await Promise.all(this.#serving)
   }
 
@@ -127,12 +131,14 @@ export class Provider {
     const { store, limits, log, acceptPush, authorize, onServed, onPushed } = this.#init
     const peer = connection.remotePeer
     const startedAt = performance.now()
-    const timeouts = new AbortController()
-    const requestTimer = abortAfter(timeouts, limits.requestTimeoutMs, 'the request did not come within')
-    const streamTimer = abortAfter(timeouts, limits.streamTimeoutMs, 'the stream was open for')
-    const gone = new AbortController()
-    stream.addEventListener('close', () => gone.abort(new Error('the stream was closed')), { once: true })
-    const signal = AbortSignal.any([timeouts.signal, gone.signal, this.#stopping.signal])
+    const ending = new AbortController()
+    const { signal } = ending
+    this.#endings.add(ending)
+    if (this.#stopping.signal.aborted) ending.abort(this.#stopping.signal.reason)
+    const requestTimer = abortAfter(ending, limits.requestTimeoutMs, 'the request did not come within')
+    const streamTimer = abortAfter(ending, limits.streamTimeoutMs, 'the stream was open for')
+    const onClose = (): void => ending.abort(new Error('the stream was closed'))
+    stream.addEventListener('close', onClose)
     const reader = streamReader(stream, { signal, idleTimeoutMs: limits.idleTimeoutMs })
     const writer = streamWriter(stream, {
       signal,
@@ -166,12 +172,16 @@ export class Provider {
       })
       for await (const piece of response) await writer.write(piece)
       await writer.end()
+      // As it is about to be.
+      stream.removeEventListener('close', onClose)
       await closeStream(stream)
     } catch (error) {
       failure ??= error
       writer.abort(toError(error))
     } finally {
       leave?.()
+      stream.removeEventListener('close', onClose)
+      this.#endings.delete(ending)
       clearTimeout(requestTimer)
       clearTimeout(streamTimer)
     }
