@@ -36,5 +36,6 @@ export type {
 } from './storage/index.ts'
 export type { GrowingObject, LocalFiles } from './storage/local-files.ts'
 export { MemoryStorage } from './storage/memory/index.ts'
-export { type S3Options, S3Storage } from './storage/s3/index.ts'
+export type { S3Options } from './storage/s3/options.ts'
+export { S3Storage } from './storage/s3/storage.ts'
 export { ObjectStore } from './store.ts'

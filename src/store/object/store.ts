@@ -62,7 +62,7 @@ import type {
 import { PartMemory } from './part-memory.ts'
 import { PartialReader } from './partial-reader.ts'
 import { LocalReader, ObjectReader, OutboardCache, ReadBudget } from './reading/index.ts'
-import { type RecoveryOptions, type RecoveryReport, recover } from './recover/index.ts'
+import type { RecoveryOptions, RecoveryReport } from './recover/index.ts'
 import type { ObjectStorage } from './storage/index.ts'
 import { ObjectSweep } from './sweep.ts'
 import { ObjectTags } from './tags.ts'
@@ -380,6 +380,7 @@ export class ObjectStore implements BlobStore {
   async recoverFromStorage(options: RecoveryOptions = {}): Promise<RecoveryReport> {
     return await this.#lifetime.run(options.signal, signal =>
       this.#context.mutex.run(RECOVERY, async () => {
+        const { recover } = await import('./recover/index.ts')
         const report = await recover(this.#context, this.#arrivals, { ...options, signal })
         const { metadata, storage } = this.#context
         metadata.setFact(INDEX_FACT, report.failed === 0 ? 'whole' : 'unknown')

@@ -4,10 +4,9 @@
  * The object is written, or deleted, before the row: what the index says is also in the storage. Where the index may not know
  * all of them, a tag that it does not know is looked for in the storage, so that nobody takes its name for a free one.
  */
-import { z } from 'zod'
 import { Hash } from '../../hash.ts'
 import { TagNotFoundError } from '../errors.ts'
-import type { HashAndFormat, Tag, TagQuery, TagStore } from '../index.ts'
+import type { BlobFormat, HashAndFormat, Tag, TagQuery, TagStore } from '../index.ts'
 import type { Lifetime } from '../lifetime.ts'
 import { checkTagName } from '../tag-names.ts'
 import type { ObjectContext } from './context.ts'
@@ -18,11 +17,12 @@ import { ObjectNotFoundError } from './storage/errors.ts'
 /** Rows that are read at a time. */
 const PAGE = 100
 
-const tagSchema = z.strictObject({
-  name: z.string(),
-  hash: z.string(),
-  format: z.enum(['raw', 'hash_seq'])
-})
+/** What is in a tag's object. */
+interface Content {
+  readonly name: string
+  readonly hash: string
+  readonly format: BlobFormat
+}
 
 /** Longest object that is taken for a tag, in bytes: names have at most 1024, which JSON may write with six characters each. */
 export const MAX_TAG_BYTES = 8192
@@ -116,13 +116,21 @@ export function encodeTag({ name, hash, format }: Tag): Uint8Array {
 /** @returns undefined when it is not what {@link encodeTag} makes */
 export function decodeTag(bytes: Uint8Array): Tag | undefined {
   try {
-    const parsed = tagSchema.parse(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)))
-    checkTagName(parsed.name)
-    return { ...parsed, hash: Hash.parse(parsed.hash) }
+    const content: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
+    if (!isContent(content)) return undefined
+    checkTagName(content.name)
+    return { ...content, hash: Hash.parse(content.hash) }
   } catch {
     // Whatever is wrong with it, it is no tag.
     return undefined
   }
+}
+
+/** By hand: zod takes several MiB of memory in a process that needs it for nothing else. */
+function isContent(value: unknown): value is Content {
+  if (typeof value !== 'object' || value === null || Object.keys(value).length !== 3) return false
+  const { name, hash, format }: { [key in keyof Content]?: unknown } = value
+  return typeof name === 'string' && typeof hash === 'string' && (format === 'raw' || format === 'hash_seq')
 }
 
 /** @returns undefined when it is not the tag that the key is for, or gone */

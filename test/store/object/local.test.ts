@@ -1,6 +1,8 @@
 /** The ways to open a store. */
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { BlobDamagedError, BlobNotFoundError } from '../../../src/store/errors.ts'
 import { dataKey, outboardKey } from '../../../src/store/object/layout.ts'
@@ -9,6 +11,8 @@ import { FilesystemStorage } from '../../../src/store/object/storage/filesystem/
 import { MemoryStorage } from '../../../src/store/object/storage/memory/index.ts'
 import { ObjectStore } from '../../../src/store/object/store.ts'
 import { flipByte, groups, MIB, sampleBlob, serve, testFolder, until, WatchedStorage } from './support.ts'
+
+const run = promisify(execFile)
 
 const blob = sampleBlob(3 * MIB)
 
@@ -23,6 +27,23 @@ describe('ObjectStore.local', () => {
     await using store = await ObjectStore.local(join(folder, 'blobs'))
     expect(store.notices).toEqual([])
     await serve(store, blob.hash)
+  })
+
+  it('loads nothing that only a bucket needs', async () => {
+    const folder = await testFolder()
+    const noted = join(folder, 'loaded')
+    const preload = join(import.meta.dirname, '../../cli/note-loaded.ts')
+    const entry = join(import.meta.dirname, '../../../src/store/object/index.ts')
+    const program = `
+      const { ObjectStore } = await import(${JSON.stringify(entry)})
+      const store = await ObjectStore.local(${JSON.stringify(join(folder, 'blobs'))})
+      await store.addBytes(new Uint8Array(100_000))
+      await store.close()`
+    const args = ['--import', preload, '--input-type=module', '--eval', program]
+    await run(process.execPath, args, { env: { ...process.env, LOADED: noted }, timeout: 20_000 })
+    const loaded = await readFile(noted, 'utf8')
+    expect(loaded).toContain('better-sqlite3')
+    expect(loaded).not.toMatch(/node_modules\/(minio|zod)\/|node:https?$/m)
   })
 
   it('has the database where it is told', async () => {

@@ -12,7 +12,7 @@ import { KeyedMutex } from '../../../mutex.ts'
 import { abortable } from '../../../waiting.ts'
 import { StorageError } from '../errors.ts'
 import type { Body } from './body.ts'
-import { Connection } from './connection.ts'
+import type { Connection } from './connection.ts'
 import { MAX_ANSWER_BYTES, MAX_ERROR_BYTES, WORK_TIMEOUT_FACTOR } from './constants.ts'
 import { explain } from './explain.ts'
 import { failureOfAnswer, foreignAnswer, S3Failure } from './failure.ts'
@@ -63,14 +63,19 @@ export class S3Client {
   readonly #closing = new AbortController()
   readonly #writing = new KeyedMutex()
 
-  /** Loads minio's client, which takes 25 MiB and a tenth of a second: whoever has his blobs elsewhere does without. */
+  /** Loads minio's client and HTTP, which take 25 MiB and a tenth of a second: whoever has his blobs elsewhere does without. */
   static async load(settings: S3Settings): Promise<S3Client> {
-    const { Client: Minio } = await import('minio')
-    return new S3Client(settings, Minio)
+    const [{ Client: Minio }, { Connection }] = await Promise.all([
+      import('minio'),
+      import('./connection.ts')
+    ])
+    const isTls = new URL(settings.endpoint).protocol === 'https:'
+    return new S3Client(settings, Minio, new Connection(isTls, settings.connectTimeoutMs))
   }
 
-  private constructor(settings: S3Settings, Minio: typeof Client) {
+  private constructor(settings: S3Settings, Minio: typeof Client, connection: Connection) {
     this.#Minio = Minio
+    this.#connection = connection
     const { protocol, hostname, port, origin } = new URL(settings.endpoint)
     const isTls = protocol === 'https:'
     this.#settings = settings
@@ -78,7 +83,6 @@ export class S3Client {
     this.prefix = settings.prefix
     this.region = settings.region
     this.name = `bucket ${this.bucket} at ${origin}${this.prefix && ` below ${this.prefix}`}`
-    this.#connection = new Connection(isTls, settings.connectTimeoutMs)
     const { accessKey, secretKey, sessionToken } = settings.credentials
     this.#minio = {
       // An IPv6 address stands between brackets only in URLs.

@@ -22,7 +22,7 @@ import {
 import { OPEN_RETRY_MS } from './constants.ts'
 import { deleteObjects } from './delete.ts'
 import { listObjects } from './list.ts'
-import { type Environment, parseS3Options, type S3Options } from './options.ts'
+import type { Environment, S3Options } from './options.ts'
 import { putObject } from './put.ts'
 import { readObject } from './read.ts'
 import { statOnce } from './stat.ts'
@@ -61,6 +61,8 @@ export class S3Storage implements ObjectStorage {
     options: S3Options,
     { signal, env = process.env, onNotice }: S3OpenOptions = {}
   ): Promise<S3Storage> {
+    // What reads options is large, as the client is: of those who can open a bucket, most do not.
+    const { parseS3Options } = await import('./options.ts')
     const settings = parseS3Options(options, env)
     const client = await S3Client.load(settings)
     try {
