@@ -98,8 +98,7 @@ export class BodyPlace implements Place {
 
   async put(_part: LivePart, _fragment: Fragment, key: string, nodes: Uint8Array): Promise<void> {
     this.#isSaved = true
-    await this.#file.save(this.#key)
-    await this.#file.note(key, [nodes])
+    await this.#file.save(this.#key, { key, pieces: [nodes] })
     this.#isKnown = true
   }
 

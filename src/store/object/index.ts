@@ -34,7 +34,7 @@ export type {
   StorageOptions,
   Upload
 } from './storage/index.ts'
-export type { GrowingObject, LocalFiles } from './storage/local-files.ts'
+export type { GrowingObject, LocalFiles, Note } from './storage/local-files.ts'
 export { MemoryStorage } from './storage/memory/index.ts'
 export type { S3Options } from './storage/s3/options.ts'
 export { S3Storage } from './storage/s3/storage.ts'

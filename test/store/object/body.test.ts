@@ -55,12 +55,16 @@ function plain(storage: ObjectStorage): ObjectStorage {
 
 /** The same folder on a disk that has room for what grows, and none for what is said of it. */
 function withoutRoomForNotes(storage: FilesystemStorage): ObjectStorage {
-  const begin = async () =>
-    Object.assign(await storage.files.begin(), {
-      note: async () => {
+  const begin = async () => {
+    const body = await storage.files.begin()
+    const save = body.save.bind(body)
+    return Object.assign(body, {
+      save: async (key: string) => {
+        await save(key)
         throw new StoreFullError('the disk is full')
       }
     })
+  }
   return new Proxy(storage, {
     get: (target, name) => {
       if (name === 'files') return { ...storage.files, begin }

@@ -27,6 +27,15 @@ export interface LocalFiles {
 }
 
 /**
+ * A small object that says something of one that grows, beside it: when that one is deleted, this one need not be there after a power
+ * failure. So there is less to wait for.
+ */
+export interface Note {
+  readonly key: string
+  readonly pieces: readonly Uint8Array[]
+}
+
+/**
  * An object that grows in place. The one kind that is seen before it is whole: whoever reads it has to know from elsewhere which of
  * its bytes are there.
  */
@@ -47,15 +56,10 @@ export interface GrowingObject {
    * Waits until all that has been written is on disk, under this key, which is the same each time. When it has failed because of the
    * disk, it fails ever after: the system tells only once what it could not write.
    *
+   * @param note is put when this one is saved, and not before
    * @throws ObjectNotFoundError when it is under its key no longer: it was deleted, replaced, or has got another one
    */
-  save(key: string): Promise<void>
-
-  /**
-   * Puts a small object that says something of this one, beside it: when it is saved, and this one is deleted, that one need not be there
-   * after a power failure. So there is less to wait for.
-   */
-  note(key: string, pieces: readonly Uint8Array[]): Promise<void>
+  save(key: string, note?: Note): Promise<void>
 
   /** Gives up what is held open; what was never saved is removed. May be called again. */
   close(): Promise<void>

@@ -2,10 +2,11 @@
 import { fstatSync } from 'node:fs'
 import type { CopyTarget } from '../../../hash-pool/messages.ts'
 import { SharedSync } from '../../../shared-sync.ts'
+import { allDone } from '../../../waiting.ts'
 import { readAll } from '../../../write-all.ts'
 import { ObjectNotFoundError, ObjectTooShortError } from '../errors.ts'
 import type { Slice, StorageOptions } from '../index.ts'
-import type { GrowingObject } from '../local-files.ts'
+import type { GrowingObject, Note } from '../local-files.ts'
 import { explained } from './errors.ts'
 import type { NewFile } from './new-file.ts'
 import { look, type Paths } from './paths.ts'
@@ -18,8 +19,8 @@ export interface GrowingOwner {
   copy(slice: Slice, file: NewFile, offset: number, signal: AbortSignal | undefined): Promise<void>
   /** Makes the file the object of a key. */
   place(file: string, key: string): Promise<void>
-  /** Puts an object into a folder that is there, and lasts. */
-  put(key: string, pieces: readonly Uint8Array[]): Promise<void>
+  /** Writes an object into a folder that is there, and lasts. It gets its key when `placing` has resolved; else there is none. */
+  put(key: string, pieces: readonly Uint8Array[], placing: Promise<void>): Promise<void>
   closed(file: GrowingFile): void
 }
 
@@ -64,18 +65,17 @@ export class GrowingFile implements GrowingObject {
     })
   }
 
-  async save(key: string): Promise<void> {
-    await this.#explained('save', undefined, async () => {
+  async save(key: string, note?: Note): Promise<void> {
+    const saving = this.#explained('save', undefined, async () => {
       await this.#syncs.sync()
       this.#placing ??= this.#place(key)
       await this.#placing
       this.#path ??= this.#owner.paths.file(key)
       if (look(this.#path)?.ino !== this.#inode) throw new ObjectNotFoundError(key, this.#owner.name)
     })
-  }
-
-  async note(key: string, pieces: readonly Uint8Array[]): Promise<void> {
-    await this.#owner.put(key, pieces)
+    // The disk takes both at the same time; the note gets its key when this one is there.
+    if (note === undefined) await saving
+    else await allDone([saving, this.#owner.put(note.key, note.pieces, saving)])
   }
 
   async close(): Promise<void> {

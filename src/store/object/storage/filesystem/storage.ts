@@ -92,7 +92,7 @@ export class FilesystemStorage implements ObjectStorage {
   }
 
   async put(key: string, parts: readonly Uint8Array[], options: StorageOptions = {}): Promise<void> {
-    await this.#put(key, parts, options, false)
+    await this.#put(key, parts, options)
   }
 
   async upload(key: string, partBytes: number, options: StorageOptions = {}): Promise<Upload> {
@@ -245,7 +245,7 @@ export class FilesystemStorage implements ObjectStorage {
         paths: this.#paths,
         copy: async (...args) => await this.#copy(...args),
         place: async (path, key) => await this.#tree.place(path, key, () => this.#sweptError(key)),
-        put: async (key, pieces) => await this.#put(key, pieces, {}, true),
+        put: async (key, pieces, placing) => await this.#put(key, pieces, {}, placing),
         closed: () => this.#growing.delete(growing)
       },
       isPlaced
@@ -264,28 +264,33 @@ export class FilesystemStorage implements ObjectStorage {
     key: string,
     parts: readonly Uint8Array[],
     options: StorageOptions,
-    isFolderLasting: boolean
+    placing?: Promise<void>
   ): Promise<void> {
     this.#begin(options)
     const size = checkPut(key, parts)
-    await this.#write(key, size, options, async file => await file.write(parts, 0), isFolderLasting)
+    await this.#write(key, size, options, async file => await file.write(parts, 0), placing)
   }
 
-  /** Writes a new file and makes it the object of the key. */
+  /**
+   * Writes a new file and makes it the object of the key.
+   *
+   * @param placing what is to be waited for before the file gets its key; then the folder is on disk
+   */
   async #write(
     key: string,
     size: number,
     { signal }: StorageOptions,
     fill: (file: NewFile) => Promise<void>,
-    isFolderLasting = false
+    placing?: Promise<void>
   ): Promise<void> {
     await explained(`cannot write ${key} in ${this.name}`, signal, async () => {
       const file = await NewFile.make(this.#temp.newPath(), this.#isSynced)
       try {
         await fill(file)
         await file.finish(size)
+        await placing
         signal?.throwIfAborted()
-        await this.#tree.place(file.path, key, () => this.#sweptError(key), isFolderLasting)
+        await this.#tree.place(file.path, key, () => this.#sweptError(key), placing !== undefined)
       } catch (error) {
         await file.discard()
         throw error

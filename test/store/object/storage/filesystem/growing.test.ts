@@ -3,7 +3,7 @@ import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ObjectNotFoundError, ObjectTooShortError } from '../../../../../src/store/object/storage/errors.ts'
-import { bytes, expectSame, readAll } from '../suite/support.ts'
+import { bytes, expectSame, keysOf, readAll } from '../suite/support.ts'
 import { opened, testFolder } from './support.ts'
 
 const MIB = 1024 * 1024
@@ -73,6 +73,21 @@ for (const sync of ['full', 'none'] as const) {
         await expect(object.save(KEY)).rejects.toThrow(ObjectNotFoundError)
         await object.close()
       }
+    })
+
+    it('is there before the note that says so, and without it there is none', async () => {
+      const folder = await testFolder()
+      const storage = await opened(folder, { sync })
+      const object = await storage.files.begin()
+      await object.write([data], 0)
+      const note = { key: 'a/note', pieces: [data.subarray(0, 100), data.subarray(100, 300)] }
+      await object.save(KEY, note)
+      expectSame(await readAll(storage, { key: note.key, offset: 0, length: 300 }), data.subarray(0, 300))
+      await storage.delete([KEY])
+      await expect(object.save(KEY, { ...note, key: 'a/late' })).rejects.toThrow(ObjectNotFoundError)
+      expect(await keysOf(storage)).toEqual([note.key])
+      expect(await readdir(join(folder, '.temp'))).toEqual([])
+      await object.close()
     })
 
     it('leaves nothing when it was never saved, nor when the storage is closed', async () => {
