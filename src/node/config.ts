@@ -183,16 +183,22 @@ export function unknownKey(
   const ofOther =
     path === 'blobStore' && type !== undefined ? keyOfOtherStore(key, type, spelling) : undefined
   if (ofOther !== undefined) return ofOther
-  const section = path === '' ? sectionOf(key, spelling) : undefined
-  if (section !== undefined) return `key "${key}" belongs below [${section}]`
+  const here = path === '' ? undefined : SPELLINGS[spelling](path)
+  const section = sectionOf(key, spelling)
+  if (section !== undefined && section !== here) {
+    const found = here === undefined ? '' : ` stands below [${here}], and`
+    // In a file, a section goes on until the next one begins: what is added at its end is in the last one.
+    const advice = spelling === 'toml' ? `; put a line [${section}] before it` : ''
+    return `key "${key}"${found} belongs below [${section}]${advice}`
+  }
   const known = Object.keys(shapeAt(path, type)).map(SPELLINGS[spelling])
   const near = nearest(key, known)
-  const place = path === '' ? '' : ` in "${SPELLINGS[spelling](path)}"`
+  const place = here === undefined ? '' : ` in "${here}"`
   const hint = near === undefined ? `there are ${known.join(', ')}` : `did you mean "${near}"?`
   return `unknown key "${key}"${place}; ${hint}`
 }
 
-/** The section that has a key which stands outside of all. */
+/** The section that has a key. */
 function sectionOf(key: string, spelling: Spelling): string | undefined {
   const has = (shape: object): boolean => Object.keys(shape).some(name => SPELLINGS[spelling](name) === key)
   if (Object.values(STORE_SHAPES).some(has)) return SPELLINGS[spelling]('blobStore')

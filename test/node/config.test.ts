@@ -268,7 +268,15 @@ describe('a wrong configuration', () => {
     ],
     [`[push]\nauthorize = "${PEER_ID}"`, '"push.authorize": expected array, received string'],
     ['[push]\nauthorise = []', 'unknown key "authorise" in "push"; did you mean "authorize"?'],
-    ['authorize = []', 'key "authorize" belongs below [push]'],
+    ['authorize = []', 'key "authorize" belongs below [push]; put a line [push] before it'],
+    [
+      '[gc]\ninterval_s = 60\nauthorize = []',
+      'key "authorize" stands below [gc], and belongs below [push]; put a line [push] before it'
+    ],
+    [
+      '[blob_store]\ntype = "filesystem"\nauthorize = []',
+      'key "authorize" stands below [blob_store], and belongs below [push]; put a line [push] before it'
+    ],
     ['identity = ""', '"identity": '],
     ['log_level = "loud"', '"log_level": '],
     ['[blob_store]\ntype = "lecagy"', '"blob_store.type": there is no type "lecagy"; did you mean "legacy"?'],
