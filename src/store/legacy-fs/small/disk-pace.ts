@@ -9,15 +9,15 @@ const SLOW_MS = 3
 /** So many one after the other are no coincidence, as the system doing something else just then. */
 const SLOW_CALLS = 2
 
-/** For how long after that others wait instead, in ms: then a slow disk holds up the main thread once in all that time. */
-const AVOID_MS = 5000
+/** So many times as long as a slow call took, others wait instead: so a slow disk holds up the main thread for a hundredth of its time. */
+const AVOID_TIMES = 100
 
 export class DiskPace {
   #slowCalls = 0
-  #slowAt = 0
+  #avoidUntil = 0
 
   get isQuick(): boolean {
-    return this.#slowCalls < SLOW_CALLS || performance.now() - this.#slowAt > AVOID_MS
+    return this.#slowCalls < SLOW_CALLS || performance.now() >= this.#avoidUntil
   }
 
   /** Does something that waits for the disk, and takes note of how long. */
@@ -27,12 +27,9 @@ export class DiskPace {
       return action()
     } finally {
       const end = performance.now()
-      if (end - start > SLOW_MS) {
-        this.#slowCalls++
-        this.#slowAt = end
-      } else {
-        this.#slowCalls = 0
-      }
+      const isSlow = end - start > SLOW_MS
+      this.#slowCalls = isSlow ? this.#slowCalls + 1 : 0
+      if (isSlow) this.#avoidUntil = end + AVOID_TIMES * (end - start)
     }
   }
 }

@@ -63,7 +63,8 @@ export class SmallFiles {
   #crowd = 0
   /** When one last came that counts, by the clock of `performance`. */
   #crowdedAt = 0
-  readonly #disk = new DiskPace()
+  readonly #reading = new DiskPace()
+  readonly #writing = new DiskPace()
   #thread: HelperThread | undefined
   /** Writes what is alone. */
   #own: FileWriter | undefined
@@ -199,11 +200,11 @@ export class SmallFiles {
 
   /** @returns undefined when it had better be left to the thread */
   #writeHere(records: Uint8Array): (string | Failure)[] | undefined {
-    const isFree = this.#isHelpPossible && this.#disk.isQuick && this.#thread?.isBusy !== true
+    const isFree = this.#isHelpPossible && this.#writing.isQuick && this.#thread?.isBusy !== true
     if (!isFree || (this.#own?.journalBytes ?? 0) > MOST_OWN_BYTES) return undefined
     const own = this.#own ?? new FileWriter(this.#threadData())
     this.#own = own
-    return this.#disk.time(() => own.write(records))
+    return this.#writing.time(() => own.write(records))
   }
 
   async #ask(request: Parameters<HelperThread['ask']>[0]) {
@@ -221,8 +222,8 @@ export class SmallFiles {
 
   async #readOne(path: string, wasSeen: boolean): Promise<ReadResult> {
     const { most } = this.#init
-    if (!wasSeen || !this.#disk.isQuick) return await readSmallFile(path, most)
-    return this.#disk.time(() => readSmallFileSync(path, most))
+    if (!wasSeen || !this.#reading.isQuick) return await readSmallFile(path, most)
+    return this.#reading.time(() => readSmallFileSync(path, most))
   }
 
   async #writeOne(hash: Hash, bytes: Uint8Array): Promise<string> {
