@@ -4,6 +4,10 @@ import type { Hash } from '../../hash.ts'
 import { type Missing, missingRanges } from '../../protocol/missing.ts'
 import type { BlobStore, WaitOptions } from '../../store/index.ts'
 import { LOOKUPS_AT_ONCE } from '../constants.ts'
+import { nextTurn } from '../stream-reader.ts'
+
+/** Milliseconds after which others have their turn: a store may answer without waiting for anything. */
+const TURN_MS = 5
 
 /** @returns what is missing of each, in their order */
 export async function lookUp(
@@ -13,9 +17,14 @@ export async function lookUp(
 ): Promise<Missing[]> {
   const found = new Array<Missing>(hashes.length)
   let next = 0
+  let since = performance.now()
   const work = async (): Promise<void> => {
     while (next < hashes.length) {
       const place = next++
+      if (performance.now() - since >= TURN_MS) {
+        await new Promise<void>(nextTurn)
+        since = performance.now()
+      }
       options.signal?.throwIfAborted()
       found[place] = missingRanges(await store.status(hashes[place]!, options), ChunkRanges.all)
     }
