@@ -50,6 +50,14 @@ export function raw(stack: Stack): Contestant {
   }
 }
 
+/** What an app has that uses js-libp2p and sets nothing of V8. */
+const RAW_AS_IT_COMES: Contestant = {
+  ...raw('plain'),
+  name: 'raw-noise-unset',
+  title: `${raw('plain').title}, V8 as it comes`,
+  open: async () => (await import('./raw.ts')).openRaw('plain')
+}
+
 export function ours(store: StoreName, stack: Stack): Contestant {
   const [name, title] = STORES[store]
   return {
@@ -128,6 +136,7 @@ const HELIA: Contestant = {
 
 export const CONTESTANTS: readonly Contestant[] = [
   raw('plain'),
+  RAW_AS_IT_COMES,
   raw('noise'),
   raw('tls'),
   ours('legacy-fs', 'plain'),
