@@ -38,9 +38,6 @@ const MOST_OPEN = 128
 const MOST_READ = 64
 const MOST_WRITTEN = 256
 
-/** Files that are read here in one turn of the event loop: about what one response opens ahead. It takes 2 or 3 ms. */
-const MOST_IN_TURN = 64
-
 /** Bytes of journals that are written to here: far less than what makes a journal be retired at once, which takes long. */
 const MOST_OWN_BYTES = 64 * 1024 * 1024
 
@@ -67,8 +64,6 @@ export class SmallFiles {
   /** When one last came that counts, by the clock of `performance`. */
   #crowdedAt = 0
   readonly #reading = new DiskPace()
-  /** Files that were read here in this turn of the event loop. */
-  #readInTurn = 0
   readonly #writing = new DiskPace()
   #thread: HelperThread | undefined
   /** Writes what is alone. */
@@ -227,19 +222,8 @@ export class SmallFiles {
 
   async #readOne(path: string, wasSeen: boolean): Promise<ReadResult> {
     const { most } = this.#init
-    if (!wasSeen || !this.#mayReadHere()) return await readSmallFile(path, most)
+    if (!wasSeen || !this.#reading.isQuick) return await readSmallFile(path, most)
     return this.#reading.time(() => readSmallFileSync(path, most))
-  }
-
-  /** Many getters at a time want more than there is time for in one turn. */
-  #mayReadHere(): boolean {
-    if (!this.#reading.isQuick || this.#readInTurn >= MOST_IN_TURN) return false
-    if (this.#readInTurn++ === 0) {
-      setImmediate(() => {
-        this.#readInTurn = 0
-      })
-    }
-    return true
   }
 
   async #writeOne(hash: Hash, bytes: Uint8Array): Promise<string> {
