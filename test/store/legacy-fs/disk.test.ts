@@ -183,6 +183,26 @@ describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)'
     expect(await readdir(join(folder, 'journals'))).toEqual([])
   })
 
+  it('leaves no journal for each small blob that it has no room for, so that small blobs can be deleted', async () => {
+    const folder = smallDisk()!
+    await using store = await LegacyFsStore.open(folder)
+    const added: SampleBlob[] = []
+    let failures = 0
+    for (let seed = 1; failures < 100; seed++) {
+      const sample = sampleBlob(16_000, seed)
+      try {
+        await store.addBytes(sample.data)
+        added.push(sample)
+      } catch (error) {
+        expect(error).toMatchObject({ code: 'ERR_STORE_FULL' })
+        failures++
+      }
+    }
+    expect((await readdir(join(folder, 'journals'))).length).toBeLessThan(5)
+    for (const { hash } of added) expect(await store.delete(hash)).toBe(true)
+    await store.addBytes(added[0]!.data)
+  })
+
   it('is not filled with half a batch of small blobs', async () => {
     const folder = smallDisk()!
     const [dataFolder, tempFolder, journals] = ['data', 'temp', 'journals'].map(name => join(folder, name))

@@ -1,7 +1,7 @@
 /** Appends small blobs to journals. Synchronous: for a thread of its own. */
-import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, rmSync } from 'node:fs'
 import { sep } from 'node:path'
-import { encodeHeader, HEADER_BYTES } from './journal-format.ts'
+import { encodeHeader, gonePath, HEADER_BYTES } from './journal-format.ts'
 import type { JournalPlace } from './messages.ts'
 import { writeAll } from './place-file.ts'
 import { type Retiring, retireJournal } from './retire.ts'
@@ -54,7 +54,7 @@ export class JournalWriter {
       fdatasyncSync(file)
       journal.bytes += records.length
     } catch (error) {
-      this.#takeBack(file, journal.bytes)
+      this.#takeBack(file, journal)
       throw error
     }
     if (fstatSync(file).nlink === 0) {
@@ -98,19 +98,29 @@ export class JournalWriter {
       writeAll(file, encodeHeader(boot))
       syncFolder(folder)
     } catch (error) {
-      this.close()
+      this.#discard(journal)
       throw error
     }
     return this.#open
   }
 
   /** What comes behind half a record would not be found, and on a full disk it takes room that the files need. */
-  #takeBack(file: number, bytes: number): void {
-    try {
-      ftruncateSync(file, bytes)
-    } finally {
-      this.close()
+  #takeBack(file: number, journal: Journal): void {
+    if (journal.bytes === HEADER_BYTES) this.#discard(journal)
+    else {
+      try {
+        ftruncateSync(file, journal.bytes)
+      } finally {
+        this.close()
+      }
     }
+  }
+
+  /** One that holds nothing. On a full disk there would be one for each try, and a note beside each for whatever is deleted. */
+  #discard({ path }: Journal): void {
+    this.forget(path)
+    rmSync(path, { force: true })
+    rmSync(gonePath(path), { force: true })
   }
 
   #makeRoom(): void {

@@ -109,7 +109,8 @@ export class Journals {
   async forget(hash: Hash): Promise<void> {
     for (const { path } of this.#found()) {
       const size = fileStats(path)?.size
-      if (size === undefined) continue
+      // One that holds nothing says nothing of it.
+      if (size === undefined || size <= HEADER_BYTES) continue
       noteGone(path, hash, Number(size))
       this.#unsynced.add(gonePath(path))
     }
