@@ -7,7 +7,7 @@
  */
 import type { Dirent } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { basename, resolve, sep } from 'node:path'
 import { StoreError } from '../store/errors.ts'
 import { explained } from '../store/fs-errors.ts'
 import { forEachBounded } from './bounded.ts'
@@ -62,7 +62,7 @@ export async function walkSource(path: string, options: WalkOptions = {}): Promi
   if (names.length === 0) throw new NothingToShareError(path)
   names.sort()
   const prefix = below(name, '').length
-  const pathOf = (index: number): string => join(path, names[index]!.slice(prefix))
+  const pathOf = (index: number): string => inside(path, names[index]!.slice(prefix))
   const sizes = new Float64Array(names.length)
   const lookAt = async (index: number): Promise<void> => {
     const file = pathOf(index)
@@ -76,7 +76,7 @@ async function walk(folder: string, name: string, names: string[], options: Walk
   options.signal?.throwIfAborted()
   const entries = await explained(`cannot read ${folder}`, () => readdir(folder, { withFileTypes: true }))
   for (const entry of entries) {
-    const path = join(folder, entry.name)
+    const path = inside(folder, entry.name)
     const inner = below(name, entry.name)
     if (entry.isDirectory()) {
       await walk(path, inner, names, options)
@@ -86,6 +86,11 @@ async function walk(folder: string, name: string, names: string[], options: Walk
       options.onSkip?.(path, kindOf(entry))
     }
   }
+}
+
+/** As the system goes there: without the name before a `..`, which may be a symbolic link, it would be another place. */
+function inside(folder: string, path: string): string {
+  return folder.endsWith('/') || folder.endsWith(sep) ? folder + path : `${folder}${sep}${path}`
 }
 
 /** The root of a file system has no name. */

@@ -108,6 +108,15 @@ describe('adding', () => {
     expect(size).toBe(4 + meta + 5 * 32)
   })
 
+  it('takes the files that the system finds, where a symbolic link comes before ".."', async () => {
+    await using folder = await scratch()
+    await writeTree(folder.path, { 'real/x/a': 'right', 'real/inner/b': '', 'x/a': 'wrong' })
+    await symlink(folder.in('real', 'inner'), folder.in('link'))
+    const store = new MemoryStore()
+    const { hash } = await importPath(store, `${folder.in('link')}/../x`)
+    expect(hash).toEqual((await importPath(store, folder.in('real', 'x'))).hash)
+  })
+
   it('counts a blob once, however many files it is', async () => {
     await using folder = await scratch()
     await writeTree(folder.in('x'), { a: 'same', b: 'same' })
