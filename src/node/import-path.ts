@@ -85,6 +85,8 @@ async function importLeased(
   }
   for (const name of names) checkName(name)
   checkSideBySide(names)
+  // Before anything is added: they may be too many.
+  const encodedNames = encodeCollectionMeta(names)
   // The first one is for the names, the last one for the list itself.
   const hashes = new HashList(names.length + 2)
   let bytes = 0
@@ -101,7 +103,7 @@ async function importLeased(
     },
     signal
   )
-  const meta = await store.addBytes(encodeCollectionMeta(names), { signal, lease })
+  const meta = await store.addBytes(encodedNames, { signal, lease })
   count(0, meta)
   const list = hashes.bytes.subarray(0, (names.length + 1) * HASH_BYTES)
   const root = await store.addBytes(list, { signal, lease })

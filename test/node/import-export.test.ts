@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
 import { chmod, mkdir, readdir, readFile, symlink, writeFile } from 'node:fs/promises'
 import { describe, expect, it } from 'vitest'
 import { EMPTY_HASH } from '../../src/hash.ts'
@@ -115,6 +116,19 @@ describe('adding', () => {
     const store = new MemoryStore()
     const { hash } = await importPath(store, `${folder.in('link')}/../x`)
     expect(hash).toEqual((await importPath(store, folder.in('real', 'x'))).hash)
+  })
+
+  it('adds nothing when the names are too many for a collection', async () => {
+    await using folder = await scratch()
+    const deep = Array<string>(14).fill('d'.repeat(250))
+    await mkdir(folder.in('x', ...deep), { recursive: true })
+    await writeFile(folder.in('x', ...deep, 'first'), 'content')
+    for (let i = 0; i < 4_900; i++) writeFileSync(folder.in('x', ...deep, `${i}`), '')
+    await using store = new MemoryStore()
+    await expect(importPath(store, folder.in('x'))).rejects.toMatchObject({
+      code: 'ERR_COLLECTION_TOO_LARGE'
+    })
+    expect(await Array.fromAsync(store.list())).toEqual([])
   })
 
   it('counts a blob once, however many files it is', async () => {
