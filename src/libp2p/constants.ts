@@ -1,5 +1,8 @@
 /** Limits of the service, each the default of the option that is named after it. Times in ms. */
 
+/** Most that a limit of time may be: timers wait no longer, and end at once what is to take longer. */
+export const LONGEST_LIMIT_MS: number = 2 ** 31 - 1
+
 /**
  * Requests of one peer that are answered at the same time. Raising it lets one peer take more of the node; lowering it
  * makes getters of many small blobs wait.

@@ -2,7 +2,7 @@
 import { MAX_BLOB_BYTES } from '../bao/constants.ts'
 import * as defaults from './constants.ts'
 
-/** Times in ms. What raising and lowering each costs is told in `constants.ts`. */
+/** Times in ms, up to 2^31 - 1, which is 24 days. What raising and lowering each costs is told in `constants.ts`. */
 export interface BlobsLimits {
   /**
    * Requests of one peer that are answered at the same time. A further one is told to come back later.
@@ -107,10 +107,15 @@ export const DEFAULT_LIMITS: BlobsLimits = {
   maxBlobBytes: MAX_BLOB_BYTES
 }
 
-/** A limit is no positive whole number, or has a name that is none of ours. */
+/** A limit is no positive whole number, is a time that is too long for a timer, or has a name that is none of ours. */
 export class InvalidLimitError extends Error {
   override readonly name = 'InvalidLimitError'
   readonly code = 'ERR_INVALID_LIMIT'
+}
+
+/** Whether that limit is a time in ms. */
+export function isTime(name: string): boolean {
+  return name.endsWith('Ms')
 }
 
 /**
@@ -126,6 +131,11 @@ export function withDefaults(limits: Partial<BlobsLimits> = {}): BlobsLimits {
     }
     if (!Number.isSafeInteger(value) || value <= 0) {
       throw new InvalidLimitError(`${name} is ${value}: it must be a positive whole number`)
+    }
+    if (isTime(name) && value > defaults.LONGEST_LIMIT_MS) {
+      throw new InvalidLimitError(
+        `${name} is ${value}: it must be at most ${defaults.LONGEST_LIMIT_MS}, which is 24 days`
+      )
     }
   }
   return { ...DEFAULT_LIMITS, ...limits }

@@ -4,7 +4,7 @@
  */
 import { multiaddr } from '@multiformats/multiaddr'
 import { z } from 'zod'
-import { type BlobsLimits, DEFAULT_LIMITS } from '../libp2p/limits.ts'
+import { type BlobsLimits, DEFAULT_LIMITS, isTime } from '../libp2p/limits.ts'
 import { InvalidPeerIdError, parsePeerId } from '../libp2p/push-policy.ts'
 import { MAX_TICKET_ADDRS } from '../protocol/constants.ts'
 import { MAX_INTERVAL_MS } from './gc/schedule.ts'
@@ -58,8 +58,17 @@ const peerId = z.string().superRefine((text, context) => {
   if (reason !== undefined) context.addIssue({ code: 'custom', message: reason })
 })
 
-const limit = (key: keyof BlobsLimits) =>
-  z.int().positive().default(DEFAULT_LIMITS[key]).describe(LIMIT_DESCRIPTIONS[key])
+const DAY_S = 24 * 60 * 60
+
+/** Timers wait no longer. */
+const MAX_INTERVAL_DAYS = Math.floor(MAX_INTERVAL_MS / 1000 / DAY_S)
+
+const limit = (key: keyof BlobsLimits) => {
+  const number = z.int().positive()
+  return (isTime(key) ? number.max(MAX_INTERVAL_MS, `must be at most ${MAX_INTERVAL_DAYS} days`) : number)
+    .default(DEFAULT_LIMITS[key])
+    .describe(LIMIT_DESCRIPTIONS[key])
+}
 
 const limits = z.strictObject({
   maxStreamsPerPeer: limit('maxStreamsPerPeer'),
@@ -77,11 +86,6 @@ const limits = z.strictObject({
   maxProvidersPerFetch: limit('maxProvidersPerFetch'),
   maxBlobBytes: limit('maxBlobBytes')
 } satisfies Record<keyof BlobsLimits, z.ZodType>)
-
-const DAY_S = 24 * 60 * 60
-
-/** Timers wait no longer. */
-const MAX_INTERVAL_DAYS = Math.floor(MAX_INTERVAL_MS / 1000 / DAY_S)
 
 const gc = z.strictObject({
   intervalS: z
@@ -191,6 +195,10 @@ export function unknownKey(
     const advice = spelling === 'toml' ? `; put a line [${section}] before it` : ''
     return `key "${key}"${found} belongs below [${section}]${advice}`
   }
+  if (here !== undefined && isOutsideOfSections(key, spelling)) {
+    const where = spelling === 'toml' ? 'before the first section' : 'beside it'
+    return `key "${key}" stands below [${here}], and belongs ${where}`
+  }
   const known = Object.keys(shapeAt(path, type)).map(SPELLINGS[spelling])
   const near = nearest(key, known)
   const place = here === undefined ? '' : ` in "${here}"`
@@ -205,6 +213,12 @@ function sectionOf(key: string, spelling: Spelling): string | undefined {
   if (has(gc.shape)) return 'gc'
   if (has(push.shape)) return 'push'
   return has(limits.shape) ? 'limits' : undefined
+}
+
+/** Whether that key is below no section. */
+function isOutsideOfSections(key: string, spelling: Spelling): boolean {
+  const sections: readonly string[] = ['blobStore', ...Object.keys(CONFIG_SHAPES)]
+  return Object.keys(fields.shape).some(name => !sections.includes(name) && SPELLINGS[spelling](name) === key)
 }
 
 function shapeAt(path: string, type: StoreType | undefined): Readonly<Record<string, z.ZodType>> {

@@ -20,6 +20,7 @@ describe('limits', () => {
       { maxStreams: 0 },
       { maxStreams: 1.5 },
       { idleTimeoutMs: Number.NaN },
+      { streamTimeoutMs: 2 ** 31 },
       { maxstreams: 1 }
     ]) {
       expect(() => withDefaults(wrong as Partial<BlobsLimits>)).toThrow(InvalidLimitError)

@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { stringify } from 'smol-toml'
 import { describe, expect, it } from 'vitest'
-import { DEFAULT_LIMITS } from '../../src/libp2p/limits.ts'
+import { DEFAULT_LIMITS, isTime } from '../../src/libp2p/limits.ts'
 import { type ConfigInput, InvalidConfigError, parseConfig } from '../../src/node/config.ts'
 import { configTemplate } from '../../src/node/config-template.ts'
 import { loadConfig, parseToml } from '../../src/node/load-config.ts'
@@ -69,7 +69,10 @@ describe('the configuration', () => {
   })
 
   const limitValues = Object.fromEntries(
-    Object.keys(DEFAULT_LIMITS).map(key => [key, fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER })])
+    Object.keys(DEFAULT_LIMITS).map(key => [
+      key,
+      fc.integer({ min: 1, max: isTime(key) ? 2 ** 31 - 1 : Number.MAX_SAFE_INTEGER })
+    ])
   )
   const port = fc.integer({ min: 0, max: 65535 })
   const listen = fc
@@ -277,6 +280,8 @@ describe('a wrong configuration', () => {
       '[blob_store]\ntype = "filesystem"\nauthorize = []',
       'key "authorize" stands below [blob_store], and belongs below [push]; put a line [push] before it'
     ],
+    ['[push]\nlisten = []', 'key "listen" stands below [push], and belongs before the first section'],
+    ['[limits]\nstream_timeout_ms = 2_592_000_000', '"limits.stream_timeout_ms": must be at most 24 days'],
     ['identity = ""', '"identity": '],
     ['log_level = "loud"', '"log_level": '],
     ['[blob_store]\ntype = "lecagy"', '"blob_store.type": there is no type "lecagy"; did you mean "legacy"?'],
