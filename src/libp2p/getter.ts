@@ -33,6 +33,13 @@ function reasonOf(cause: unknown): string {
   return cause instanceof Event ? `the connection reported "${cause.type}"` : String(cause)
 }
 
+/** A connection that takes no stream any more counts as open until its last stream has ended, or for some turns of the event loop. */
+function isEnding(error: unknown): boolean {
+  return (
+    error instanceof Error && (error.name === 'ConnectionClosedError' || error.name === 'MuxerClosedError')
+  )
+}
+
 /** A response, on its way. */
 export interface Exchange {
   /** Who answers. */
@@ -78,6 +85,8 @@ interface ReachOptions {
   readonly signal: AbortSignal
   readonly maxOutboundStreams: number
   readonly runOnLimitedConnection: boolean
+  /** Whether a connection that is open will not do. */
+  readonly force?: boolean
 }
 
 export interface GetterComponents {
@@ -212,34 +221,49 @@ export class Getter {
   ): Promise<Asked> {
     return await this.#reach(provider, signal, async options => {
       const connection = await this.#connection(provider, options)
-      const first = this.#firstStreams.get(connection)
-      if (first !== undefined) await first
-      const agreed = mayBeEarly ? this.#agreed.get(connection) : undefined
-      if (agreed !== undefined && this.#registrar.getMiddleware(agreed).length === 0) {
-        return await inOwnTurn(() => {
-          const { stream, offer, opened } = openEarly(connection, agreed, options)
-          if (stream === undefined) return opened.then(stream => send(stream, connection))
-          const asked = send(stream, connection, offer)
-          return { ...asked, sent: Promise.all([asked.sent, opened]) }
-        })
+      try {
+        return await this.#openOn(connection, options, send, mayBeEarly)
+      } catch (error) {
+        if (!isEnding(error)) throw error
+        const another = await this.#connection(provider, { ...options, force: true })
+        return await this.#openOn(another, options, send, mayBeEarly)
       }
-      const opening = connection.newStream([BLOBS_PROTOCOL, IROH_PROTOCOL], options)
-      if (first === undefined) {
-        const isOpen = opening.then(
-          () => undefined,
-          () => undefined
-        )
-        this.#firstStreams.set(connection, isOpen)
-      }
-      const stream = await opening
-      if (!this.#agreed.has(connection)) this.#agreed.set(connection, stream.protocol)
-      return send(stream, connection)
     })
+  }
+
+  async #openOn(
+    connection: Connection,
+    options: ReachOptions,
+    send: Send,
+    mayBeEarly: boolean
+  ): Promise<Asked> {
+    const first = this.#firstStreams.get(connection)
+    if (first !== undefined) await first
+    const agreed = mayBeEarly ? this.#agreed.get(connection) : undefined
+    if (agreed !== undefined && this.#registrar.getMiddleware(agreed).length === 0) {
+      return await inOwnTurn(() => {
+        const { stream, offer, opened } = openEarly(connection, agreed, options)
+        if (stream === undefined) return opened.then(stream => send(stream, connection))
+        const asked = send(stream, connection, offer)
+        return { ...asked, sent: Promise.all([asked.sent, opened]) }
+      })
+    }
+    const opening = connection.newStream([BLOBS_PROTOCOL, IROH_PROTOCOL], options)
+    if (first === undefined) {
+      const isOpen = opening.then(
+        () => undefined,
+        () => undefined
+      )
+      this.#firstStreams.set(connection, isOpen)
+    }
+    const stream = await opening
+    if (!this.#agreed.has(connection)) this.#agreed.set(connection, stream.protocol)
+    return send(stream, connection)
   }
 
   async #connection(provider: ProviderAddress, options: ReachOptions): Promise<Connection> {
     const id = idOf(provider)
-    const open = id === undefined ? undefined : this.#open.get(id)
+    const open = id === undefined || options.force ? undefined : this.#open.get(id)
     if (open?.status === 'open') return open
     const connection = await this.#connectionManager.openConnection(provider, options)
     // One through a relay may be followed by a better one.

@@ -66,6 +66,9 @@ export function grantInBulk(stream: Stream): void {
   if (!isYamuxStream(stream)) return
   const grant = stream.sendWindowUpdate
   stream.sendWindowUpdate = () => {
+    // js-yamux opens a stream with a grant, in a microtask. What is sent before that may find that the connection is gone: then the
+    // grant would throw where nobody can catch it, and end the process.
+    if (stream.status === 'aborted' || stream.status === 'reset' || stream.status === 'closed') return
     const owed = stream.recvWindow - stream.recvWindowCapacity
     // With nothing owed, it is about opening the stream.
     if (owed === 0 || owed >= LEAST_GRANT_BYTES) grant.call(stream)
@@ -79,7 +82,7 @@ interface YamuxStream {
   sendWindowUpdate: () => void
 }
 
-function isYamuxStream(stream: object): stream is YamuxStream {
+function isYamuxStream(stream: Stream): stream is Stream & YamuxStream {
   return (
     'recvWindow' in stream &&
     typeof stream.recvWindow === 'number' &&

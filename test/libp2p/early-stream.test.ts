@@ -1,6 +1,7 @@
 /** Requests that leave before the provider has agreed to the protocol, as it has before on the same connection. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { setImmediate } from 'node:timers/promises'
 import type { Libp2p } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { afterEach, expect, it } from 'vitest'
@@ -141,3 +142,23 @@ it('a provider whose connection has been closed is connected to anew', async () 
     await getter.node.hangUp(provider.node.peerId)
   }
 })
+
+it.each([0, 1, 2, 3])(
+  'a request reaches the provider though their connection was lost %i turns before',
+  async turns => {
+    const provider = await start()
+    const getter = await start()
+    const from = provider.node.getMultiaddrs()
+    const uncaught: unknown[] = []
+    const onUncaught = (error: unknown): unknown => uncaught.push(error)
+    process.on('uncaughtException', onUncaught)
+    ended.push(() => process.off('uncaughtException', onUncaught))
+    await getter.blobs.fetch(await addTo(provider.store, 1), { from })
+    for (const connection of provider.node.getConnections()) connection.abort(new Error('gone'))
+    for (let turn = 0; turn < turns; turn++) await setImmediate()
+    const hash = await addTo(provider.store, 2)
+    await getter.blobs.fetch(hash, { from })
+    expect((await getter.store.status(hash)).state).toBe('complete')
+    expect(uncaught).toEqual([])
+  }
+)
