@@ -6,6 +6,7 @@
  * little, then pauses the stream, so that the peer's window runs out and the peer has to wait.
  */
 import type { Stream, StreamCloseEvent, StreamMessageEvent } from '@libp2p/interface'
+import { nextTurn } from '../protocol/fair-turns.ts'
 import { IdleTimer } from './idle-timer.ts'
 import { resetErrorOf, StreamIdleTimeoutError, UnexpectedBytesError } from './stream-errors.ts'
 import { boundReadAhead, grantInBulk } from './yamux-options.ts'
@@ -90,10 +91,6 @@ export function streamReader(stream: Stream, options: StreamReaderOptions = {}):
 }
 
 const NOTHING = new Uint8Array(0)
-
-/** After what has arrived by now was read; in a browser, a millisecond later. */
-export const nextTurn: (run: () => void) => void =
-  typeof setImmediate === 'function' ? setImmediate : run => setTimeout(run, 0)
 
 class Reader implements StreamReader {
   bytesRead = 0

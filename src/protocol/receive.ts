@@ -12,6 +12,7 @@ import type { Hash } from '../hash.ts'
 import { ByteReader, type Pieces } from './byte-reader.ts'
 import { concat } from './concat.ts'
 import { BlobTooLargeError, NotAvailableError } from './errors.ts'
+import { FairTurns } from './fair-turns.ts'
 import { readStatus } from './read-status.ts'
 import { ReceiveBuffers } from './receive-buffers.ts'
 import type { GetManyRequest, GetRequest, PushRequest } from './request.ts'
@@ -196,6 +197,8 @@ class Receiver {
   #end = 0
   /** How the stream failed, once it has. */
   #streamError: { readonly error: unknown } | undefined
+  /** Thousands of small blobs may be here already, and a store in memory waits for nothing. */
+  readonly #turns = new FairTurns()
   /** Blobs that are being closed. */
   #closing = 0
   /** There if somebody waits for one of them. */
@@ -307,6 +310,7 @@ class Receiver {
   async #mayGoOn(): Promise<void> {
     if (this.#closing >= MAX_CLOSING) await this.#oneClosed()
     this.#throwIfFailed()
+    if (this.#turns.isOver) await this.#turns.next()
   }
 
   /** Whether so many bytes are in the buffer: most small blobs lie in it whole, and need not be waited for. */

@@ -309,6 +309,26 @@ describe.each([false, true])('a Get (status: %s)', hasStatus => {
 })
 
 describe('a GetMany', () => {
+  it('lets others have their turn while it takes what is all here already', async () => {
+    const from = new MemoryStore()
+    const added = await Promise.all(Array.from({ length: 4000 }, (_, i) => from.addBytes(randomData(64, i))))
+    const hashes = added.map(({ hash }) => hash)
+    const request: GetManyRequest = { type: 'get_many', hashes, ranges: RangesSeq.all }
+    const response = await Array.fromAsync(respond([encodeRequest(request)], from))
+    const source = async function* () {
+      yield* response
+    }
+    let turns = 0
+    const count = (): void => {
+      turns++
+      turn = setImmediate(count)
+    }
+    let turn = setImmediate(count)
+    await Array.fromAsync(receive(request, source(), storeSink(new MemoryStore())))
+    clearImmediate(turn)
+    expect(turns).toBeGreaterThan(0)
+  })
+
   it('moves the blobs named, and stops at the first that is not there', async () => {
     const from = new MemoryStore()
     const to = new MemoryStore()

@@ -1,13 +1,10 @@
 /** Finds out what a store lacks of many blobs, many of them at a time: in a store far away one takes as long as thirty. */
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
+import { FairTurns } from '../../protocol/fair-turns.ts'
 import { type Missing, missingRanges } from '../../protocol/missing.ts'
 import type { BlobStore, WaitOptions } from '../../store/index.ts'
 import { LOOKUPS_AT_ONCE } from '../constants.ts'
-import { nextTurn } from '../stream-reader.ts'
-
-/** Milliseconds after which others have their turn: a store may answer without waiting for anything. */
-const TURN_MS = 5
 
 /** @returns what is missing of each, in their order */
 export async function lookUp(
@@ -17,14 +14,12 @@ export async function lookUp(
 ): Promise<Missing[]> {
   const found = new Array<Missing>(hashes.length)
   let next = 0
-  let since = performance.now()
+  // A store may answer without waiting for anything.
+  const turns = new FairTurns()
   const work = async (): Promise<void> => {
     while (next < hashes.length) {
       const place = next++
-      if (performance.now() - since >= TURN_MS) {
-        await new Promise<void>(nextTurn)
-        since = performance.now()
-      }
+      if (turns.isOver) await turns.next()
       options.signal?.throwIfAborted()
       found[place] = missingRanges(await store.status(hashes[place]!, options), ChunkRanges.all)
     }
