@@ -12,6 +12,8 @@ export class ByteReader {
   readonly #iterator: AsyncIterator<Uint8Array>
   #piece: Uint8Array
   #ended = false
+  /** How the source failed, once it has. */
+  #failure: { readonly error: unknown } | undefined
 
   /** @param onBytes told of each piece of the source when it is taken */
   constructor(source: Pieces, first: Uint8Array = new Uint8Array(0), onBytes?: (bytes: number) => void) {
@@ -24,7 +26,8 @@ export class ByteReader {
   /**
    * Copies bytes to the start of `target`: waits until there are at least `least`, and takes more only of what is here.
    *
-   * @returns how many; fewer than `least` only at the end of the stream
+   * @returns how many; fewer than `least` only at the end of the stream, or before it failed: then the next call throws
+   * @throws what the source throws
    */
   async readInto(target: Uint8Array, least: number): Promise<number> {
     let length = 0
@@ -36,16 +39,30 @@ export class ByteReader {
       if (length >= least || this.#ended) return length
       let piece = this.#source.takeNow?.()
       if (piece === undefined) {
-        const { done, value } = await this.#iterator.next()
-        if (done) {
-          this.#ended = true
-          continue
-        }
-        piece = value
+        const next = await this.#next(length > 0)
+        if (next === undefined) return length
+        piece = next
       }
       this.#piece = piece
       this.#onBytes?.(piece.length)
     }
+  }
+
+  /**
+   * @param hasBytes whether there are some to be handed out before a failure is
+   * @returns undefined when there is no more
+   */
+  async #next(hasBytes: boolean): Promise<Uint8Array | undefined> {
+    if (this.#failure !== undefined) throw this.#failure.error
+    try {
+      const { done, value } = await this.#iterator.next()
+      if (!done) return value
+      this.#ended = true
+    } catch (error) {
+      this.#failure = { error }
+      if (!hasBytes) throw error
+    }
+    return undefined
   }
 
   /** Tells the source that nothing more will be read. */

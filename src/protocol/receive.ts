@@ -350,7 +350,10 @@ class Receiver {
     if (this.#has(wanted) || this.#streamError !== undefined) return
     try {
       const least = wanted - (this.#end - this.#start)
-      this.#end += await this.#reader.readInto(this.#buffer.subarray(this.#end), least)
+      const arrived = await this.#reader.readInto(this.#buffer.subarray(this.#end), least)
+      this.#end += arrived
+      // There is no more. If that is because of a failure, this throws it.
+      if (arrived < least) await this.#reader.readInto(this.#buffer.subarray(this.#end), 1)
     } catch (error) {
       this.#streamError = { error }
     }

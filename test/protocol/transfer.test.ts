@@ -308,6 +308,24 @@ describe.each([false, true])('a Get (status: %s)', hasStatus => {
   })
 })
 
+it.each([1, 3, 16])(
+  'all that came before a failure is kept, also when it came in pieces of %i KiB',
+  async kib => {
+    const from = new MemoryStore()
+    const to = new MemoryStore()
+    const { hash } = await from.addBytes(randomData(100_000))
+    const sent = Buffer.concat(await Array.fromAsync(respond([encodeRequest(get(hash))], from)))
+    const failing = async function* () {
+      for (let at = 0; at < 52_000; at += kib * 1024)
+        yield sent.subarray(at, Math.min(at + kib * 1024, 52_000))
+      throw new Error('the connection was lost')
+    }
+    const receiving = Array.fromAsync(receive(get(hash), failing(), storeSink(to)))
+    await expect(receiving).rejects.toThrow('the connection was lost')
+    expect(await to.status(hash)).toMatchObject({ state: 'partial', ranges: ChunkRanges.range(0, 48) })
+  }
+)
+
 describe('a GetMany', () => {
   it('lets others have their turn while it takes what is all here already', async () => {
     const from = new MemoryStore()
