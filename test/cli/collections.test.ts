@@ -13,9 +13,17 @@ import type { BlobStore } from '../../src/store/index.ts'
 import { LegacyFsStore } from '../../src/store/legacy-fs/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { randomData } from '../helpers/data.ts'
+import { Throttle } from '../helpers/throttle.ts'
 import { differences, type Scratch, scratch, type Tree, writeTree } from '../node/support.ts'
 import { groups, receive, sampleBlob } from '../store/legacy-fs/support.ts'
-import { ensureBuilt, Program, type ProgramEvent, type ProgramOptions, type Result } from './program.ts'
+import {
+  ensureBuilt,
+  Program,
+  type ProgramEvent,
+  type ProgramOptions,
+  type Result,
+  throttled
+} from './program.ts'
 
 const LISTEN = ['--listen', '/ip4/127.0.0.1/tcp/0']
 const GROUP = 16 * 1024
@@ -351,11 +359,13 @@ describe('garbage collection', () => {
     const serving = start(['serve', ...LISTEN, '--json', '--home', folder.in('a')])
     const ticket = String((await serving.untilEvent('ticket')).ticket)
     await run('b', 'init')
-    const getting = start(['get', `${ticket}${path}`, '--json', '--home', folder.in('b')])
+    await using throttle = new Throttle(2 * LARGE.size)
+    const slowly = await throttled(ticket, throttle)
+    const getting = start(['get', `${slowly}${path}`, '--json', '--home', folder.in('b')])
     await getting.until(({ events }) => events.find(({ received }) => Number(received) > LARGE.size))
-    serving.child.kill('SIGSTOP')
     await events('b', 'gc')
-    serving.child.kill('SIGCONT')
+    expect(getting.events.find(({ event }) => event === 'done')).toBeUndefined()
+    throttle.open()
     expect((await getting.ended).code).toBe(EXIT.ok)
     const listed = await events('b', 'ls', 'tree')
     expect(listed).toHaveLength(FILES + 1)

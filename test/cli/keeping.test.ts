@@ -11,8 +11,9 @@ import type { BlobStore } from '../../src/store/index.ts'
 import { formatS3Url } from '../../src/store/object/storage/s3/url.ts'
 import { randomData } from '../helpers/data.ts'
 import { type S3UnderTest, s3UnderTest } from '../helpers/s3.ts'
+import { Throttle } from '../helpers/throttle.ts'
 import { type Scratch, scratch, writeTree } from '../node/support.ts'
-import { ensureBuilt, Program, type ProgramEvent, type Result } from './program.ts'
+import { ensureBuilt, Program, type ProgramEvent, type Result, throttled } from './program.ts'
 
 let folder: Scratch
 let home: readonly string[]
@@ -134,7 +135,9 @@ describe('blobs gc', { timeout: 120_000 }, () => {
     try {
       const ticket = String((await serving.untilEvent('ticket')).ticket)
       await blobs('init')
-      const getting = new Program(['get', ticket, ...home, '--json'], { cwd: folder.path })
+      await using throttle = new Throttle(10_000_000)
+      const slowly = await throttled(ticket, throttle)
+      const getting = new Program(['get', slowly, ...home, '--json'], { cwd: folder.path })
       await getting.until(({ events }) => events.find(({ received }) => Number(received) > 10_000_000))
       await getting.stop('SIGKILL')
       await writeTree(folder.path, { 'other.bin': randomData(1000, 6) })

@@ -3,6 +3,8 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
+import { decodeTicket, encodeTicket } from '../../src/protocol/ticket.ts'
+import type { Throttle } from '../helpers/throttle.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const BIN = join(ROOT, 'bin/blobs.js')
@@ -126,4 +128,13 @@ export class Program {
     this.child.kill(signal)
     return await this.ended
   }
+}
+
+/** @returns the ticket, by way of the proxy */
+export async function throttled(ticket: string, throttle: Throttle): Promise<string> {
+  const parsed = decodeTicket(ticket)
+  return encodeTicket({
+    ...parsed,
+    addrs: await Promise.all(parsed.addrs.map(addr => throttle.before(addr)))
+  })
 }
