@@ -166,23 +166,31 @@ export const CONFIG_SHAPES = {
 export function parseConfig(input: unknown, source: string, spelling: Spelling = 'code'): Config {
   const result = configSchema.safeParse(input)
   if (result.success) return result.data
-  const section = isTable(input) ? input.blobStore : undefined
+  const table = isTable(input) ? input : {}
+  const surroundings = {
+    type: storeTypeOf(table.blobStore),
+    keys: Object.keys(table).map(SPELLINGS[spelling])
+  }
   throw new InvalidConfigError(
     source,
-    result.error.issues.flatMap(issue => describeIssue(issue, spelling, storeTypeOf(section)))
+    result.error.issues.flatMap(issue => describeIssue(issue, spelling, surroundings))
   )
 }
 
-/**
- * What is said of a key that is none.
- *
- * @param type of the store that the configuration names, if there is such a type
- */
+/** What of a configuration tells how to set one of its keys right. */
+export interface Surroundings {
+  /** Of the store that the configuration names, if there is such a type. */
+  readonly type: StoreType | undefined
+  /** What it has at its top, sections among them, as it is spelt there. */
+  readonly keys: readonly string[]
+}
+
+/** What is said of a key that is none. */
 export function unknownKey(
   key: string,
   path: string,
   spelling: Spelling,
-  type: StoreType | undefined
+  { type, keys }: Surroundings
 ): string {
   const ofOther =
     path === 'blobStore' && type !== undefined ? keyOfOtherStore(key, type, spelling) : undefined
@@ -192,7 +200,8 @@ export function unknownKey(
   if (section !== undefined && section !== here) {
     const found = here === undefined ? '' : ` stands below [${here}], and`
     // In a file, a section goes on until the next one begins: what is added at its end is in the last one.
-    const advice = spelling === 'toml' ? `; put a line [${section}] before it` : ''
+    const move = keys.includes(section) ? 'move it there' : `put a line [${section}] before it`
+    const advice = spelling === 'toml' ? `; ${move}` : ''
     return `key "${key}"${found} belongs below [${section}]${advice}`
   }
   if (here !== undefined && isOutsideOfSections(key, spelling)) {
@@ -226,12 +235,14 @@ function shapeAt(path: string, type: StoreType | undefined): Readonly<Record<str
   return type === undefined ? Object.assign({}, ...Object.values(STORE_SHAPES)) : STORE_SHAPES[type]
 }
 
-function describeIssue(issue: z.core.$ZodIssue, spelling: Spelling, type: StoreType | undefined): string[] {
+function describeIssue(issue: z.core.$ZodIssue, spelling: Spelling, surroundings: Surroundings): string[] {
   const path = issue.path.map(part =>
     typeof part === 'number' ? `${part}` : SPELLINGS[spelling](String(part))
   )
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(key => unknownKey(SPELLINGS[spelling](key), issue.path.join('.'), spelling, type))
+    return issue.keys.map(key =>
+      unknownKey(SPELLINGS[spelling](key), issue.path.join('.'), spelling, surroundings)
+    )
   }
   const message = issue.message
     .replace(/^Invalid (input|option): /, '')

@@ -2,10 +2,16 @@
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { parse, TomlError } from 'smol-toml'
-import { type Config, type ConfigInput, InvalidConfigError, parseConfig, unknownKey } from './config.ts'
+import {
+  type Config,
+  type ConfigInput,
+  InvalidConfigError,
+  parseConfig,
+  type Surroundings,
+  unknownKey
+} from './config.ts'
 import { fromToml, SPELLINGS } from './spelling.ts'
 import { storeTypeOf } from './store-config.ts'
-import type { StoreType } from './store-types.ts'
 
 export const CONFIG_FILE = 'config.toml'
 
@@ -62,21 +68,21 @@ export function parseToml(text: string, source: string): Table {
   }
   const problems: string[] = []
   const type = storeTypeOf(table[SPELLINGS.toml('blobStore')])
-  const result = respell(table, '', type, problems)
+  const result = respell(table, '', { type, keys: Object.keys(table) }, problems)
   if (problems.length > 0) throw new InvalidConfigError(source, problems)
   return result
 }
 
-function respell(table: Table, path: string, type: StoreType | undefined, problems: string[]): Table {
+function respell(table: Table, path: string, surroundings: Surroundings, problems: string[]): Table {
   const result: Table = {}
   for (const [key, value] of Object.entries(table)) {
     const inCode = fromToml(key)
     if (inCode === undefined) {
-      problems.push(unknownKey(key, path, 'toml', type))
+      problems.push(unknownKey(key, path, 'toml', surroundings))
       continue
     }
     const inner = path === '' ? inCode : `${path}.${inCode}`
-    result[inCode] = isTable(value) ? respell(value, inner, type, problems) : value
+    result[inCode] = isTable(value) ? respell(value, inner, surroundings, problems) : value
   }
   return result
 }

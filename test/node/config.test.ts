@@ -280,6 +280,10 @@ describe('a wrong configuration', () => {
       '[blob_store]\ntype = "filesystem"\nauthorize = []',
       'key "authorize" stands below [blob_store], and belongs below [push]; put a line [push] before it'
     ],
+    [
+      '[push]\n[gc]\nauthorize = []',
+      'key "authorize" stands below [gc], and belongs below [push]; move it there'
+    ],
     ['[push]\nlisten = []', 'key "listen" stands below [push], and belongs before the first section'],
     ['[limits]\nstream_timeout_ms = 2_592_000_000', '"limits.stream_timeout_ms": must be at most 24 days'],
     ['identity = ""', '"identity": '],
