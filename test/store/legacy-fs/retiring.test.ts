@@ -1,6 +1,6 @@
 /** What becomes of journals when files are not what they should be, disks are full, and others are at work as well. */
 import { execFile } from 'node:child_process'
-import {
+import fs, {
   appendFileSync,
   existsSync,
   mkdirSync,
@@ -11,6 +11,7 @@ import {
   truncateSync,
   writeFileSync
 } from 'node:fs'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -30,6 +31,7 @@ import {
   writeRecord
 } from '../../../src/store/legacy-fs/small/journal-format.ts'
 import { endOwner, newOwner } from '../../../src/store/owners.ts'
+import { versionOf } from '../../../src/store/stats.ts'
 import { randomData } from '../../helpers/data.ts'
 import { testFolder, testStore } from './support.ts'
 
@@ -122,6 +124,39 @@ describe('retiring a journal', () => {
     retire(new FileWriter({ dataFolder, tempFolder, journals: undefined }), journal)
     expect(readFileSync(pathOf(data!))).toEqual(Buffer.from(data!))
     expect(names()).toEqual([])
+  })
+})
+
+/** How often the disk is waited for, for data. @param afterFirst what others do when it has been for the first time */
+function waitsFor(action: () => void, afterFirst?: () => void): number {
+  const { fdatasyncSync } = fs
+  let count = 0
+  fs.fdatasyncSync = file => {
+    fdatasyncSync(file)
+    if (++count === 1) afterFirst?.()
+  }
+  syncBuiltinESMExports()
+  try {
+    action()
+  } finally {
+    fs.fdatasyncSync = fdatasyncSync
+    syncBuiltinESMExports()
+  }
+  return count
+}
+
+describe('a blob that is deleted between its record and its file', () => {
+  it('has its file on disk before it is said to be there, since its record counts no more', async () => {
+    const { writer, pathOf, journal } = await testWriter()
+    const all = blobs(10)
+    let results: unknown[] = []
+    const write = () => (results = writer.write(recordsOf(all)))
+    const waits = waitsFor(write, () => {
+      for (const i of [2, 3, 9]) noteGone(journal, hashBytes(all[i]!).hash, statSync(journal).size)
+    })
+    expect(waits).toBe(1 + 3)
+    expect(results).toEqual(all.map(data => versionOf(statSync(pathOf(data), { bigint: true }))))
+    expect(waitsFor(write)).toBe(1)
   })
 })
 

@@ -6,8 +6,8 @@
  */
 import { TempFolder } from '../../temp.ts'
 import { dataPath } from '../layout.ts'
-import { recordsIn } from './journal-format.ts'
-import { JournalWriter } from './journal-writer.ts'
+import { type JournalRecord, recordsIn } from './journal-format.ts'
+import { JournalWriter, type Noted } from './journal-writer.ts'
 import { type Failure, type ThreadData, toFailure } from './messages.ts'
 import { placeFile } from './place-file.ts'
 import { retireJournal } from './retire.ts'
@@ -29,27 +29,18 @@ export class FileWriter {
    * @returns of each the version of its file, which has its final name and will survive a power failure; or why it has not
    */
   write(records: Uint8Array): (string | Failure)[] {
-    const isSynced = this.#journal !== undefined && !this.#isNoted(records)
     const bytes = Buffer.from(records.buffer, records.byteOffset, records.length)
-    const results = Array.from(recordsIn(bytes, 0), ({ hash, data }) => {
-      try {
-        return placeFile(
-          this.#temp.newPath(),
-          dataPath(this.#dataFolder, hash.toString('hex')),
-          data,
-          isSynced
-        )
-      } catch (error) {
-        return toFailure(error)
-      }
-    })
-    if (!isSynced) return results
-    try {
-      syncFolder(this.#dataFolder)
-      return results
-    } catch (error) {
-      return results.map(() => toFailure(error))
-    }
+    const all = Array.from(recordsIn(bytes, 0))
+    const journal = this.#journal
+    if (journal === undefined) return this.#place(all)
+    const noted = this.#note(journal, records)
+    if (noted === undefined) return this.#placeSynced(all)
+    const results = this.#place(all)
+    // Who deletes a blob after its record and before its file finds no file, but has the record count no more.
+    const annulled = new Set(journal.annulled(noted, all))
+    if (annulled.size === 0) return results
+    const synced = this.#placeSynced([...annulled])
+    return all.map((record, i) => (annulled.has(record) ? synced.shift()! : results[i]!))
   }
 
   /** Bytes of its journals that have not been retired. */
@@ -80,12 +71,33 @@ export class FileWriter {
   }
 
   /** Without a journal, on a full disk for example, each file is waited for: there may be room for some of them. */
-  #isNoted(records: Uint8Array): boolean {
+  #note(journal: JournalWriter, records: Uint8Array): Noted | undefined {
     try {
-      this.#journal?.append(records)
-      return true
+      return journal.append(records)
     } catch {
-      return false
+      return undefined
     }
+  }
+
+  #placeSynced(records: readonly JournalRecord[]): (string | Failure)[] {
+    const results = this.#place(records, true)
+    try {
+      syncFolder(this.#dataFolder)
+      return results
+    } catch (error) {
+      return results.map(() => toFailure(error))
+    }
+  }
+
+  /** @param isSynced whether to wait until the files' bytes are on disk */
+  #place(records: readonly JournalRecord[], isSynced = false): (string | Failure)[] {
+    return records.map(({ hash, data }) => {
+      try {
+        const path = dataPath(this.#dataFolder, hash.toString('hex'))
+        return placeFile(this.#temp.newPath(), path, data, isSynced)
+      } catch (error) {
+        return toFailure(error)
+      }
+    })
   }
 }

@@ -1,7 +1,8 @@
 /** Appends small blobs to journals. Synchronous: for a thread of its own. */
-import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, rmSync } from 'node:fs'
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs'
 import { sep } from 'node:path'
-import { encodeHeader, gonePath, HEADER_BYTES } from './journal-format.ts'
+import { Gone } from './gone.ts'
+import { encodeHeader, gonePath, HEADER_BYTES, type JournalRecord } from './journal-format.ts'
 import type { JournalPlace } from './messages.ts'
 import { writeAll } from './place-file.ts'
 import { type Retiring, retireJournal } from './retire.ts'
@@ -30,6 +31,15 @@ interface OpenJournal {
   readonly begun: number
 }
 
+/** Records in a journal. */
+export interface Noted {
+  readonly path: string
+  /** Where the first of them begins. */
+  readonly at: number
+  /** How much was said to be deleted when they were written. */
+  readonly goneBytes: number
+}
+
 export class JournalWriter {
   readonly #place: JournalPlace
   readonly #retiring: Retiring
@@ -43,12 +53,13 @@ export class JournalWriter {
   }
 
   /** Adds records. When it returns they are on disk; when it throws, they do not count. */
-  append(records: Uint8Array): void {
+  append(records: Uint8Array): Noted {
     if (this.#open !== undefined) {
       const { journal, begun } = this.#open
       if (journal.bytes >= FULL_BYTES || performance.now() - begun > OLD_MS) this.close()
     }
     const { journal, file } = this.#open ?? this.#begin()
+    const noted = { path: journal.path, at: journal.bytes, goneBytes: goneBytes(journal.path) }
     try {
       writeAll(file, records)
       fdatasyncSync(file)
@@ -60,8 +71,17 @@ export class JournalWriter {
     if (fstatSync(file).nlink === 0) {
       // A store on a machine whose clock is ahead has retired it. What is written to it is lost.
       this.forget(journal.path)
-      this.append(records)
-    } else this.#makeRoom()
+      return this.append(records)
+    }
+    this.#makeRoom()
+    return noted
+  }
+
+  /** Which records count no more: their blobs were deleted since they were written, or their journal was. */
+  annulled<T extends JournalRecord>({ path, at, goneBytes: before }: Noted, records: readonly T[]): T[] {
+    if (goneBytes(path) === before && isThere(path)) return []
+    const gone = new Gone(path)
+    return records.filter(record => !gone.counts({ ...record, at: at + record.at }))
   }
 
   /** Bytes of journals that have not been retired. */
@@ -135,4 +155,12 @@ export class JournalWriter {
       this.forget(path)
     }
   }
+}
+
+function goneBytes(journal: string): number {
+  return statSync(gonePath(journal), { throwIfNoEntry: false })?.size ?? 0
+}
+
+function isThere(journal: string): boolean {
+  return statSync(journal, { throwIfNoEntry: false }) !== undefined
 }
