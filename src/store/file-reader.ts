@@ -25,8 +25,13 @@ export class FsReader implements BlobReader {
   readonly #outboard: FileHandle | undefined
   readonly #onClose: ((reader: FsReader) => void) | undefined
   #isClosed = false
-  /** The part of the outboard that was read last. */
-  #window: { readonly start: number; readonly bytes: Uint8Array } = { start: 0, bytes: new Uint8Array(0) }
+  /**
+   * What was read ahead of the outboard, in one buffer that is used again: new ones are in use for so long that V8 takes them for old, and
+   * holds on to them.
+   */
+  #ahead: Uint8Array | undefined
+  #aheadStart = 0
+  #aheadLength = 0
 
   constructor(files: BlobFiles, onClose?: (reader: FsReader) => void) {
     this.hash = files.hash
@@ -68,23 +73,27 @@ export class FsReader implements BlobReader {
   /** Reads ahead: who reads data in order asks for the outboard in order, a little at a time. */
   async readOutboard(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
     const total = outboardBytes(this.size)
-    const window = this.#window
-    const at = offset - window.start
-    if (at >= 0 && at + target.length <= window.bytes.length && !this.#isClosed) {
-      target.set(window.bytes.subarray(at, at + target.length))
+    const at = offset - this.#aheadStart
+    if (this.#ahead !== undefined && at >= 0 && at + target.length <= this.#aheadLength && !this.#isClosed) {
+      target.set(this.#ahead.subarray(at, at + target.length))
       return
     }
     // The outboard of a partial blob has gaps, and its file may end before it does.
-    const isNext = this.held === undefined && at >= 0 && at <= window.bytes.length
+    const isNext = this.held === undefined && at >= 0 && at <= this.#aheadLength
     const length = isNext ? Math.min(WINDOW_BYTES, total - offset) : 0
     if (length <= target.length) {
       await this.#read('outboard', this.#outboard, total, offset, [target], signal)
-      this.#window = { start: offset, bytes: target.slice() }
+      this.#aheadStart = offset + target.length
+      this.#aheadLength = 0
       return
     }
-    const bytes = new Uint8Array(length)
-    await this.#read('outboard', this.#outboard, total, offset, [bytes], signal)
-    this.#window = { start: offset, bytes }
+    const bytes = this.#ahead ?? new Uint8Array(WINDOW_BYTES)
+    // Nobody else looks at it, or reads into it, meanwhile.
+    this.#ahead = undefined
+    await this.#read('outboard', this.#outboard, total, offset, [bytes.subarray(0, length)], signal)
+    this.#ahead = bytes
+    this.#aheadStart = offset
+    this.#aheadLength = length
     target.set(bytes.subarray(0, target.length))
   }
 
