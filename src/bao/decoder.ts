@@ -203,8 +203,11 @@ export class Decoder {
   }
 }
 
-/** Memory for the parents of many calls; who holds on to a run keeps all of it. Never written twice. */
-const SLAB_BYTES = MAX_JOBS * PAIR_BYTES
+/**
+ * Memory for the parents of several calls, those of 4 MiB of data; who holds on to a run keeps all of it. Never written twice. Larger
+ * ones are in use for so long that V8 takes them for old, and frees them late: they added up to 4 MiB for each GiB.
+ */
+const SLAB_BYTES = 16 * 1024
 let slab = new Uint8Array(0)
 
 /** Gathers 64-byte nodes into runs that are consecutive in the outboard. */
@@ -216,7 +219,7 @@ class ParentRuns {
   #end = 0
 
   constructor(most: number) {
-    if (slab.length < most * PAIR_BYTES) slab = new Uint8Array(SLAB_BYTES)
+    if (slab.length < most * PAIR_BYTES) slab = new Uint8Array(Math.max(SLAB_BYTES, most * PAIR_BYTES))
     this.#bytes = slab
   }
 
