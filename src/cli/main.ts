@@ -63,14 +63,24 @@ const COMMANDS = [
   ticketCommand
 ]
 
+/** Commands that pass no bytes on. To set V8 for transfers would only make them slower. */
+const WITHOUT_TRANSFER = new Set([
+  initCommand,
+  lsCommand,
+  statusCommand,
+  tagsCommand,
+  rmCommand,
+  gcCommand,
+  dbCommand,
+  ticketCommand
+])
+
 /**
  * Runs the program and sets the exit code of the process.
  *
  * @param args what comes behind the program's name
  */
 export async function main(args: readonly string[]): Promise<void> {
-  collectGarbageEarly()
-  optimizeLate()
   // Errors in the command line come up before it is parsed.
   const output = new Output({
     isJson: args.includes('--json'),
@@ -111,9 +121,14 @@ export async function main(args: readonly string[]): Promise<void> {
     // Everything has ended and is closed: what still holds the process up, such as timers of libraries, is of no use.
     process.stdout.write('', () => process.stderr.write('', () => process.exit()))
   }
+  const runTransfer: Run = async (command, action) => {
+    collectGarbageEarly()
+    optimizeLate()
+    await run(command, action)
+  }
 
   const program = newProgram()
-  for (const add of COMMANDS) add({ program, run })
+  for (const add of COMMANDS) add({ program, run: WITHOUT_TRANSFER.has(add) ? run : runTransfer })
   try {
     await program.parseAsync(args, { from: 'user' })
   } catch (error) {

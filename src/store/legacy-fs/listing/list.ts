@@ -1,0 +1,165 @@
+/**
+ * Lists what is in the data folder, which may hold hundreds of thousands of blobs.
+ *
+ * Files are looked at synchronously, which is an order of magnitude faster than asking a thread for each, but never for
+ * long without letting others have their turn. Of many, a thread looks at half.
+ */
+import { type Dir, lstatSync } from 'node:fs'
+import { opendir } from 'node:fs/promises'
+import { EMPTY_HASH, Hash } from '../../../hash.ts'
+import { Breather } from '../../breather.ts'
+import { explained } from '../../fs-errors.ts'
+import type { BlobInfo, BlobStatus } from '../../index.ts'
+import { isDataName, type Layout, parseName } from '../layout.ts'
+import { Page } from './page.ts'
+import { SecondLook } from './second-look.ts'
+
+/** Entries that the system is asked for at once. */
+const ENTRIES = 1024
+
+/** Entries between two looks at the clock. */
+const BATCH = 64
+
+/** Blobs that are looked at together. */
+const PAGE = 1024
+
+/** Of fewer blobs, most would be listed before a thread has started. */
+const WORTH_A_THREAD = 16_384
+
+/** What is known after a first look at the folder. */
+interface Survey {
+  readonly partialOnes: Set<string>
+  readonly foreignOnes: Set<string>
+  /** Files that are data, as far as their names tell. */
+  readonly count: number
+}
+
+/**
+ * @param status looks a blob up, for those that a glance at the folder does not suffice for
+ * @param check throws when it is time to stop
+ */
+export async function* listBlobs(
+  layout: Layout,
+  status: (hash: Hash) => Promise<BlobStatus>,
+  check: () => void
+): AsyncGenerator<BlobInfo, void, undefined> {
+  check()
+  // First those that are partial, so that one that is completed meanwhile is neither missed nor listed twice.
+  const { partialOnes, foreignOnes, count } = await survey(layout, check)
+  const secondLook = count < WORTH_A_THREAD ? undefined : SecondLook.start(layout.dataFolder)
+  try {
+    for (const hex of partialOnes) {
+      check()
+      const hash = Hash.parse(hex)
+      const held = await status(hash)
+      if (held.state === 'absent') partialOnes.delete(hex)
+      else yield { hash, status: held, changedAt: changedAt(layout.ranges(hash)) }
+    }
+    const pages = pagesOf(layout, hex => !partialOnes.has(hex) && !foreignOnes.has(hex))
+    yield* listPages(pages, secondLook, check)
+  } finally {
+    await secondLook?.end()
+  }
+}
+
+async function survey(layout: Layout, check: () => void): Promise<Survey> {
+  const partialOnes = new Set<string>()
+  const foreignOnes = new Set<string>()
+  let count = 0
+  for await (const names of namesIn(layout)) {
+    check()
+    for (const name of names) {
+      if (isDataName(name)) {
+        count++
+        continue
+      }
+      const entry = parseName(name)
+      if (entry?.kind === 'partial') partialOnes.add(entry.hex)
+      else if (entry?.kind === 'foreign-marker') foreignOnes.add(entry.hex)
+    }
+  }
+  return { partialOnes, foreignOnes, count }
+}
+
+/** Complete blobs. A page is read ahead, so that the thread does not wait for who lists them. */
+async function* listPages(
+  pages: AsyncGenerator<Page, void, undefined>,
+  secondLook: SecondLook | undefined,
+  check: () => void
+): AsyncGenerator<BlobInfo, void, undefined> {
+  const next = async (): Promise<Page | undefined> => {
+    const { value } = await pages.next()
+    if (value) secondLook?.take(value)
+    return value ?? undefined
+  }
+  try {
+    const breather = new Breather(undefined)
+    let page = await next()
+    while (page !== undefined) {
+      const following = await next()
+      for (const [place, hex] of page.hexes.entries()) {
+        if (place % BATCH === 0) await breather.breathe()
+        check()
+        const found = page.at(place)
+        if (found === undefined) continue
+        const { size, changedAt } = found
+        yield { hash: Hash.parse(hex), status: { state: 'complete', size }, changedAt }
+      }
+      page = following
+    }
+  } finally {
+    await pages.return()
+  }
+}
+
+/** Blobs that have a file for their data. */
+async function* pagesOf(
+  layout: Layout,
+  isWanted: (hex: string) => boolean
+): AsyncGenerator<Page, void, undefined> {
+  const empty = EMPTY_HASH.toString()
+  let hexes: string[] = []
+  for await (const names of namesIn(layout)) {
+    for (const name of names) {
+      if (!isDataName(name)) continue
+      const entry = parseName(name)
+      if (entry?.kind === 'data' && entry.hex !== empty && isWanted(entry.hex)) hexes.push(entry.hex)
+    }
+    if (hexes.length < PAGE) continue
+    yield new Page(layout.dataFolder, hexes)
+    hexes = []
+  }
+  if (hexes.length > 0) yield new Page(layout.dataFolder, hexes)
+}
+
+/** The names in the data folder, some at a time. */
+async function* namesIn({ dataFolder }: Layout): AsyncGenerator<readonly string[], void, undefined> {
+  const what = `cannot list ${dataFolder}`
+  const folder = await explained(what, () => opendir(dataFolder, { bufferSize: ENTRIES }))
+  try {
+    const breather = new Breather(undefined)
+    for (;;) {
+      const names = await explained(what, async () => nextNames(folder))
+      if (names.length === 0) return
+      yield names
+      await breather.breathe()
+    }
+  } finally {
+    await folder.close()
+  }
+}
+
+function nextNames(folder: Dir): string[] {
+  const names: string[] = []
+  while (names.length < BATCH) {
+    const entry = folder.readSync()
+    if (entry === null) break
+    names.push(entry.name)
+  }
+  return names
+}
+
+/** Of what has just gone, now: it was completed or replaced. */
+function changedAt(path: string): number {
+  return lstatSync(path, { throwIfNoEntry: false })?.mtimeMs ?? Date.now()
+}

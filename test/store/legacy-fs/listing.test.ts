@@ -1,0 +1,127 @@
+/** Long lists, of which a thread looks at half of the files. */
+import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { mkdtemp } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { Hash } from '../../../src/hash.ts'
+import { dataPath } from '../../../src/store/legacy-fs/layout.ts'
+import { Page, type SharedPage } from '../../../src/store/legacy-fs/listing/page.ts'
+import { groups, sampleBlob, startReceiving, testFolder, testStore } from './support.ts'
+
+/** More than the number from which on a thread takes part. */
+const MANY = 17_000
+
+const THREAD = new URL('../../../src/store/legacy-fs/listing/thread.ts', import.meta.url)
+
+function hexOf(i: number): string {
+  return i.toString(16).padStart(64, '0')
+}
+
+function sizeOf(i: number): number {
+  return 1 + (i % 7)
+}
+
+function writeFiles(folder: string, count: number): string[] {
+  const hexes = Array.from({ length: count }, (_, i) => hexOf(i))
+  for (const [i, hex] of hexes.entries()) writeFileSync(dataPath(folder, hex), 'abcdefg'.slice(0, sizeOf(i)))
+  return hexes
+}
+
+/** Has a thread look at the whole page, as it does when who lists has not begun. */
+async function lookedAt(folder: string, shared: SharedPage): Promise<void> {
+  const thread = new Worker(THREAD, { workerData: folder })
+  onTestFinished(async () => {
+    await thread.terminate()
+  })
+  thread.postMessage(shared)
+  await expect.poll(() => new Int32Array(shared.memory)[1], { timeout: 20_000 }).toBe(0)
+}
+
+describe('a list of many blobs', () => {
+  let root: string
+  let data: string
+
+  beforeAll(async () => {
+    root = await mkdtemp(join(tmpdir(), 'listing-'))
+    data = join(root, 'data')
+    mkdirSync(data)
+    writeFiles(data, MANY)
+  })
+
+  afterAll(() => rmSync(root, { recursive: true }))
+
+  it('may be left, and the store be closed meanwhile', async () => {
+    const store = await testStore(root, { sync: 'none' })
+    for await (const _info of store.list()) break
+    const rest = store.list()
+    await rest.next()
+    await store.close()
+    await expect(rest.next()).rejects.toThrow('closed')
+  })
+
+  it('has each of them once, and nothing else', async () => {
+    const store = await testStore(root, { sync: 'none' })
+    const partial = sampleBlob(100_000)
+    await (await startReceiving(store, partial, groups(0, 3))).close()
+    writeFileSync(dataPath(data, hexOf(MANY)), '')
+    mkdirSync(dataPath(data, hexOf(MANY + 1)))
+    writeFileSync(join(data, 'mine.data'), 'not a blob')
+    const infos = await Array.fromAsync(store.list())
+    const complete = infos.filter(({ status }) => status.state === 'complete')
+    expect(infos).toHaveLength(MANY + 1)
+    expect(new Set(infos.map(({ hash }) => hash.toString())).size).toBe(MANY + 1)
+    const found = new Map(complete.map(({ hash, status }) => [hash.toString(), status]))
+    const wrong = Array.from({ length: MANY }, (_, i) => i).filter(
+      i => JSON.stringify(found.get(hexOf(i))) !== JSON.stringify({ state: 'complete', size: sizeOf(i) })
+    )
+    expect(wrong).toEqual([])
+    expect(infos.find(({ status }) => status.state === 'partial')?.hash).toEqual(partial.hash)
+    const some = infos.find(({ hash }) => hash.equals(Hash.parse(hexOf(3))))!
+    expect(some.changedAt).toBe(statSync(dataPath(data, hexOf(3))).mtimeMs)
+  })
+})
+
+describe('a page', () => {
+  it('tells what its thread has seen, and looks itself at what that could not see', async () => {
+    const folder = await testFolder()
+    const hexes = writeFiles(folder, 100)
+    const late = hexOf(100)
+    const page = new Page(folder, [...hexes, late])
+    await lookedAt(folder, page.shared)
+    for (const hex of hexes) rmSync(dataPath(folder, hex))
+    writeFileSync(dataPath(folder, late), 'late')
+    expect(hexes.map((_, place) => page.at(place)?.size)).toEqual(hexes.map((_, i) => sizeOf(i)))
+    expect(page.at(100)?.size).toBe(4)
+  })
+
+  it('looks at all of them where there is no thread', async () => {
+    const folder = await testFolder()
+    const hexes = writeFiles(folder, 100)
+    const page = new Page(folder, hexes)
+    rmSync(dataPath(folder, hexes[7]!))
+    expect(hexes.map((_, place) => page.at(place)?.size)).toEqual(
+      hexes.map((_, i) => (i === 7 ? undefined : sizeOf(i)))
+    )
+  })
+
+  it('leaves to who lists what he has come to', async () => {
+    const folder = await testFolder()
+    const hexes = writeFiles(folder, 100)
+    const page = new Page(folder, hexes)
+    const { memory } = page.shared
+    expect(page.at(0)?.size).toBe(1)
+    const thread = new Worker(THREAD, { workerData: folder })
+    onTestFinished(async () => {
+      await thread.terminate()
+    })
+    thread.postMessage(page.shared)
+    // The first entry belongs to who lists: the thread stops before the step that has it.
+    await expect.poll(() => new Int32Array(memory)[1], { timeout: 20_000 }).toBeLessThan(32 + 5)
+    expect(new Int32Array(memory)[1]).toBeGreaterThan(0)
+    expect(hexes.slice(1).map((_, i) => page.at(i + 1)?.size)).toEqual(
+      hexes.slice(1).map((_, i) => sizeOf(i + 1))
+    )
+  })
+})
