@@ -239,6 +239,12 @@ export interface BlobStore extends AsyncDisposable {
   /** What is held of a blob. */
   status(hash: Hash, options?: WaitOptions): Promise<BlobStatus>
 
+  /**
+   * The same of many, in their order, where a store can do that in less time than one by one. What comes or goes meanwhile, or is
+   * completed, may be told as it was before, as it is afterwards, or as absent.
+   */
+  statusOfMany?(hashes: readonly Hash[], options?: WaitOptions): Promise<BlobStatus[]>
+
   /** A reader of a partial or complete blob; undefined when it is absent. */
   open(hash: Hash, options?: OpenOptions): Promise<BlobReader | undefined>
 

@@ -50,12 +50,14 @@ export class QuotaStore implements BlobStore {
   #arrived = 0
   readonly #usage = new Remembered(() => this.#look())
   #makingRoom: Promise<void> | undefined
+  readonly statusOfMany?: NonNullable<BlobStore['statusOfMany']>
 
   constructor(store: BlobStore, options: QuotaOptions) {
     if (!(options.maxBytes >= 0))
       throw new RangeError(`maxBytes is a number of bytes, not ${options.maxBytes}`)
     this.#store = store
     this.#options = options
+    if (store.statusOfMany !== undefined) this.statusOfMany = store.statusOfMany.bind(store)
   }
 
   get tags(): TagStore {

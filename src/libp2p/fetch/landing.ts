@@ -42,13 +42,6 @@ export function storeLanding({
     if (!task.signal.aborted && !(error instanceof SizeMismatchError)) onStoreError(error)
     return error
   }
-  const openWriter = async (task: Task, { hash, size }: ReceivedBlob): Promise<BlobWriter> => {
-    try {
-      return await store.writer(hash, size, { signal: task.signal })
-    } catch (error) {
-      throw reported(task, error)
-    }
-  }
   const claim = ({ provider }: Task, { item }: Part, size: number): void => {
     if (item.size === size) return
     if (item.isSizeProven) throw new SizeMismatchError(item.hash, size, item.size!)
@@ -67,7 +60,12 @@ export function storeLanding({
       const guess = part.left
       task.begin(part)
       if (part.left > guess + 2 * PIECE_BYTES) onLarge(task)
-      const writer = await openWriter(task, blob)
+      let writer: BlobWriter
+      try {
+        writer = await store.writer(blob.hash, size, task)
+      } catch (error) {
+        throw reported(task, error)
+      }
       return {
         async write(verified) {
           try {

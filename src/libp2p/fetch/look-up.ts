@@ -3,7 +3,7 @@ import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { FairTurns } from '../../protocol/fair-turns.ts'
 import { type Missing, missingRanges } from '../../protocol/missing.ts'
-import type { BlobStore, WaitOptions } from '../../store/index.ts'
+import type { BlobStatus, BlobStore, WaitOptions } from '../../store/index.ts'
 import { LOOKUPS_AT_ONCE } from '../constants.ts'
 
 /** @returns what is missing of each, in their order */
@@ -12,7 +12,24 @@ export async function lookUp(
   hashes: readonly Hash[],
   options: WaitOptions
 ): Promise<Missing[]> {
-  const found = new Array<Missing>(hashes.length)
+  const statuses = store.statusOfMany
+    ? await store.statusOfMany(hashes, options)
+    : await lookForEach(store, hashes, options)
+  const missing: Missing[] = []
+  const turns = new FairTurns()
+  for (const status of statuses) {
+    if (turns.isOver) await turns.next()
+    missing.push(missingRanges(status, ChunkRanges.all))
+  }
+  return missing
+}
+
+async function lookForEach(
+  store: BlobStore,
+  hashes: readonly Hash[],
+  options: WaitOptions
+): Promise<BlobStatus[]> {
+  const found = new Array<BlobStatus>(hashes.length)
   let next = 0
   // A store may answer without waiting for anything.
   const turns = new FairTurns()
@@ -21,7 +38,7 @@ export async function lookUp(
       const place = next++
       if (turns.isOver) await turns.next()
       options.signal?.throwIfAborted()
-      found[place] = missingRanges(await store.status(hashes[place]!, options), ChunkRanges.all)
+      found[place] = await store.status(hashes[place]!, options)
     }
   }
   await Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, work))

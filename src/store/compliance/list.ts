@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { GROUP_BYTES } from '../../bao/constants.ts'
 import { assertStatus, listed, partial, receive } from './checks.ts'
-import { groups, sample } from './samples.ts'
+import { groups, proven, sample } from './samples.ts'
 import type { Suite } from './suite.ts'
 
 export function listTests({ describe, test }: Suite): void {
@@ -46,6 +46,22 @@ export function listTests({ describe, test }: Suite): void {
         if (++step > 200) break
       }
       for (const { hash } of staying) assert.ok(seen.has(hash.toString()), `${hash} was not listed`)
+    })
+
+    test('tells the status of many as that of each', async store => {
+      const held = [sample(100), sample(200_000), sample(0)]
+      for (const { data } of held) await store.addBytes(data)
+      const part = sample(8 * GROUP_BYTES)
+      await receive(store, part, groups(2, 4))
+      const arriving = sample(9 * GROUP_BYTES)
+      await using writer = await store.writer(arriving.hash, arriving.size)
+      for await (const verified of proven(arriving, groups(0, 3))) await writer.write(verified)
+      const absent = Array.from({ length: 100 }, (_, i) => sample(300 + i, i))
+      const all = [...absent.slice(0, 50), ...held, part, arriving, ...absent.slice(50), part]
+      const hashes = all.map(({ hash }) => hash)
+      const told = (await store.statusOfMany?.(hashes)) ?? []
+      for (const [i, status] of told.entries()) assertStatus(status, await store.status(hashes[i]!))
+      if (store.statusOfMany !== undefined) assert.equal(told.length, hashes.length)
     })
 
     test('may be left early', async store => {

@@ -68,6 +68,7 @@ export const OUTCOMES: ForEachMethod<Row> = {
   //               closed             collecting               deleting                 partial      aborted      absent       empty
   store: {
     status:       [CLOSED,            'complete or absent',    'complete or absent',    'partial',   REASON,      'absent',    'complete'],
+    statusOfMany: [CLOSED,            'complete or absent',    'complete or absent',    'partial',   REASON,      'absent',    'complete'],
     open:         [CLOSED,            'reader or nothing',     'reader or nothing',     'reader',    REASON,      'nothing',   'reader'],
     writer:       [CLOSED,            'writer',                'writer',                'writer',    REASON,      'writer',    'writer'],
     addBytes:     [CLOSED,            'added',                 'added',                 'added',     REASON,      'added',     'added'],
@@ -150,6 +151,12 @@ type Calls<K extends Kind> = Readonly<
 const CALLS: { readonly [K in Kind]: Calls<K> } = {
   store: {
     status: async (store, { blob, signal }) => (await store.status(blob.hash, { signal })).state,
+    statusOfMany: async (store, { blob, signal }) => {
+      // Not every store has it.
+      if (store.statusOfMany === undefined) return (await store.status(blob.hash, { signal })).state
+      const [status] = await store.statusOfMany([blob.hash], { signal })
+      return status!.state
+    },
     open: async (store, { blob, signal }) => {
       await using reader = await store.open(blob.hash, { signal })
       return reader === undefined ? 'nothing' : 'reader'

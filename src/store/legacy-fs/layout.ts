@@ -36,12 +36,12 @@ export class Layout {
   readonly tempFolder: string
   readonly journalFolder: string
 
-  readonly #isForeign: boolean
+  /** Whether iroh-blobs has written the folder. */
+  readonly isForeign: boolean
 
-  /** @param isForeign whether iroh-blobs has written the folder */
   constructor(root: string, isForeign = false) {
     this.root = root
-    this.#isForeign = isForeign
+    this.isForeign = isForeign
     this.dataFolder = join(root, 'data')
     this.tagFolder = join(root, 'tags')
     this.leaseFolder = join(root, 'leases')
@@ -86,7 +86,7 @@ export class Layout {
   }
 
   foreignMarkers(hash: Hash): string[] {
-    if (!this.#isForeign) return []
+    if (!this.isForeign) return []
     return FOREIGN_MARKERS.map(end => this.#inData(`${hash}${end}`))
   }
 }

@@ -58,6 +58,11 @@ export class Partials {
     }
   }
 
+  /** Whether a blob has no data file, and none is arriving in this process: then its size is not known either. */
+  hasNoData(hash: Hash): boolean {
+    return this.find(hash) === undefined && fileStats(this.#context.layout.data(hash)) === undefined
+  }
+
   /**
    * Lets a writer take part in a blob's arrival. A partial blob of another, unproven size is discarded.
    *
@@ -156,17 +161,21 @@ export class Partials {
    * The same for a blob of one chunk group.
    *
    * @param write gives it its file, and tells the file's version
+   * @param wasAbsent whether it had no data file a moment ago. Who has added it since has written the same bytes: to write them again
+   *   does no harm, and is rare
    */
-  async placeSmall(hash: Hash, write: () => Promise<string>): Promise<void> {
-    await this.#exclusively(hash, async () => {
+  placeSmall(hash: Hash, write: () => Promise<string>, wasAbsent: boolean): Promise<void> {
+    return this.#exclusively(hash, async () => {
       const { layout } = this.#context
-      const found = findComplete(layout, hash)
+      const found = wasAbsent ? undefined : findComplete(layout, hash)
       if (found !== undefined && (await this.#integrity.ensure(hash, found))) return
       // Of such a blob there is something in part only when somebody sends it with a wrong size.
       const live = this.find(hash)
-      live?.fail(new BlobDeletedError(hash))
-      await live?.settle()
-      await removeForeignPartial(layout, hash)
+      if (live !== undefined) {
+        live.fail(new BlobDeletedError(hash))
+        await live.settle()
+      }
+      if (layout.isForeign) await removeForeignPartial(layout, hash)
       const version = await write()
       // The second: what an interrupted attempt to make a damaged one partial has left.
       if (live !== undefined || found !== undefined) await removePartial(layout, hash)
@@ -374,7 +383,7 @@ export class Partials {
     this.#live.delete(blob.hash.toString())
   }
 
-  async #exclusively<T>(hash: Hash, action: () => Promise<T>): Promise<T> {
-    return await this.#context.mutex.run(hash.toString(), action)
+  #exclusively<T>(hash: Hash, action: () => Promise<T>): Promise<T> {
+    return this.#context.mutex.run(hash.toString(), action)
   }
 }

@@ -5,6 +5,7 @@ import { CorruptSourceError } from '../../bao/errors.ts'
 import { groupCount } from '../../bao/geometry.ts'
 import { hashBytes } from '../../bao/outboard.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
+import { Breather } from '../breather.ts'
 import { BlobNotFoundError, FileChangedError } from '../errors.ts'
 import { type BlobFiles, EMPTY_FILES, FsReader } from '../file-reader.ts'
 import { FolderSync } from '../folder-sync.ts'
@@ -36,7 +37,7 @@ import { Progress } from '../progress.ts'
 import { Remembered } from '../remembered.ts'
 import { ABSENT, EMPTY_BLOB, partialStatus, usageOf } from '../status.ts'
 import { TempFolder } from '../temp.ts'
-import { abortableItems } from '../waiting.ts'
+import { abortableItems, allDone } from '../waiting.ts'
 import { POLL_INTERVAL_MS, StatusWatchers } from '../watchers.ts'
 import { BlockPool } from './block-pool.ts'
 import { blocksOf, slicesOf } from './blocks.ts'
@@ -49,6 +50,7 @@ import { Integrity } from './integrity.ts'
 import { Layout } from './layout.ts'
 import { FsLeases } from './leases.ts'
 import { listBlobs } from './listing/list.ts'
+import { NamesSeen } from './listing/names-seen.ts'
 import { Mending } from './mending.ts'
 import { Notices } from './notices.ts'
 import { openComplete, openPartial, untilStill } from './opening.ts'
@@ -56,9 +58,10 @@ import type { LegacyFsStoreOptions } from './options.ts'
 import { Partials } from './partials.ts'
 import { Journals } from './small/journals.ts'
 import { SmallFiles } from './small/small-files.ts'
+import { SmallWriter } from './small/small-writer.ts'
 import { FsSweep } from './sweep.ts'
 import { FsTags } from './tags.ts'
-import { FsWriter } from './writer.ts'
+import { FsWriter, type WriterHome } from './writer.ts'
 
 /** Adds, and writes of tags, that have files open at the same time. */
 const MOST_AT_ONCE = 16
@@ -68,6 +71,9 @@ const MOST_AT_ONCE = 16
  * it writes those of several threads in one go.
  */
 const MOST_SMALL_AT_ONCE = 128
+
+/** Blobs that are looked up at the same time, or without asking whether it is time for others. */
+const LOOKS_AT_ONCE = 32
 
 /** Runs a step of an add when it is its turn. */
 type InTurn = (step: () => Promise<void>) => Promise<void>
@@ -89,7 +95,9 @@ export class LegacyFsStore implements BlobStore {
   /** There is no index: all files have to be looked at. */
   readonly #usage = new Remembered(() => this.#lookAtUsage())
   readonly #readers = new Set<FsReader>()
-  readonly #writers = new Set<FsWriter>()
+  readonly #namesSeen: NamesSeen
+  readonly #writers = new Set<BlobWriter>()
+  readonly #writerHome: WriterHome
 
   private constructor(context: FsContext, notices: Notices) {
     this.#context = context
@@ -104,6 +112,14 @@ export class LegacyFsStore implements BlobStore {
     })
     this.#tags = new FsTags(context, this.#lifetime, this.#limiter, this.#leases)
     this.#mending = new Mending(context, this.#integrity, this.#partials, this.#lifetime)
+    this.#namesSeen = new NamesSeen(context.layout)
+    this.#writerHome = {
+      lifetime: this.#lifetime,
+      partials: this.#partials,
+      place: (hash, bytes, wasAbsent) => this.#placeSmall(hash, bytes, wasAbsent),
+      status: hash => this.#status(hash),
+      onClose: writer => this.#writers.delete(writer)
+    }
   }
 
   /**
@@ -158,23 +174,43 @@ export class LegacyFsStore implements BlobStore {
     return await this.#lifetime.runShort(options.signal, () => this.#status(hash))
   }
 
+  async statusOfMany(hashes: readonly Hash[], options: WaitOptions = {}): Promise<BlobStatus[]> {
+    return await this.#lifetime.run(options.signal, async signal => {
+      const seen = await this.#namesSeen.among(hashes)
+      const statuses: BlobStatus[] = []
+      const there: number[] = []
+      const breather = new Breather(signal)
+      for (const [place, hash] of hashes.entries()) {
+        if (place % LOOKS_AT_ONCE === 0) await breather.breathe()
+        statuses.push(ABSENT)
+        if (!this.#isAbsent(hash, seen)) there.push(place)
+      }
+      const look = async (): Promise<void> => {
+        for (let place = there.pop(); place !== undefined; place = there.pop()) {
+          await breather.breathe()
+          statuses[place] = await this.#status(hashes[place]!)
+        }
+      }
+      await allDone(Array.from({ length: LOOKS_AT_ONCE }, look))
+      return statuses
+    })
+  }
+
   async open(hash: Hash, options: OpenOptions = {}): Promise<BlobReader | undefined> {
     return await this.#lifetime.runShort(options.signal, () => this.#open(hash))
   }
 
   async writer(hash: Hash, size: number, options: WaitOptions = {}): Promise<BlobWriter> {
-    return await this.#lifetime.runShort(options.signal, async () => {
-      await this.#partials.checkSize(hash, size)
-      const writer = new FsWriter(hash, size, {
-        lifetime: this.#lifetime,
-        partials: this.#partials,
-        place: bytes => this.#placeSmall(hash, bytes),
-        status: hash => this.#status(hash),
-        onClose: writer => this.#writers.delete(writer)
-      })
-      this.#writers.add(writer)
-      return writer
-    })
+    this.#lifetime.check(options.signal)
+    const isSmall = groupCount(size) === 1
+    // As most of thousands of small blobs are that arrive: as few promises as can be.
+    const isAbsent = isSmall && !hash.equals(EMPTY_HASH) && this.#partials.hasNoData(hash)
+    if (!isAbsent) await this.#lifetime.runShort(options.signal, () => this.#partials.checkSize(hash, size))
+    const writer = isSmall
+      ? new SmallWriter(hash, size, this.#writerHome, isAbsent)
+      : new FsWriter(hash, size, this.#writerHome)
+    this.#writers.add(writer)
+    return writer
   }
 
   async addBytes(bytes: Uint8Array, options: AddOptions = {}): Promise<AddResult> {
@@ -344,8 +380,8 @@ export class LegacyFsStore implements BlobStore {
     }
   }
 
-  async #explained<T>(action: () => Promise<T>): Promise<T> {
-    return await explained(`cannot add to ${this.#context.layout.root}`, action)
+  #explained<T>(action: () => Promise<T>): Promise<T> {
+    return explained(`cannot add to ${this.#context.layout.root}`, action)
   }
 
   async #addShort<T>({ signal }: AddOptions, add: () => Promise<T>): Promise<T> {
@@ -376,13 +412,17 @@ export class LegacyFsStore implements BlobStore {
   }
 
   /** Keeps a blob of one chunk group, whose hash has been verified. */
-  async #placeSmall(hash: Hash, bytes: Uint8Array): Promise<void> {
-    await this.#explained(() => this.#partials.placeSmall(hash, () => this.#small.write(hash, bytes)))
+  #placeSmall(hash: Hash, bytes: Uint8Array, wasAbsent = false): Promise<void> {
+    const write = () => this.#small.write(hash, bytes)
+    return this.#explained(() => this.#partials.placeSmall(hash, write, wasAbsent))
   }
 
-  #isAbsent(hash: Hash): boolean {
+  /** @param seen blobs that a file belongs to, if that is known */
+  #isAbsent(hash: Hash, seen?: ReadonlySet<string>): boolean {
     try {
-      return !hash.equals(EMPTY_HASH) && this.#partials.isAbsent(hash)
+      if (hash.equals(EMPTY_HASH)) return false
+      if (seen === undefined) return this.#partials.isAbsent(hash)
+      return !seen.has(hash.toString()) && this.#partials.find(hash) === undefined
     } catch (error) {
       throw toStoreError(error, cannotLookFor(hash))
     }

@@ -1,7 +1,5 @@
-/** Writes to one blob. */
-
+/** Writes to a blob of more than one chunk group. Smaller ones have a writer of their own, `small/small-writer.ts`. */
 import type { Verified } from '../../bao/decoder.ts'
-import { groupCount } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import { HandleClosedError } from '../errors.ts'
 import type { BlobStatus, BlobWriter, WaitOptions } from '../index.ts'
@@ -10,14 +8,18 @@ import type { Lifetime } from '../lifetime.ts'
 import type { PartialBlob } from './partial.ts'
 import type { Partials } from './partials.ts'
 
-/** What a writer needs of its store. */
+/** What writers need of their store. */
 export interface WriterHome {
   readonly lifetime: Lifetime
   readonly partials: Partials
-  /** Adds a blob of one chunk group, which is never partial. */
-  readonly place: (bytes: Uint8Array) => Promise<void>
+  /**
+   * Adds a blob of one chunk group, which is never partial.
+   *
+   * @param wasAbsent whether there was nothing of it a moment ago
+   */
+  readonly place: (hash: Hash, bytes: Uint8Array, wasAbsent: boolean) => Promise<void>
   readonly status: (hash: Hash) => Promise<BlobStatus>
-  readonly onClose: (writer: FsWriter) => void
+  readonly onClose: (writer: BlobWriter) => void
 }
 
 export class FsWriter implements BlobWriter {
@@ -28,8 +30,6 @@ export class FsWriter implements BlobWriter {
   #blob: PartialBlob | undefined
   #attaching: Promise<PartialBlob | undefined> | undefined
   #isComplete = false
-  /** Whether this writer has put the whole blob in place. */
-  #isPlaced = false
   /** The writes so far. They go on at the same time, but groups count when the parents above them, which came before, are written. */
   #tail: Promise<void> = Promise.resolve()
   #failure: unknown
@@ -75,10 +75,6 @@ export class FsWriter implements BlobWriter {
   ): Promise<void> {
     if (this.#failure !== undefined) throw this.#failure
     signal?.throwIfAborted()
-    if (groupCount(this.size) === 1) {
-      await beforeIsDone()
-      return await this.#writeSmall(verified)
-    }
     if (this.#isComplete || isNothing(verified, this.size)) return await beforeIsDone()
     this.#attaching ??= this.#attach()
     const blob = await this.#attaching
@@ -91,18 +87,9 @@ export class FsWriter implements BlobWriter {
     return this.#blob
   }
 
-  async #writeSmall(verified: Verified): Promise<void> {
-    const [leaf] = verified.leaves
-    if (this.#isComplete || leaf === undefined || leaf.bytes.length !== this.size || this.size === 0) return
-    await this.#home.place(leaf.bytes)
-    this.#isComplete = true
-    this.#isPlaced = true
-  }
-
   async #close(): Promise<BlobStatus> {
     await this.#tail
     try {
-      if (this.#isPlaced) return { state: 'complete', size: this.size }
       if (this.#blob !== undefined) await this.#home.partials.release(this.#blob)
       return await this.#home.status(this.hash)
     } finally {

@@ -83,6 +83,27 @@ describe('a list of many blobs', () => {
   })
 })
 
+it('tells the status of some dozens of blobs among many files', async () => {
+  const root = await testFolder()
+  const store = await testStore(root, { sync: 'none' })
+  writeFiles(join(root, 'data'), 400)
+  const added = await Promise.all([1, 2, 3].map(i => store.addBytes(new Uint8Array(i))))
+  const hashes = [
+    ...added.map(({ hash }) => hash),
+    ...Array.from({ length: 70 }, (_, i) => Hash.parse(hexOf(1000 + i)))
+  ]
+  for (let i = 0; i < 2; i++) {
+    const statuses = await store.statusOfMany(hashes)
+    expect(statuses.slice(0, 4).map(({ state }) => state)).toEqual([
+      'complete',
+      'complete',
+      'complete',
+      'absent'
+    ])
+    expect(statuses.filter(({ state }) => state === 'absent')).toHaveLength(70)
+  }
+})
+
 describe('a page', () => {
   it('tells what its thread has seen, and looks itself at what that could not see', async () => {
     const folder = await testFolder()

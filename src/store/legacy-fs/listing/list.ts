@@ -4,21 +4,14 @@
  * Files are looked at synchronously, which is an order of magnitude faster than asking a thread for each, but never for
  * long without letting others have their turn. Of many, a thread looks at half.
  */
-import { type Dir, lstatSync } from 'node:fs'
-import { opendir } from 'node:fs/promises'
+import { lstatSync } from 'node:fs'
 import { EMPTY_HASH, Hash } from '../../../hash.ts'
 import { Breather } from '../../breather.ts'
-import { explained } from '../../fs-errors.ts'
 import type { BlobInfo, BlobStatus } from '../../index.ts'
 import { isDataName, type Layout, parseName } from '../layout.ts'
+import { BATCH, namesIn } from './names.ts'
 import { Page } from './page.ts'
 import { SecondLook } from './second-look.ts'
-
-/** Entries that the system is asked for at once. */
-const ENTRIES = 1024
-
-/** Entries between two looks at the clock. */
-const BATCH = 64
 
 /** Blobs that are looked at together. */
 const PAGE = 1024
@@ -130,33 +123,6 @@ async function* pagesOf(
     hexes = []
   }
   if (hexes.length > 0) yield new Page(layout.dataFolder, hexes)
-}
-
-/** The names in the data folder, some at a time. */
-async function* namesIn({ dataFolder }: Layout): AsyncGenerator<readonly string[], void, undefined> {
-  const what = `cannot list ${dataFolder}`
-  const folder = await explained(what, () => opendir(dataFolder, { bufferSize: ENTRIES }))
-  try {
-    const breather = new Breather(undefined)
-    for (;;) {
-      const names = await explained(what, async () => nextNames(folder))
-      if (names.length === 0) return
-      yield names
-      await breather.breathe()
-    }
-  } finally {
-    await folder.close()
-  }
-}
-
-function nextNames(folder: Dir): string[] {
-  const names: string[] = []
-  while (names.length < BATCH) {
-    const entry = folder.readSync()
-    if (entry === null) break
-    names.push(entry.name)
-  }
-  return names
 }
 
 /** Of what has just gone, now: it was completed or replaced. */

@@ -85,13 +85,16 @@ export class SmallFiles {
    * @returns `other` for a longer file, and for what is not a regular one; `changed` when it was written to meanwhile
    */
   async read(path: string, { wasSeen = false } = {}): Promise<ReadResult> {
-    return await this.#during(false, async isHelped => {
+    this.#atOnce++
+    try {
       // To read one that is alone takes a single turn through the pool, where the thread takes two messages.
-      const read = isHelped ? await this.#reads.add(path) : undefined
+      const read = this.#isHelped(false) ? await this.#reads.add(path) : undefined
       if (read === undefined) return await this.#readOne(path, wasSeen)
       if (isFailure(read)) throw toError(read)
       return read
-    })
+    } finally {
+      this.#atOnce--
+    }
   }
 
   /**
@@ -100,12 +103,15 @@ export class SmallFiles {
    * @returns the file's version
    */
   async write(hash: Hash, bytes: Uint8Array): Promise<string> {
-    return await this.#during(true, async isHelped => {
-      const written = isHelped ? await this.#writes.add({ hash, bytes }) : undefined
+    this.#atOnce++
+    try {
+      const written = this.#isHelped(true) ? await this.#writes.add({ hash, bytes }) : undefined
       if (written === undefined) return await this.#limiter.run(() => this.#writeOne(hash, bytes))
       if (isFailure(written)) throw toError(written)
       return written
-    })
+    } finally {
+      this.#atOnce--
+    }
   }
 
   /**
@@ -128,15 +134,6 @@ export class SmallFiles {
     clearTimeout(this.#idle)
     this.#own?.close()
     await this.#thread?.end()
-  }
-
-  async #during<T>(isWrite: boolean, action: (isHelped: boolean) => Promise<T>): Promise<T> {
-    this.#atOnce++
-    try {
-      return await action(this.#isHelped(isWrite))
-    } finally {
-      this.#atOnce--
-    }
   }
 
   /** Whether there has been enough to do lately to do it in a better way than file by file. */
