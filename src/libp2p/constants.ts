@@ -98,8 +98,11 @@ export const LOOKUPS_AT_ONCE = 32
 /** How long a finished stream may stay half open until it is reset. */
 export const CLOSE_GRACE_MS = 2_000
 
-/** Children of a hash sequence that are looked up in the store, and asked for, at a time. */
+/** Children of a hash sequence that are looked up in the store, or pushed, at a time. */
 export const CHILDREN_PER_REQUEST = 8_192
+
+/** Children that a fetch asks for at a time. To plan a request for more of them would hold up the event loop. */
+export const CHILDREN_PER_TASK = 2_048
 
 /** Ranges of chunks that are asked for at a time: their boundaries, and an entry for each child, are what a request may hold. */
 export const RANGES_PER_REQUEST = 32_768

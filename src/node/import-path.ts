@@ -1,7 +1,9 @@
 /** Adding files and folders to a store. */
 import { HASH_BYTES, type Hash } from '../hash.ts'
-import { encodeCollectionMeta } from '../protocol/collection.ts'
-import { checkName, checkSideBySide } from '../protocol/safe-name.ts'
+import { CollectionMetaEncoder } from '../protocol/collection.ts'
+import { checkNamesInTurns } from '../protocol/safe-name.ts'
+import { Breather } from '../store/breather.ts'
+import { eachInTurns } from '../store/each-in-turns.ts'
 import type { AddResult, BlobFormat, BlobStore, Lease } from '../store/index.ts'
 import { Limiter } from '../store/limiter.ts'
 import { forEachBounded } from './bounded.ts'
@@ -83,10 +85,13 @@ async function importLeased(
     const { hash, size } = await add(0, signal)
     return { hash, format: 'raw', size, name: source.name, files: 1 }
   }
-  for (const name of names) checkName(name)
-  checkSideBySide(names)
+  const breather = new Breather(signal)
+  const breathe = () => breather.breathe()
+  await checkNamesInTurns(names, breathe)
   // Before anything is added: they may be too many.
-  const encodedNames = encodeCollectionMeta(names)
+  const encoder = new CollectionMetaEncoder(names.length)
+  await eachInTurns(names, name => encoder.add(name), breathe)
+  const encodedNames = encoder.finish()
   // The first one is for the names, the last one for the list itself.
   const hashes = new HashList(names.length + 2)
   let bytes = 0

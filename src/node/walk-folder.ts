@@ -6,14 +6,19 @@
  * no place in a collection: an empty one leaves no trace. Nor have permissions and times: what comes out is as if it were new.
  */
 import type { Dirent } from 'node:fs'
-import { readdir, stat } from 'node:fs/promises'
+import { opendir, stat } from 'node:fs/promises'
 import { basename, resolve, sep } from 'node:path'
+import { Breather } from '../store/breather.ts'
 import { StoreError } from '../store/errors.ts'
 import { explained } from '../store/fs-errors.ts'
+import { sortInTurns } from '../store/sort-in-turns.ts'
 import { forEachBounded } from './bounded.ts'
 
 /** Files that are looked at at the same time. Raising it helps on network drives only. */
 const STAT_CONCURRENCY = 16
+
+/** Entries of a folder that the system is asked for at once. */
+const ENTRIES = 1024
 
 /** There is no file in what is to be shared. */
 export class NothingToShareError extends Error {
@@ -57,10 +62,11 @@ export async function walkSource(path: string, options: WalkOptions = {}): Promi
   }
   if (!stats.isDirectory())
     throw new StoreError(`${path} is neither a file nor a folder; only those can be shared`)
-  const names: string[] = []
-  await walk(path, name, names, options)
-  if (names.length === 0) throw new NothingToShareError(path)
-  names.sort()
+  const found: string[] = []
+  await walk(path, name, found, options)
+  if (found.length === 0) throw new NothingToShareError(path)
+  const breather = new Breather(options.signal)
+  const names = await sortInTurns(found, byUnits, () => breather.breathe())
   const prefix = below(name, '').length
   const pathOf = (index: number): string => inside(path, names[index]!.slice(prefix))
   const sizes = new Float64Array(names.length)
@@ -74,8 +80,7 @@ export async function walkSource(path: string, options: WalkOptions = {}): Promi
 
 async function walk(folder: string, name: string, names: string[], options: WalkOptions): Promise<void> {
   options.signal?.throwIfAborted()
-  const entries = await explained(`cannot read ${folder}`, () => readdir(folder, { withFileTypes: true }))
-  for (const entry of entries) {
+  for await (const entry of entriesOf(folder)) {
     const path = inside(folder, entry.name)
     const inner = below(name, entry.name)
     if (entry.isDirectory()) {
@@ -86,6 +91,25 @@ async function walk(folder: string, name: string, names: string[], options: Walk
       options.onSkip?.(path, kindOf(entry))
     }
   }
+}
+
+/** Some at a time, as there may be a million. */
+async function* entriesOf(folder: string): AsyncGenerator<Dirent, void, undefined> {
+  const what = `cannot read ${folder}`
+  const entries = await explained(what, () => opendir(folder, { bufferSize: ENTRIES }))
+  try {
+    for (;;) {
+      const entry = await explained(what, () => entries.read())
+      if (entry === null) return
+      yield entry
+    }
+  } finally {
+    await entries.close()
+  }
+}
+
+function byUnits(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
 }
 
 /** As the system goes there: without the name before a `..`, which may be a symbolic link, it would be another place. */

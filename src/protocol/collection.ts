@@ -42,18 +42,35 @@ export function isCollectionMeta(bytes: Uint8Array): boolean {
  * @throws RangeError when a name has half a surrogate pair
  */
 export function encodeCollectionMeta(names: readonly string[]): Uint8Array {
-  const writer = new Writer()
-  writer.raw(MARK)
-  writer.varint(names.length)
-  for (const name of names) {
-    writer.string(name)
-    if (writer.length > MAX_COLLECTION_META_BYTES) {
+  const encoder = new CollectionMetaEncoder(names.length)
+  for (const name of names) encoder.add(name)
+  return encoder.finish()
+}
+
+/** The same, one name after the other: of millions, others may have their turn in between. */
+export class CollectionMetaEncoder {
+  readonly #writer = new Writer()
+
+  /** @param count how many names there will be */
+  constructor(count: number) {
+    this.#writer.raw(MARK)
+    this.#writer.varint(count)
+  }
+
+  /** @throws CollectionTooLargeError, RangeError as {@link encodeCollectionMeta} does */
+  add(name: string): void {
+    this.#writer.string(name)
+    if (this.#writer.length > MAX_COLLECTION_META_BYTES) {
       throw new CollectionTooLargeError(
         `the names of the collection take more than ${MAX_COLLECTION_META_BYTES} bytes: make several collections of it`
       )
     }
   }
-  return writer.finish()
+
+  /** To be called when all have been added. */
+  finish(): Uint8Array {
+    return this.#writer.finish()
+  }
 }
 
 /** The content of the collection's own blob: link 0 is the metadata, the rest the entries in their order. */

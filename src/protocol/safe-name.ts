@@ -4,6 +4,8 @@
  *
  * Not refused are `< > " | ? *`: Windows makes no files with them, but takes them for nothing else either.
  */
+import { eachInTurns } from '../store/each-in-turns.ts'
+import { sortInTurns } from '../store/sort-in-turns.ts'
 import { MAX_NAME_BYTES, MAX_SEGMENT_BYTES } from './constants.ts'
 
 /** A name cannot be used for a file. */
@@ -21,6 +23,7 @@ export class UnsafeNameError extends Error {
   }
 }
 
+const ASCII = /^[ -~]*$/
 const CONTROL = /\p{Cc}/u
 const SURROGATE = /\p{Surrogate}/u
 const DRIVE = /^[a-z]:/i
@@ -57,32 +60,48 @@ export function checkName(name: string): string[] {
  */
 export function checkNames(names: readonly string[]): string[][] {
   const segments = names.map(checkName)
-  checkSideBySide(names)
+  const keys = names.map(keyOf).sort()
+  for (const [i, key] of keys.entries()) checkNeighbours(key, keys[i + 1], names)
   return segments
 }
 
 /**
- * What {@link checkNames} does beyond checking each name by itself; of millions of names it makes nothing but their keys.
+ * The same for millions of names, of which it makes nothing but their keys, without holding up the others.
  *
- * @throws UnsafeNameError naming one of two that are in each other's way
+ * @param breathe lets others have their turn when it is time
+ * @throws UnsafeNameError
  */
-export function checkSideBySide(names: readonly string[]): void {
-  const keys = names.map(keyOf).sort()
-  for (const [i, key] of keys.entries()) {
-    const next = keys[i + 1]
-    if (next === key) {
-      const [name, other] = names.filter(each => keyOf(each) === key) as [string, string]
-      const how = other === name ? 'it occurs twice' : `some systems do not tell it from ${quote(name)}`
-      throw new UnsafeNameError(other, how)
-    }
-    if (next?.startsWith(`${key}\0`)) {
-      const [name, other] = [key, next].map(wanted => names.find(each => keyOf(each) === wanted)!) as [
-        string,
-        string
-      ]
-      throw new UnsafeNameError(name, `it is a file here, and a directory in ${quote(other)}`)
-    }
+export async function checkNamesInTurns(
+  names: readonly string[],
+  breathe: () => Promise<void>
+): Promise<void> {
+  const keys: string[] = []
+  await eachInTurns(names, checkName, breathe)
+  await eachInTurns(names, name => keys.push(keyOf(name)), breathe)
+  const sorted = await sortInTurns(keys, byUnits, breathe)
+  const check = ([i, key]: [number, string]): void => checkNeighbours(key, sorted[i + 1], names)
+  await eachInTurns(sorted.entries(), check, breathe)
+}
+
+/** @throws UnsafeNameError naming one of two that are in each other's way */
+function checkNeighbours(key: string, next: string | undefined, names: readonly string[]): void {
+  if (next === key) {
+    const [name, other] = names.filter(each => keyOf(each) === key) as [string, string]
+    const how = other === name ? 'it occurs twice' : `some systems do not tell it from ${quote(name)}`
+    throw new UnsafeNameError(other, how)
   }
+  if (next?.startsWith(`${key}\0`)) {
+    const [name, other] = [key, next].map(wanted => names.find(each => keyOf(each) === wanted)!) as [
+      string,
+      string
+    ]
+    throw new UnsafeNameError(name, `it is a file here, and a directory in ${quote(other)}`)
+  }
+}
+
+/** As `sort` does: in the order of UTF-16 units. */
+function byUnits(a: string, b: string): number {
+  return a < b ? -1 : Number(a > b)
 }
 
 function whyNot(name: string): string | undefined {
@@ -112,6 +131,8 @@ function whyNotSegment(segment: string): string | undefined {
  * name follows right behind it.
  */
 function keyOf(name: string): string {
+  // Composed or not, ASCII is the same.
+  if (ASCII.test(name)) return name.toUpperCase().replaceAll('/', '\0')
   return name.normalize('NFD').toLowerCase().toUpperCase().normalize('NFC').replaceAll('/', '\0')
 }
 

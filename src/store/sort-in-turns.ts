@@ -29,6 +29,8 @@ async function merge<T>(
   compare: (a: T, b: T) => number,
   breathe: () => Promise<void>
 ): Promise<T[]> {
+  // As it is with what was sorted before, or nearly so.
+  if (right.length === 0 || compare(left.at(-1)!, right[0]!) <= 0) return left.concat(right)
   const merged: T[] = []
   let l = 0
   let r = 0

@@ -1,7 +1,7 @@
 import { posix, win32 } from 'node:path'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { checkName, checkNames, UnsafeNameError } from '../../src/protocol/safe-name.ts'
+import { checkName, checkNames, checkNamesInTurns, UnsafeNameError } from '../../src/protocol/safe-name.ts'
 
 describe('one name', () => {
   test.each<[string, string[]]>([
@@ -114,6 +114,15 @@ describe('names side by side', () => {
     expect(checkNames([])).toEqual([])
   })
 
+  test('millions of names are checked in turns', async () => {
+    const names = Array.from({ length: 10_000 }, (_, i) => `folder ${i % 10}/ä ${i}`)
+    let breaths = 0
+    await checkNamesInTurns(names, async () => void breaths++)
+    expect(breaths).toBeGreaterThan(400)
+    const stop = new Error('stop')
+    await expect(checkNamesInTurns(names, () => Promise.reject(stop))).rejects.toBe(stop)
+  })
+
   test.each<[string, string[], string]>([
     ['the same name', ['a', 'b', 'a'], '"a" cannot be used for a file: it occurs twice'],
     ['case', ['README', 'x', 'readme'], 'some systems do not tell it from'],
@@ -128,7 +137,8 @@ describe('names side by side', () => {
     ['file and directory, far apart', ['a', 'a!', 'a.b', 'a-', 'b', 'a/z'], 'it is a file here'],
     ['file and directory of other case', ['Dir', 'dir/b'], 'it is a file here'],
     ['one unsafe name', ['ok', '../up'], 'it has the part ".."']
-  ])('refused: %s', (_, names, message) => {
+  ])('refused: %s', async (_, names, message) => {
+    await expect(checkNamesInTurns(names, async () => undefined)).rejects.toThrow(message)
     expect(() => checkNames(names)).toThrow(UnsafeNameError)
     expect(() => checkNames(names)).toThrow(message)
     expect(() => checkNames(names.toReversed())).toThrow(UnsafeNameError)

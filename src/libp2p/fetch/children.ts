@@ -6,6 +6,7 @@ import { CHILDREN_PER_REQUEST } from '../constants.ts'
 import { Item } from './item.ts'
 import { lookUp } from './look-up.ts'
 import type { Pool } from './pool.ts'
+import { PrefixSet } from './prefix-set.ts'
 import type { Tally } from './progress.ts'
 
 interface Child {
@@ -18,13 +19,14 @@ export class Children {
   readonly #links: Links
   readonly #tally: Tally
   #next = 0
-  /** Children that have been counted, by the first 48 bits of their hashes: small, and good enough for counting. */
-  readonly #counted = new Set<number>()
+  /** Children that have been counted. */
+  readonly #counted: PrefixSet
 
   constructor(store: BlobStore, links: Links, tally: Tally) {
     this.#store = store
     this.#links = links
     this.#tally = tally
+    this.#counted = new PrefixSet(links.count)
   }
 
   /** How many links there are. */
@@ -48,7 +50,7 @@ export class Children {
     const items: Item[] = []
     for (const [i, { index, hash }] of children.entries()) {
       const { ranges, heldBytes, size } = found[i]!
-      if (this.#isNew(hash)) {
+      if (this.#counted.add(hash)) {
         this.#tally.had += heldBytes
         if (ranges.isEmpty) this.#tally.blobsDone++
       }
@@ -70,14 +72,5 @@ export class Children {
       children.push({ index: this.#next + 1, hash })
     }
     return children
-  }
-
-  #isNew(child: Hash): boolean {
-    const { bytes } = child
-    const prefix =
-      new DataView(bytes.buffer, bytes.byteOffset).getUint32(0) * 65_536 + bytes[4]! * 256 + bytes[5]!
-    const isNew = !this.#counted.has(prefix)
-    this.#counted.add(prefix)
-    return isNew
   }
 }

@@ -4,7 +4,7 @@ import { bytesWithin } from '../../bao/geometry.ts'
 import type { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
 import { abortable } from '../../store/waiting.ts'
-import { CHILDREN_PER_REQUEST, PIECE_BYTES } from '../constants.ts'
+import { CHILDREN_PER_TASK, PIECE_BYTES } from '../constants.ts'
 import type { FetchProvider } from './fetch-provider.ts'
 import type { Item } from './item.ts'
 import { cutAfter } from './pieces.ts'
@@ -131,7 +131,7 @@ export class Pool {
 
   #takeFrom(provider: FetchProvider, first: number, bytes: number): Share[] {
     const shares: Share[] = []
-    const most = Math.min(CHILDREN_PER_REQUEST, provider.mostItems)
+    const most = Math.min(CHILDREN_PER_TASK, provider.mostItems)
     let room = this.#init.rangesPerRequest
     for (let i = first; i < this.#items.length; i++) {
       if (bytes <= 0 || room <= 0 || shares.length >= most) break

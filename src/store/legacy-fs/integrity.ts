@@ -25,9 +25,10 @@ import type { SmallFile } from '../small-file.ts'
 import type { FsContext } from './context.ts'
 import { type FoundComplete, findComplete } from './found.ts'
 import { openComplete } from './opening.ts'
+import { RecentVersions } from './recent-versions.ts'
 import type { SmallFiles } from './small/small-files.ts'
 
-/** Data files that are remembered as checked. */
+/** Data files that are remembered as checked, at least. */
 const MOST_CHECKED = 10_000
 
 export class Integrity {
@@ -36,7 +37,7 @@ export class Integrity {
   readonly #running = new Map<string, Promise<boolean>>()
   /** Versions of data files that have another hash than their name says, and of those whose end is right. */
   readonly #damaged = new Map<string, string>()
-  readonly #checked = new Map<string, string>()
+  readonly #checked = new RecentVersions(MOST_CHECKED)
 
   constructor(context: FsContext, small: SmallFiles) {
     this.#context = context
@@ -74,10 +75,6 @@ export class Integrity {
   markGood(hash: Hash, version: string): void {
     this.#checked.set(hash.toString(), version)
     this.#damaged.delete(hash.toString())
-    for (const oldest of this.#checked.keys()) {
-      if (this.#checked.size <= MOST_CHECKED) break
-      this.#checked.delete(oldest)
-    }
   }
 
   /**
