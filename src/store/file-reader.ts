@@ -17,6 +17,8 @@ export class FsReader implements BlobReader {
   readonly hash: Hash
   readonly size: number
   readonly held: ChunkRanges | undefined
+  /** Who has read all of the data has checked it. */
+  readonly isProven: boolean
   /** All of the data, of a blob of one chunk group. */
   readonly #bytes: Uint8Array | undefined
   readonly #data: FileHandle | undefined
@@ -38,6 +40,7 @@ export class FsReader implements BlobReader {
     this.size = files.size
     this.held = files.held
     this.#bytes = files.bytes
+    this.isProven = files.bytes !== undefined
     this.#data = files.data
     if (files.data !== undefined && files.held === undefined) {
       this.#served = new ServedFile(files.data, files.hash.toString(), files.size)
@@ -142,7 +145,7 @@ export interface BlobFiles {
   /** Bytes. */
   readonly size: number
   readonly held?: ChunkRanges | undefined
-  /** All of the data, which has been read: then no file is open. */
+  /** All of the data, which has been read and checked: then no file is open. */
   readonly bytes?: Uint8Array | undefined
   /** None for the empty blob. */
   readonly data?: FileHandle | undefined

@@ -78,17 +78,15 @@ export class Integrity {
   }
 
   /**
-   * Reads and checks a complete blob of one chunk group.
+   * Reads a complete blob of one chunk group, and checks what was read.
    *
-   * @returns undefined when the data is not what the hash says, or not what was found any more
+   * @returns undefined when there is no such blob, or when the data is not what the hash says
    */
-  async readSmall(hash: Hash, { version }: FoundComplete): Promise<Uint8Array | undefined> {
+  async readSmall(hash: Hash): Promise<SmallFile | undefined> {
     const file = await this.#readIfThere(hash)
-    if (typeof file !== 'object' || file.version !== version) return undefined
-    if (this.#checked.get(hash.toString()) === version) return file.bytes
-    if (!hashBytes(file.bytes).hash.equals(hash)) return undefined
-    this.markGood(hash, version)
-    return file.bytes
+    if (typeof file !== 'object' || !hashBytes(file.bytes).hash.equals(hash)) return undefined
+    if (this.#checked.get(hash.toString()) !== file.version) this.markGood(hash, file.version)
+    return file
   }
 
   /**
@@ -126,7 +124,7 @@ export class Integrity {
   }
 
   async #checkEnd(hash: Hash, found: FoundComplete): Promise<boolean> {
-    if (groupCount(found.size) === 1 && (await this.readSmall(hash, found)) !== undefined) return true
+    if (groupCount(found.size) === 1 && (await this.readSmall(hash))?.version === found.version) return true
     const isRight = await this.#isRight(hash, found, ChunkRanges.last)
     // Replaced or deleted since: whoever opens it looks again.
     if (isRight === undefined) return true
@@ -196,7 +194,7 @@ export class Integrity {
 
   async #readIfThere(hash: Hash): Promise<SmallFile | 'other' | 'changed' | undefined> {
     try {
-      return await this.#small.read(this.#context.layout.data(hash), { wasSeen: true })
+      return await this.#small.read(this.#context.layout.data(hash), { isOwn: true })
     } catch (error) {
       if (isNotFound(error)) return undefined
       throw error

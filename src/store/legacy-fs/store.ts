@@ -457,10 +457,11 @@ export class LegacyFsStore implements BlobStore {
 
   /** A complete blob of one chunk group, in memory. */
   async #readSmall(hash: Hash): Promise<BlobFiles | undefined> {
-    const found = findComplete(this.#context.layout, hash)
-    if (found === undefined || groupCount(found.size) > 1) return undefined
-    const bytes = await this.#integrity.readSmall(hash, found)
-    return bytes && { hash, size: found.size, bytes }
+    const { layout } = this.#context
+    // In a folder of our own, a data file is all that makes a blob complete.
+    if (layout.isForeign && findComplete(layout, hash) === undefined) return undefined
+    const bytes = (await this.#integrity.readSmall(hash))?.bytes
+    return bytes && { hash, size: bytes.length, bytes }
   }
 
   async #openFiles(hash: Hash): Promise<BlobFiles | undefined | 'again'> {

@@ -81,15 +81,15 @@ export class SmallFiles {
   /**
    * Reads all of a file.
    *
-   * @param wasSeen whether it has just been looked at, and is one of the store's own: then most of it is in the system's memory
+   * @param isOwn whether it is one of the store's own files: most of those are in the system's memory when they are read
    * @returns `other` for a longer file, and for what is not a regular one; `changed` when it was written to meanwhile
    */
-  async read(path: string, { wasSeen = false } = {}): Promise<ReadResult> {
+  async read(path: string, { isOwn = false } = {}): Promise<ReadResult> {
     this.#atOnce++
     try {
       // To read one that is alone takes a single turn through the pool, where the thread takes two messages.
       const read = this.#isHelped(false) ? await this.#reads.add(path) : undefined
-      if (read === undefined) return await this.#readOne(path, wasSeen)
+      if (read === undefined) return await this.#readOne(path, isOwn)
       if (isFailure(read)) throw toError(read)
       return read
     } finally {
@@ -217,9 +217,9 @@ export class SmallFiles {
     }
   }
 
-  async #readOne(path: string, wasSeen: boolean): Promise<ReadResult> {
+  async #readOne(path: string, isOwn: boolean): Promise<ReadResult> {
     const { most } = this.#init
-    if (!wasSeen || !this.#reading.isQuick) return await readSmallFile(path, most)
+    if (!isOwn || !this.#reading.isQuick) return await readSmallFile(path, most)
     return this.#reading.time(() => readSmallFileSync(path, most))
   }
 
