@@ -114,6 +114,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     if (provider === undefined) return
     this.#provider = undefined
     for (const protocol of PROTOCOLS) await this.#components.registrar.unhandle(protocol)
+    this.#getter.stop()
     await Promise.all([provider.stop(), this.#transfers.stop(new Error('the node is stopping'))])
   }
 

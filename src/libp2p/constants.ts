@@ -113,6 +113,21 @@ export const RANGES_PER_REQUEST = 32_768
  */
 export const AGREE_TIMEOUT_PART = 1 / 3
 
+/** Requests of a connection follow one another when a pause between them is shorter than this. */
+export const REQUESTS_FOLLOW_MS = 1_000
+
+/**
+ * So many requests that follow one another make another one likely, for which a stream is opened ahead. A collection is fetched with
+ * fewer.
+ */
+export const REQUESTS_BEFORE_SPARE = 4
+
+/** How long a stream is held open for the next request: well below `REQUEST_TIMEOUT_MS`, after which providers give it up. */
+export const SPARE_STREAM_MS = 2_000
+
+/** Streams of one peer on which nothing has been asked yet, that do not count as requests. A getter needs one for each connection. */
+export const MAX_SILENT_STREAMS_PER_PEER = 4
+
 /**
  * Memory in bytes that the responses under way share for data they have read ahead. As long as there are few of them, each
  * reads 512 KiB at a time; when there are many, less.

@@ -4,8 +4,8 @@
  * of what they take. libp2p's own way to do so (`negotiateFully: false`) is still in its interface, but does nothing since version 3.
  */
 import type { Connection, NewStreamOptions, Stream } from '@libp2p/interface'
-
-const MULTISTREAM = '/multistream/1.0.0'
+import { concat } from '../protocol/concat.ts'
+import { MULTISTREAM, multistreamLine } from './multistream.ts'
 
 export interface EarlyStream {
   /** Undefined where it cannot be had before it is negotiated: then nothing is to be offered. */
@@ -36,12 +36,7 @@ const offers = new Map<string, Uint8Array>()
 function offerOf(protocol: string): Uint8Array {
   const known = offers.get(protocol)
   if (known !== undefined) return known
-  const offer = new TextEncoder().encode([MULTISTREAM, protocol].map(withLength).join(''))
+  const offer = concat([MULTISTREAM, protocol].map(multistreamLine))
   offers.set(protocol, offer)
   return offer
-}
-
-/** With its length in front, for which one byte is enough. */
-function withLength(name: string): string {
-  return `${String.fromCharCode(name.length + 1)}${name}\n`
 }

@@ -12,7 +12,8 @@ import { AGREE_TIMEOUT_PART, MAX_BUSY_RETRIES, MAX_RETRY_AFTER_MS } from './cons
 import { openEarly } from './early-stream.ts'
 import type { BlobsLimits } from './limits.ts'
 import { idOf, nameOf, type ProviderAddress } from './provider-address.ts'
-import { StreamIdleTimeoutError } from './stream-errors.ts'
+import { SpareStreams } from './spare-streams.ts'
+import { StreamIdleTimeoutError, StreamResetError } from './stream-errors.ts'
 import { type StreamReader, streamReader } from './stream-reader.ts'
 import { type StreamWriter, streamWriter, writePieceBytes } from './stream-writer.ts'
 
@@ -69,6 +70,11 @@ class DeclinedError extends Error {
   override readonly name = 'DeclinedError'
 }
 
+/** The stream that was open for the request had been given up, and nothing has come back on it. Then it is asked on a new one. */
+class SpareStreamLostError extends Error {
+  override readonly name = 'SpareStreamLostError'
+}
+
 /** A request that is on its way. */
 interface Asked {
   readonly stream: Stream
@@ -77,10 +83,17 @@ interface Asked {
   readonly writer: StreamWriter
   /** Settles when the request has been handed to the connection, and libp2p is done with opening the stream. */
   readonly sent: Promise<unknown>
+  /** Whether the stream was open before. */
+  readonly isSpare?: boolean
 }
 
-/** Sends a request. @param offer what is to be sent before it, and to come back, where the peer has still to agree */
-type Send = (stream: Stream, connection: Connection, offer?: Uint8Array) => Asked
+/**
+ * Sends a request.
+ *
+ * @param offer what is to be sent before it, and to come back, where the peer has still to agree
+ * @param isOffered whether that has been sent
+ */
+type Send = (stream: Stream, connection: Connection, offer?: Uint8Array, isOffered?: boolean) => Asked
 
 interface ReachOptions {
   readonly signal: AbortSignal
@@ -109,12 +122,19 @@ export class Getter {
   readonly #agreed = new WeakMap<Connection, string | undefined>()
   /** Connections that are open, by the peer's id: to have libp2p find one takes longer than to send a request on it. */
   readonly #open = new Map<string, Connection>()
+  readonly #spares: SpareStreams
 
   constructor({ connectionManager, registrar }: GetterComponents, limits: BlobsLimits, log: Logger) {
     this.#connectionManager = connectionManager
     this.#registrar = registrar
     this.#limits = limits
     this.#log = log
+    this.#spares = new SpareStreams(registrar, log)
+  }
+
+  /** Leaves nothing open for requests to come. */
+  stop(): void {
+    this.#spares.dropAll()
   }
 
   /**
@@ -130,11 +150,17 @@ export class Getter {
     use: (exchange: Exchange) => Promise<T>,
     options: AskOptions = {}
   ): Promise<T> {
+    let mayBeSpare = isGet(request)
     for (let attempt = 0; ; attempt++) {
       try {
-        return await this.#askOnce(provider, request, use, options)
+        return await this.#askOnce(provider, request, use, options, mayBeSpare)
       } catch (error) {
         if (error instanceof DeclinedError) continue
+        if (error instanceof SpareStreamLostError) {
+          this.#log.trace('%s had given up the stream for the request: %e', nameOf(provider), error.cause)
+          mayBeSpare = false
+          continue
+        }
         if (!(error instanceof RefusedError) || error.status.type !== 'busy' || attempt >= MAX_BUSY_RETRIES)
           throw error
         this.#log('%s is busy, asking again in %d ms', nameOf(provider), error.status.retryAfterMs)
@@ -147,16 +173,16 @@ export class Getter {
     provider: ProviderAddress,
     request: Request,
     use: (exchange: Exchange) => Promise<T>,
-    { signal, isQuiet, idleTimeoutMs = this.#limits.idleTimeoutMs }: AskOptions
+    { signal, isQuiet, idleTimeoutMs = this.#limits.idleTimeoutMs }: AskOptions,
+    mayBeSpare: boolean
   ): Promise<T> {
     const bytes = encodeRequest(request)
-    // A push goes on after its request, so that it could not be begun anew.
     const goesOn = request.type === 'push'
-    const send: Send = (stream, connection, offer) => {
+    const send: Send = (stream, connection, offer, isOffered) => {
       const readIdleMs = isQuiet ? undefined : idleTimeoutMs
       const response = streamReader(stream, { signal, idleTimeoutMs: readIdleMs, expected: offer })
       const writer = streamWriter(stream, { signal, idleTimeoutMs, pieceBytes: writePieceBytes(connection) })
-      const written = writer.write(offer === undefined ? bytes : concat([offer, bytes]))
+      const written = writer.write(offer === undefined || isOffered ? bytes : concat([offer, bytes]))
       // The end leaves in the same turn as the request, if there is room for both.
       const ended = goesOn
         ? undefined
@@ -165,18 +191,17 @@ export class Getter {
           : writer.end()
       return { stream, connection, response, writer, sent: Promise.all([written, ended]) }
     }
-    const { stream, connection, response, writer, sent } = await this.#openStream(
-      provider,
-      signal,
-      send,
-      !goesOn
-    )
+    const { stream, connection, response, writer, sent, isSpare } =
+      (mayBeSpare ? this.#takeSpare(provider, send) : undefined) ??
+      (await this.#openStream(provider, signal, send, request))
     // Old versions of js-libp2p may lose what comes with the offer: then nothing comes back.
     const undecided = response.isAsExpected
       ? undefined
       : setTimeout(() => {
           if (!response.isAsExpected) stream.abort(new DeclinedError('the peer does not answer to the offer'))
         }, idleTimeoutMs * AGREE_TIMEOUT_PART)
+    const isFollowed = isGet(request) && this.#agreed.get(connection) === stream.protocol
+    const ended = isFollowed ? this.#spares.follow(connection, stream.protocol) : undefined
     try {
       await sent
       const result = await use({
@@ -191,13 +216,23 @@ export class Getter {
       return result
     } catch (error) {
       stream.abort(error instanceof Error ? error : new Error(String(error)))
+      if (isSpare && response.bytesRead === 0 && isLost(error))
+        throw new SpareStreamLostError('the stream that was open for the request was lost', { cause: error })
       if (response.isAsExpected || signal?.aborted) throw error
       this.#agreed.set(connection, undefined)
+      this.#spares.drop(connection)
       if (error instanceof StreamIdleTimeoutError) throw error
       throw new DeclinedError('the peer did not agree to the protocol', { cause: error })
     } finally {
       clearTimeout(undecided)
+      ended?.()
     }
+  }
+
+  #takeSpare(provider: ProviderAddress, send: Send): Asked | undefined {
+    const connection = this.#connected(provider)
+    const spare = connection && this.#spares.take(connection)
+    return spare && { ...send(spare.stream, connection, spare.offer, true), isSpare: true }
   }
 
   /**
@@ -207,40 +242,40 @@ export class Getter {
    * @throws ProviderUnreachableError
    */
   async connect(provider: ProviderAddress, signal: AbortSignal | undefined): Promise<PeerId> {
+    signal?.throwIfAborted()
+    const known = this.#connected(provider)
+    if (known !== undefined) return known.remotePeer
     return await this.#reach(provider, signal, async options => {
       const { remotePeer } = await this.#connection(provider, options)
       return remotePeer
     })
   }
 
-  /** @param mayBeEarly whether to send before the peer has agreed to the protocol, if it has before */
   async #openStream(
     provider: ProviderAddress,
     signal: AbortSignal | undefined,
     send: Send,
-    mayBeEarly: boolean
+    request: Request
   ): Promise<Asked> {
     return await this.#reach(provider, signal, async options => {
       const connection = await this.#connection(provider, options)
       try {
-        return await this.#openOn(connection, options, send, mayBeEarly)
+        return await this.#openOn(connection, options, send, request)
       } catch (error) {
         if (!isEnding(error)) throw error
         const another = await this.#connection(provider, { ...options, force: true })
-        return await this.#openOn(another, options, send, mayBeEarly)
+        return await this.#openOn(another, options, send, request)
       }
     })
   }
 
-  async #openOn(
-    connection: Connection,
-    options: ReachOptions,
-    send: Send,
-    mayBeEarly: boolean
-  ): Promise<Asked> {
+  async #openOn(connection: Connection, options: ReachOptions, send: Send, request: Request): Promise<Asked> {
+    // It could be one too many, and those whose place it takes do not use it.
+    if (!isGet(request)) this.#spares.drop(connection)
     const first = this.#firstStreams.get(connection)
     if (first !== undefined) await first
-    const agreed = mayBeEarly ? this.#agreed.get(connection) : undefined
+    // A push goes on after its request, so that it could not be begun anew.
+    const agreed = request.type === 'push' ? undefined : this.#agreed.get(connection)
     if (agreed !== undefined && this.#registrar.getMiddleware(agreed).length === 0) {
       return await inOwnTurn(() => {
         const { stream, offer, opened } = openEarly(connection, agreed, options)
@@ -262,10 +297,17 @@ export class Getter {
     return send(stream, connection)
   }
 
-  async #connection(provider: ProviderAddress, options: ReachOptions): Promise<Connection> {
+  /** The connection to it, if one is known. */
+  #connected(provider: ProviderAddress): Connection | undefined {
     const id = idOf(provider)
-    const open = id === undefined || options.force ? undefined : this.#open.get(id)
-    if (open?.status === 'open') return open
+    const connection = id === undefined ? undefined : this.#open.get(id)
+    return connection?.status === 'open' ? connection : undefined
+  }
+
+  async #connection(provider: ProviderAddress, options: ReachOptions): Promise<Connection> {
+    const known = options.force ? undefined : this.#connected(provider)
+    if (known !== undefined) return known
+    const id = idOf(provider)
     const connection = await this.#connectionManager.openConnection(provider, options)
     // One through a relay may be followed by a better one.
     if (id === undefined || connection.limits !== undefined) return connection
@@ -313,6 +355,16 @@ function inOwnTurn<T>(action: () => T | Promise<T>): Promise<T> {
       }
     })
   })
+}
+
+/** Of others, one does not know whether another one like it will follow; a push could not be begun anew. */
+function isGet({ type }: Request): boolean {
+  return type === 'get' || type === 'get_many'
+}
+
+/** Whether the peer, or the connection to it, was gone. */
+function isLost(error: unknown): boolean {
+  return error instanceof StreamResetError && error.reason !== 'aborted'
 }
 
 function pause(ms: number, signal: AbortSignal | undefined): Promise<void> {

@@ -8,10 +8,10 @@ import { type ReceivedPush, respond } from '../protocol/respond.ts'
 import { encodeStatus } from '../protocol/status.ts'
 import type { BlobStore } from '../store/index.ts'
 import { closeStream } from './close-stream.ts'
-import { RESPONSE_MEMORY_BYTES } from './constants.ts'
+import { MAX_SILENT_STREAMS_PER_PEER, RESPONSE_MEMORY_BYTES } from './constants.ts'
 import type { BlobsLimits } from './limits.ts'
 import { StreamLimits } from './stream-limits.ts'
-import { streamReader } from './stream-reader.ts'
+import { type StreamReader, streamReader } from './stream-reader.ts'
 import { streamWriter, writePieceBytes } from './stream-writer.ts'
 import { Turns } from './turns.ts'
 
@@ -23,7 +23,7 @@ export interface ServedRequest {
   readonly request: Request | undefined
   /** Bytes sent. */
   readonly bytes: number
-  /** From the opening of the stream to its end, in ms. */
+  /** From the first byte of the request to the end of the stream, in ms. */
   readonly ms: number
   /** Why the answer is not all that was asked for. */
   readonly error: unknown
@@ -54,6 +54,8 @@ export class RequestTimeoutError extends Error {
 export class Provider {
   readonly #init: ProviderInit
   readonly #streams: StreamLimits
+  /** Those on which nothing has been asked yet. */
+  readonly #silent: StreamLimits
   readonly #observers: StreamLimits
   readonly #stopping = new AbortController()
   /** One for each request: putting signals together costs more than all else that is done for one. */
@@ -67,20 +69,67 @@ export class Provider {
     this.#init = init
     const { maxStreamsPerPeer, maxStreams, maxObserversPerPeer, maxObservers } = init.limits
     this.#streams = new StreamLimits(maxStreamsPerPeer, maxStreams)
+    this.#silent = new StreamLimits(MAX_SILENT_STREAMS_PER_PEER, maxStreams)
     this.#observers = new StreamLimits(maxObserversPerPeer, maxObservers)
   }
 
   /** Handles one inbound stream. Never rejects: what goes wrong concerns this stream only. */
   async handle(stream: Stream, connection: Connection): Promise<void> {
-    const leave = this.#streams.enter(connection.remotePeer.toString())
-    const serving = (leave === undefined ? this.#refuse(stream) : this.#serve(stream, connection)).finally(
-      () => {
-        leave?.()
-        this.#serving.delete(serving)
-      }
-    )
+    const serving = this.#handle(stream, connection).finally(() => {
+      this.#serving.delete(serving)
+    })
     this.#serving.add(serving)
     await serving
+  }
+
+  /** A stream counts as a request from its first byte on. When many are silent, the others count as such at once. */
+  async #handle(stream: Stream, connection: Connection): Promise<void> {
+    const peer = connection.remotePeer.toString()
+    const ending = new AbortController()
+    this.#endings.add(ending)
+    if (this.#stopping.signal.aborted) ending.abort(this.#stopping.signal.reason)
+    const reader = streamReader(stream, {
+      signal: ending.signal,
+      idleTimeoutMs: this.#init.limits.idleTimeoutMs
+    })
+    const isAsked = stream.readBufferLength > 0
+    let leave = isAsked ? undefined : this.#silent.enter(peer)
+    try {
+      if (leave !== undefined) {
+        const hasCome = await this.#untilAsked(stream, reader, ending)
+        leave()
+        leave = undefined
+        if (!hasCome) return
+      }
+      leave = this.#streams.enter(peer)
+      if (leave === undefined) await this.#refuse(stream)
+      else await this.#serve(stream, connection, reader, ending)
+    } finally {
+      leave?.()
+      await reader.return()
+      this.#endings.delete(ending)
+    }
+  }
+
+  /**
+   * Getters that ask for one thing after the other open the next stream ahead, and may not need it. So nothing is wrong with one that
+   * ends without a word, and nobody is told of it.
+   *
+   * @returns whether a request has begun
+   */
+  async #untilAsked(stream: Stream, reader: StreamReader, ending: AbortController): Promise<boolean> {
+    const { requestTimeoutMs } = this.#init.limits
+    const timer = abortAfter(ending, requestTimeoutMs, 'the request did not begin within')
+    try {
+      if (await reader.arrival()) return true
+      await stream.close({ signal: ending.signal })
+    } catch (error) {
+      this.#init.log.trace('a stream has ended without a request: %e', error)
+      stream.abort(toError(error))
+    } finally {
+      clearTimeout(timer)
+    }
+    return false
   }
 
   /** Resets all streams and waits until they are done. */
@@ -127,19 +176,20 @@ export class Provider {
     }
   }
 
-  async #serve(stream: Stream, connection: Connection): Promise<void> {
+  async #serve(
+    stream: Stream,
+    connection: Connection,
+    reader: StreamReader,
+    ending: AbortController
+  ): Promise<void> {
     const { store, limits, log, acceptPush, authorize, onServed, onPushed } = this.#init
     const peer = connection.remotePeer
     const startedAt = performance.now()
-    const ending = new AbortController()
     const { signal } = ending
-    this.#endings.add(ending)
-    if (this.#stopping.signal.aborted) ending.abort(this.#stopping.signal.reason)
     const requestTimer = abortAfter(ending, limits.requestTimeoutMs, 'the request did not come within')
     const streamTimer = abortAfter(ending, limits.streamTimeoutMs, 'the stream was open for')
     const onClose = (): void => ending.abort(new Error('the stream was closed'))
     stream.addEventListener('close', onClose)
-    const reader = streamReader(stream, { signal, idleTimeoutMs: limits.idleTimeoutMs })
     const writer = streamWriter(stream, {
       signal,
       idleTimeoutMs: limits.idleTimeoutMs,
@@ -181,7 +231,6 @@ export class Provider {
     } finally {
       leave?.()
       stream.removeEventListener('close', onClose)
-      this.#endings.delete(ending)
       clearTimeout(requestTimer)
       clearTimeout(streamTimer)
     }

@@ -59,6 +59,13 @@ export interface StreamReader extends AsyncIterableIterator<Uint8Array, undefine
   /** Whether all that must come first has. */
   readonly isAsExpected: boolean
   next(): Promise<IteratorResult<Uint8Array, undefined>>
+  /**
+   * Waits until there is something to read, and leaves it there.
+   *
+   * @returns whether there is; not when the peer has closed its side
+   * @throws what `next()` would throw
+   */
+  arrival(): Promise<boolean>
   /** What `next()` would resolve with, if it is here already. */
   takeNow(): Uint8Array | undefined
   /** Stops listening, drops what is queued and leaves the stream paused. The stream stays open: see `streamReader`. */
@@ -165,6 +172,14 @@ class Reader implements StreamReader {
       if (this.#isOver()) return { done: true, value: undefined }
       await this.#arrival()
     }
+  }
+
+  async arrival(): Promise<boolean> {
+    while (this.#queue.length === 0) {
+      if (this.#isOver()) return false
+      await this.#arrival()
+    }
+    return true
   }
 
   async return(): Promise<IteratorResult<Uint8Array, undefined>> {

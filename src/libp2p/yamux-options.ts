@@ -75,6 +75,18 @@ export function grantInBulk(stream: Stream): void {
   }
 }
 
+/**
+ * Has a js-yamux stream that was opened in this turn tell the peer of it with its first bytes, instead of at once by a message of its
+ * own. A muxer that works in another way is left as it is.
+ */
+export function openSilently(stream: Stream): void {
+  if (!isYamuxStream(stream)) return
+  const grant = stream.sendWindowUpdate
+  stream.sendWindowUpdate = () => {
+    stream.sendWindowUpdate = grant
+  }
+}
+
 /** What is private to the types of js-yamux only. */
 interface YamuxStream {
   readonly recvWindow: number

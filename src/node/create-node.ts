@@ -8,6 +8,7 @@ import { createLibp2p } from 'libp2p'
 import type { Hash } from '../hash.ts'
 import { boundedFrames } from '../libp2p/bounded-frames.ts'
 import { type Blobs, blobs } from '../libp2p/index.ts'
+import { promptConsent } from '../libp2p/prompt-consent.ts'
 import { YAMUX_OPTIONS } from '../libp2p/yamux-options.ts'
 import { noise } from '../noise/index.ts'
 import { MAX_TICKET_ADDRS } from '../protocol/constants.ts'
@@ -127,7 +128,7 @@ async function startLibp2p(
     addresses: { listen, announce },
     transports: [tcp()],
     connectionEncrypters: [noise()],
-    streamMuxers: [boundedFrames(yamux(YAMUX_OPTIONS))],
+    streamMuxers: [promptConsent(boundedFrames(yamux(YAMUX_OPTIONS)))],
     connectionManager: {
       addressSorter: loopbackFirst,
       // A ticket's addresses all count.

@@ -460,13 +460,13 @@ describe('a hostile peer', () => {
     const { provider, hash, open, check } = await attacked({ requestTimeoutMs: 300 })
     const served: ServedRequest[] = []
     provider.services.blobs.addEventListener('request', event => served.push(event.detail))
-    const silent = await open()
+    const silent = [await open(), await open(IROH_PROTOCOL)]
     const half = await open()
     half.send(request(hash).subarray(0, 20))
     const whole = await open(IROH_PROTOCOL)
     whole.send(request(hash))
-    await until(() => [silent, half, whole].every(({ status }) => status === 'reset'))
-    await until(() => served.length === 3)
+    await until(() => [...silent, half, whole].every(({ status }) => status === 'reset'))
+    await until(() => served.length === 2)
     for (const { error } of served) expect(error).toMatchObject({ code: 'ERR_REQUEST_TIMEOUT' })
     await check()
   })
@@ -488,11 +488,11 @@ describe('a hostile peer', () => {
 
   it('that sends garbage, or a request without end, gets a status', async () => {
     const { open, check } = await attacked()
-    for (const bytes of [new Uint8Array(0), Uint8Array.of(7), new Uint8Array(200).fill(255)]) {
+    for (const bytes of [Uint8Array.of(7), new Uint8Array(200).fill(255)]) {
       const stream = await open()
       const reader = streamReader(stream)
       const writer = streamWriter(stream)
-      if (bytes.length > 0) await writer.write(bytes)
+      await writer.write(bytes)
       await writer.end()
       expect(Buffer.concat(await Array.fromAsync(reader))[0]).toBe(4)
     }

@@ -1,0 +1,109 @@
+/**
+ * Agrees to the protocol of a new stream as soon as it is offered.
+ *
+ * libp2p reads an offer line by line, and answers each, by a dozen promises. Most offers are a single message, and known word for
+ * word: so their answer leaves at once. What comes for streams that are open has been dealt with when a stream is new on which nothing
+ * is asked yet. On the wire nothing changes: it is the answer of multistream-select.
+ */
+import type { Stream, StreamMessageEvent, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
+import type { Registrar } from '@libp2p/interface-internal'
+import { nextTurn } from '../protocol/fair-turns.ts'
+import { MULTISTREAM, multistreamLine } from './multistream.ts'
+
+const HEADER = multistreamLine(MULTISTREAM)
+
+/** A line as long as this needs more than one byte for its length. */
+const LONG_LINE = 128
+
+export interface ConsentComponents {
+  readonly registrar: Pick<Registrar, 'getHandler'>
+}
+
+/**
+ * The same muxers, whose new streams are agreed on at once where the peer offers a protocol that the node speaks. Whatever else comes is
+ * left to libp2p. For `yamux(...)`.
+ */
+export function promptConsent<C extends ConsentComponents>(
+  create: (components: C) => StreamMuxerFactory
+): (components: C) => StreamMuxerFactory {
+  return components => {
+    const factory = create(components)
+    const createMuxer = factory.createStreamMuxer.bind(factory)
+    factory.createStreamMuxer = connection => prompt(createMuxer(connection), components)
+    return factory
+  }
+}
+
+function prompt(muxer: StreamMuxer, components: ConsentComponents): StreamMuxer {
+  const dispatch = muxer.safeDispatchEvent.bind(muxer)
+  muxer.safeDispatchEvent = (type, init: CustomEventInit = {}) => {
+    if (type !== 'stream') return dispatch(type, init)
+    agree(init.detail, components, () => dispatch(type, init))
+    return true
+  }
+  return muxer
+}
+
+/** @param tell has libp2p look after the stream */
+function agree(stream: Stream, components: ConsentComponents, tell: () => void): void {
+  // Muxers that do without multistream-select have a protocol from the start.
+  if (stream.protocol !== '') {
+    tell()
+    return
+  }
+  // Once the bytes that have come with it are in its buffer.
+  queueMicrotask(() => {
+    if (stream.readBufferLength <= HEADER.length) {
+      tell()
+      return
+    }
+    const onFirst = ({ data }: StreamMessageEvent): void => {
+      stream.removeEventListener('message', onFirst)
+      answer(stream, data.subarray(), components, tell)
+    }
+    stream.addEventListener('message', onFirst)
+  })
+}
+
+function answer(stream: Stream, bytes: Uint8Array, { registrar }: ConsentComponents, tell: () => void): void {
+  const protocol = offeredBy(bytes)
+  if (protocol === undefined || !isSpoken(registrar, protocol)) {
+    stream.unshift(bytes)
+    tell()
+    return
+  }
+  const end = HEADER.length + protocol.length + 2
+  try {
+    stream.send(bytes.subarray(0, end))
+  } catch (error) {
+    stream.abort(error instanceof Error ? error : new Error(String(error)))
+    return
+  }
+  if (bytes.length > end) stream.unshift(bytes.subarray(end))
+  // Not before: libp2p counts the streams of a protocol.
+  const tellAgreed = (): void => {
+    stream.protocol = protocol
+    tell()
+  }
+  if (bytes.length > end || stream.remoteWriteStatus === 'closed') tellAgreed()
+  else nextTurn(tellAgreed)
+}
+
+/** The protocol, if both lines of an offer are there. */
+function offeredBy(bytes: Uint8Array): string | undefined {
+  const length = bytes[HEADER.length]!
+  const end = HEADER.length + 1 + length
+  if (length >= LONG_LINE || bytes.length < end || !HEADER.every((byte, i) => byte === bytes[i]))
+    return undefined
+  const line = new TextDecoder().decode(bytes.subarray(HEADER.length + 1, end))
+  return line.endsWith('\n') ? line.slice(0, -1) : undefined
+}
+
+function isSpoken(registrar: ConsentComponents['registrar'], protocol: string): boolean {
+  try {
+    registrar.getHandler(protocol)
+    return true
+  } catch {
+    return false
+  }
+}

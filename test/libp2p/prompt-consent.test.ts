@@ -1,0 +1,144 @@
+/** Offers of protocols, and how a node answers them that agrees at once. What it says must be what libp2p says. */
+import { noise } from '@chainsafe/libp2p-noise'
+import { yamux } from '@chainsafe/libp2p-yamux'
+import type { Libp2p, Stream } from '@libp2p/interface'
+import { tcp } from '@libp2p/tcp'
+import { createLibp2p } from 'libp2p'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { promptConsent, YAMUX_OPTIONS } from '../../src/libp2p/index.ts'
+import { MULTISTREAM, multistreamLine } from '../../src/libp2p/multistream.ts'
+import { streamReader } from '../../src/libp2p/stream-reader.ts'
+import { writeAll } from '../../src/libp2p/stream-writer.ts'
+import { concat } from '../../src/protocol/concat.ts'
+import { createTestNode } from '../helpers/libp2p.ts'
+
+const ECHO = '/test/echo/1'
+const HELLO = new TextEncoder().encode('hello')
+const linesOf = (...names: string[]): Uint8Array => concat(names.map(multistreamLine))
+
+async function startPrompt(): Promise<Libp2p> {
+  return await createLibp2p({
+    addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    streamMuxers: [promptConsent(yamux(YAMUX_OPTIONS))]
+  })
+}
+
+describe.each([
+  ['that agrees at once', startPrompt],
+  ['as libp2p has it', createTestNode]
+])('a node %s', (_, start) => {
+  let node: Libp2p
+  let peer: Libp2p
+  /** Streams that reached the protocol's handler. */
+  let handled: Stream[]
+
+  beforeAll(async () => {
+    node = await start()
+    peer = await createTestNode()
+    handled = []
+    await node.handle(
+      ECHO,
+      async stream => {
+        handled.push(stream)
+        await writeAll(stream, streamReader(stream))
+      },
+      { maxInboundStreams: 3 }
+    )
+  })
+  afterAll(async () => {
+    await Promise.all([node.stop(), peer.stop()])
+  })
+
+  /** A stream on which nothing has been said, and what comes back on it. */
+  async function open() {
+    const connection = await peer.dial(node.getMultiaddrs())
+    const before = connection.streams.length
+    // What libp2p itself would say on it is never sent: it is told that all has been agreed.
+    const opened = connection.newStream(ECHO)
+    const stream = connection.streams[before]!
+    stream.protocol = ECHO
+    const came: Uint8Array[] = []
+    stream.addEventListener('message', ({ data }) => came.push(data.subarray()))
+    await opened
+    return { stream, came: () => concat(came) }
+  }
+
+  it('answers an offer, and then what follows it', async () => {
+    const { stream, came } = await open()
+    const offer = linesOf(MULTISTREAM, ECHO)
+    stream.send(offer)
+    await expect.poll(came).toEqual(offer)
+    stream.send(HELLO)
+    await expect.poll(came).toEqual(concat([offer, HELLO]))
+    await stream.close()
+    await expect.poll(() => stream.status).toBe('closed')
+    expect(handled.at(-1)?.protocol).toBe(ECHO)
+  })
+
+  it('answers an offer that comes with all that follows it', async () => {
+    const { stream, came } = await open()
+    const offer = linesOf(MULTISTREAM, ECHO)
+    stream.send(concat([offer, HELLO]))
+    await stream.close()
+    await expect.poll(() => stream.status).toBe('closed')
+    expect(came()).toEqual(concat([offer, HELLO]))
+  })
+
+  it('answers an offer that nothing follows', async () => {
+    const { stream, came } = await open()
+    const offer = linesOf(MULTISTREAM, ECHO)
+    stream.send(offer)
+    await stream.close()
+    await expect.poll(() => stream.status).toBe('closed')
+    expect(came()).toEqual(offer)
+  })
+
+  it('answers an offer that comes byte by byte', async () => {
+    const { stream, came } = await open()
+    const offer = linesOf(MULTISTREAM, ECHO)
+    for (const byte of concat([offer, HELLO])) {
+      stream.send(Uint8Array.of(byte))
+      await new Promise(resolve => setTimeout(resolve, 1))
+    }
+    await expect.poll(came).toEqual(concat([offer, HELLO]))
+    stream.abort(new Error('seen enough'))
+  })
+
+  it('says that it does not speak what it does not know', async () => {
+    const { stream, came } = await open()
+    stream.send(linesOf('x'.repeat(60)))
+    await expect.poll(came).toEqual(linesOf('na'))
+    stream.abort(new Error('seen enough'))
+  })
+
+  it('says what it does not speak, and agrees to what is offered then', async () => {
+    const { stream, came } = await open()
+    const long = `/test/${'x'.repeat(100)}/1`
+    stream.send(linesOf(MULTISTREAM, '/test/other/1', long, ECHO))
+    const expected = linesOf(MULTISTREAM, 'na', 'na', ECHO)
+    await expect.poll(came).toEqual(expected)
+    stream.abort(new Error('seen enough'))
+  })
+
+  it('keeps the limit of streams', async () => {
+    await expect.poll(() => node.getConnections().flatMap(({ streams }) => streams).length).toBe(0)
+    const streams: Stream[] = []
+    for (let i = 0; i < 4; i++) {
+      const { stream } = await open()
+      stream.send(linesOf(MULTISTREAM, ECHO))
+      streams.push(stream)
+    }
+    await expect.poll(() => streams.map(({ status }) => status)).toEqual(['open', 'open', 'open', 'reset'])
+    for (const stream of streams) stream.abort(new Error('seen enough'))
+  })
+
+  it('resets a stream on which something else comes', async () => {
+    for (const bytes of [new Uint8Array(300), Uint8Array.of(200, 200, 1, ...new Uint8Array(60))]) {
+      const { stream } = await open()
+      stream.send(bytes)
+      await expect.poll(() => stream.status).toBe('reset')
+    }
+  })
+})
