@@ -4,6 +4,7 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import type { Libp2p, ServiceMap } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p, type Libp2pOptions } from 'libp2p'
+import { promptConsent } from '../../dist/libp2p/prompt-consent.js'
 import { YAMUX_OPTIONS } from '../../dist/libp2p/yamux-options.js'
 import { noise as ownNoise } from '../../dist/noise/index.js'
 import { tcp as ownTcp } from '../../dist/tcp/index.js'
@@ -35,7 +36,7 @@ export async function startNode<S extends ServiceMap>(
   return await createLibp2p({
     transports: [transport()],
     connectionEncrypters: [encrypter()],
-    streamMuxers: [yamux(YAMUX_OPTIONS)],
+    streamMuxers: [stack === 'plain' ? yamux(YAMUX_OPTIONS) : promptConsent(yamux(YAMUX_OPTIONS))],
     // As our own node has it: among hundreds of streams a ping waits too long.
     connectionMonitor: { abortConnectionOnPingFailure: false },
     ...options

@@ -35,7 +35,7 @@ export const MAX_BUSY_RETRIES = 20
 /** Longest wait between two such tries, whatever the provider says. */
 export const MAX_RETRY_AFTER_MS = 5_000
 
-/** Within this time a request must have come, and the peer must have closed its side. */
+/** Within this time a request must begin; and within it from then on, it must have come, and the peer must have closed its side. */
 export const REQUEST_TIMEOUT_MS = 30_000
 
 /** Longest time during which no byte is taken, or sent, by the peer. Lowering it drops peers on bad links. */

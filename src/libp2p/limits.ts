@@ -41,7 +41,7 @@ export interface BlobsLimits {
    */
   readonly retryAfterMs: number
   /**
-   * Within this time a request must have come in full.
+   * Within this time a stream's request must begin, and within the same time from then on it must have come in full.
    *
    * @default 30_000
    */

@@ -143,7 +143,8 @@ it('a provider that answers one request at a time does not count the stream', as
   const provider = await start({ limits: { maxStreamsPerPeer: 1, retryAfterMs: 60_000 } })
   const getter = await start()
   await fetchFrom(provider, getter, ENOUGH)
-  await expect.poll(() => streamsOf(provider.node).length).toBe(1)
+  await expect.poll(() => provider.served.length).toBe(ENOUGH)
+  expect(streamsOf(provider.node).length).toBe(1)
   const { hash } = await provider.store.addBytes(randomData(100))
   const [connection] = getter.node.getConnections() as [Connection]
   const stream = await connection.newStream(BLOBS_PROTOCOL)
