@@ -1,6 +1,7 @@
 /**
  * Checks an encoding while it arrives (protocol/README.md, "Verification"). Synchronous and without I/O: whoever reads the
- * bytes hands them in, in pieces of any size, and gets back what has been proven.
+ * bytes hands them in, in pieces of any size, and gets back what has been proven. Or he asks for one node after the other, puts data
+ * and parents each where they are to be, and has them checked there.
  *
  * All nodes that lie whole in the bytes at hand are checked by one call of the kernel. Nodes come in pre-order, so the
  * kernel's "how many were good before the first bad one" is exactly how much of the stream may be believed.
@@ -8,6 +9,7 @@
 import type { Hash } from '../hash.ts'
 import { CHUNK_BYTES, CV_BYTES, PAIR_BYTES } from './constants.ts'
 import { HashMismatchError } from './errors.ts'
+import { isWholeGroups } from './geometry.ts'
 import {
   CARRY_BYTES,
   kernel as defaultKernel,
@@ -34,13 +36,19 @@ export interface Piece {
   readonly bytes: Uint8Array
 }
 
-/** What one call of {@link Decoder.decode} has proven. */
+/** What one call of {@link Decoder.decode} or {@link Decoder.check} has proven. */
 export interface Verified {
   /** Bytes of the input that belong to nodes found good. */
   readonly consumed: number
-  /** Data, ascending: each piece is one leaf, a view of the input. */
+  /**
+   * Data, ascending, as views of the input: each piece is one leaf, or, where data and parents came apart, whole chunk groups that
+   * follow each other.
+   */
   readonly leaves: readonly Piece[]
-  /** Outboard, ascending: runs of consecutive 64-byte nodes, copied. Parents inside a chunk group are not among them. */
+  /**
+   * Outboard, ascending: runs of consecutive 64-byte nodes; copied, but where data and parents came apart. Parents inside a chunk
+   * group are not among them.
+   */
   readonly parents: readonly Piece[]
   /** Set when the node after the good ones is wrong. The decoder is then of no further use. */
   readonly error?: HashMismatchError
@@ -67,10 +75,26 @@ const NOTHING: Verified = { consumed: 0, leaves: [], parents: [] }
 /** Tree levels and pending siblings: as in the walker. */
 const MAX_PENDING = CARRY_BYTES / CV_BYTES
 
-// One call's work, shared by all decoders: a call is synchronous and leaves nothing behind in it.
-const jobs = new Uint32Array(MAX_JOBS * JOB_WORDS)
-const jobStart = new Float64Array(MAX_JOBS)
-const jobNode = new Float64Array(MAX_JOBS)
+/** Nodes to be checked by one call of the kernel. */
+class Jobs {
+  /** As the kernel takes them. */
+  readonly words: Uint32Array
+  /** First chunk of each, and its index in the outboard. */
+  readonly start: Float64Array
+  readonly node: Float64Array
+
+  constructor(most: number) {
+    this.words = new Uint32Array(most * JOB_WORDS)
+    this.start = new Float64Array(most)
+    this.node = new Float64Array(most)
+  }
+}
+
+/** Those of {@link Decoder.decode}, for all decoders: a call is synchronous and leaves nothing behind in them. */
+const shared = new Jobs(MAX_JOBS)
+
+/** Nodes that may be added before they have to be checked. */
+const MAX_ADDED = 256
 
 export class Decoder {
   /** Bytes of the blob as claimed; true once {@link isSizeProven}. */
@@ -86,6 +110,9 @@ export class Decoder {
   /** Where each pending subtree's expected value is: an offset into `carry ‖ input`, as the kernel takes it. */
   readonly #expected = new Uint32Array(MAX_PENDING)
   #pending = 1
+  /** Nodes that were added, if any ever were. */
+  #own: Jobs | undefined
+  #added = 0
   #carry = new Uint8Array(CARRY_BYTES)
   #spare = new Uint8Array(CARRY_BYTES)
 
@@ -135,34 +162,96 @@ export class Decoder {
     while (this.#hasNode && count < MAX_JOBS) {
       const length = this.#walker.bytes
       if (offset + length > limit) break
-      this.#addJob(count++, offset, length)
+      this.#addJob(shared, count++, offset, length)
       offset += length
       this.#hasNode = this.#walker.next()
     }
     if (count === 0) return NOTHING
 
     const bytes = input.subarray(0, offset)
-    const good = this.#kernel.verify(bytes, this.#carry, jobs, count)
-    if (good < count) this.#failed = true
-    else this.#keepExpected(bytes)
-    return this.#verified(bytes, good, count)
+    const good = this.#verify(shared, count, bytes)
+    return this.#outcome(shared, good, count, new LeafByLeaf(bytes), new CopiedParents(good, bytes))
   }
 
-  #addJob(job: number, offset: number, length: number): void {
+  /** Whether the next node is a leaf: of the data from chunk {@link position} on. */
+  get isLeaf(): boolean {
+    return this.#walker.isLeaf
+  }
+
+  /** How many nodes have been added and not been checked. */
+  get added(): number {
+    return this.#added
+  }
+
+  /** Whether {@link check} has to come before {@link add}. */
+  get mustCheck(): boolean {
+    return this.#added === MAX_ADDED
+  }
+
+  /**
+   * For who puts data and parents in different places: the next node, whose bytes are all there, is to be checked, and the one behind
+   * it is the next.
+   *
+   * @param at where it begins: a leaf in the `data`, a parent in the `parents` that `check` will be given
+   */
+  add(at: number): void {
+    this.#own ??= new Jobs(MAX_ADDED)
+    this.#addJob(this.#own, this.#added++, at, this.#walker.bytes)
+    this.#hasNode = this.#walker.next()
+  }
+
+  /**
+   * Checks what was added since the last time.
+   *
+   * @param parents together with `data` at most 1 MiB and 128 KiB
+   */
+  check(parents: Uint8Array, data: Uint8Array): Verified {
+    const jobs = this.#own
+    const count = this.#added
+    if (this.#failed || jobs === undefined || count === 0) return NOTHING
+    this.#added = 0
+    // To the kernel the data comes behind the parents.
+    for (let job = 0; job < count; job++) {
+      const at = job * JOB_WORDS
+      if ((jobs.words[at + JOB_FLAGS]! & FLAG_PARENT) === 0) jobs.words[at + JOB_OFFSET]! += parents.length
+    }
+    const good = this.#verify(jobs, count, parents, data)
+    return this.#outcome(
+      jobs,
+      good,
+      count,
+      new GroupRuns(parents.length, data, this.size),
+      new ParentViews(parents)
+    )
+  }
+
+  #addJob(jobs: Jobs, job: number, offset: number, length: number): void {
+    const { words } = jobs
     const walker = this.#walker
     const at = job * JOB_WORDS
-    jobs[at + JOB_FLAGS] = (walker.isLeaf ? 0 : FLAG_PARENT) | (walker.isRoot ? FLAG_ROOT : 0)
-    jobs[at + JOB_OFFSET] = offset
-    jobs[at + JOB_LENGTH] = length
-    jobs[at + JOB_CHUNK_LOW] = walker.start >>> 0
-    jobs[at + JOB_CHUNK_HIGH] = Math.floor(walker.start / 2 ** 32)
-    jobs[at + JOB_EXPECTED] = this.#expected[--this.#pending]!
-    jobStart[job] = walker.start
-    jobNode[job] = walker.node
+    words[at + JOB_FLAGS] = (walker.isLeaf ? 0 : FLAG_PARENT) | (walker.isRoot ? FLAG_ROOT : 0)
+    words[at + JOB_OFFSET] = offset
+    words[at + JOB_LENGTH] = length
+    words[at + JOB_CHUNK_LOW] = walker.start >>> 0
+    words[at + JOB_CHUNK_HIGH] = Math.floor(walker.start / 2 ** 32)
+    words[at + JOB_EXPECTED] = this.#expected[--this.#pending]!
+    jobs.start[job] = walker.start
+    jobs.node[job] = walker.node
     if (!walker.isLeaf) {
       if (walker.wantsRight) this.#expected[this.#pending++] = CARRY_BYTES + offset + CV_BYTES
       if (walker.wantsLeft) this.#expected[this.#pending++] = CARRY_BYTES + offset
     }
+  }
+
+  /**
+   * @param input where the parents are, at least
+   * @returns how many are good
+   */
+  #verify(jobs: Jobs, count: number, input: Uint8Array, data?: Uint8Array): number {
+    const good = this.#kernel.verify(input, this.#carry, jobs.words, count, data)
+    if (good < count) this.#failed = true
+    else this.#keepExpected(input)
+    return good
   }
 
   /** Copies what is still expected out of the input, which the caller may overwrite. */
@@ -179,27 +268,144 @@ export class Decoder {
     this.#carry = next
   }
 
-  #verified(input: Uint8Array, good: number, count: number): Verified {
-    const leaves: Piece[] = []
-    const parents = new ParentRuns(good)
+  #outcome(
+    { words, start, node }: Jobs,
+    good: number,
+    count: number,
+    leaves: Leaves,
+    parents: Parents
+  ): Verified {
     let consumed = 0
     for (let job = 0; job < good; job++) {
       const at = job * JOB_WORDS
-      const offset = jobs[at + JOB_OFFSET]!
-      const end = offset + jobs[at + JOB_LENGTH]!
-      consumed = end
-      if ((jobs[at + JOB_FLAGS]! & FLAG_PARENT) === 0) {
-        const start = jobStart[job]! * CHUNK_BYTES
-        leaves.push({ offset: start, bytes: input.subarray(offset, end) })
-        if (start + end - offset === this.size) this.#isSizeProven = true
-      } else if (jobNode[job] !== INSIDE_GROUP) {
-        parents.add(jobNode[job]!, input.subarray(offset, end))
+      const offset = words[at + JOB_OFFSET]!
+      const length = words[at + JOB_LENGTH]!
+      consumed += length
+      if ((words[at + JOB_FLAGS]! & FLAG_PARENT) === 0) {
+        const from = start[job]! * CHUNK_BYTES
+        leaves.add(from, offset, length)
+        if (from + length === this.size) this.#isSizeProven = true
+      } else if (node[job] !== INSIDE_GROUP) {
+        parents.add(node[job]!, offset)
       }
     }
-    const proven = { consumed, leaves, parents: parents.finish() }
+    const proven = { consumed, leaves: leaves.finish(), parents: parents.finish() }
     if (good === count) return proven
-    const isParent = (jobs[good * JOB_WORDS + JOB_FLAGS]! & FLAG_PARENT) !== 0
-    return { ...proven, error: new HashMismatchError(isParent ? 'parent' : 'leaf', jobStart[good]!) }
+    const isParent = (words[good * JOB_WORDS + JOB_FLAGS]! & FLAG_PARENT) !== 0
+    return { ...proven, error: new HashMismatchError(isParent ? 'parent' : 'leaf', start[good]!) }
+  }
+}
+
+/** Makes pieces of the leaves that are good. */
+interface Leaves {
+  /** @param at where it is in the kernel's input */
+  add(offset: number, at: number, length: number): void
+  finish(): Piece[]
+}
+
+class LeafByLeaf implements Leaves {
+  readonly #input: Uint8Array
+  readonly #leaves: Piece[] = []
+
+  constructor(input: Uint8Array) {
+    this.#input = input
+  }
+
+  add(offset: number, at: number, length: number): void {
+    this.#leaves.push({ offset, bytes: this.#input.subarray(at, at + length) })
+  }
+
+  finish(): Piece[] {
+    return this.#leaves
+  }
+}
+
+/** Whole groups that follow each other, in the blob and in memory, make one piece: an object for each would cost more. */
+class GroupRuns implements Leaves {
+  readonly #base: number
+  readonly #data: Uint8Array
+  readonly #size: number
+  readonly #leaves: Piece[] = []
+  #offset = 0
+  #at = 0
+  #length = 0
+  #isOpen = false
+
+  /** @param base where the data begins in the kernel's input */
+  constructor(base: number, data: Uint8Array, size: number) {
+    this.#base = base
+    this.#data = data
+    this.#size = size
+  }
+
+  add(offset: number, at: number, length: number): void {
+    const isGroup = isWholeGroups(offset, length, this.#size)
+    const follows = offset === this.#offset + this.#length && at === this.#at + this.#length
+    if (this.#isOpen && isGroup && follows) {
+      this.#length += length
+      return
+    }
+    this.#close()
+    this.#offset = offset
+    this.#at = at
+    this.#length = length
+    this.#isOpen = true
+    if (!isGroup) this.#close()
+  }
+
+  finish(): Piece[] {
+    this.#close()
+    return this.#leaves
+  }
+
+  #close(): void {
+    if (!this.#isOpen) return
+    const from = this.#at - this.#base
+    this.#leaves.push({ offset: this.#offset, bytes: this.#data.subarray(from, from + this.#length) })
+    this.#isOpen = false
+  }
+}
+
+/** Gathers 64-byte nodes into runs that are consecutive in the outboard. */
+interface Parents {
+  /** @param at where the pair is in the kernel's input */
+  add(node: number, at: number): void
+  finish(): Piece[]
+}
+
+/** Where parents lie side by side, as in the outboard. */
+class ParentViews implements Parents {
+  readonly #input: Uint8Array
+  readonly #runs: Piece[] = []
+  #runNode = 0
+  #from = 0
+  #end = 0
+
+  constructor(input: Uint8Array) {
+    this.#input = input
+  }
+
+  add(node: number, at: number): void {
+    if (at !== this.#end || node !== this.#runNode + (this.#end - this.#from) / PAIR_BYTES) {
+      this.#close()
+      this.#runNode = node
+      this.#from = at
+    }
+    this.#end = at + PAIR_BYTES
+  }
+
+  finish(): Piece[] {
+    this.#close()
+    return this.#runs
+  }
+
+  #close(): void {
+    if (this.#end > this.#from) {
+      this.#runs.push({
+        offset: this.#runNode * PAIR_BYTES,
+        bytes: this.#input.subarray(this.#from, this.#end)
+      })
+    }
   }
 }
 
@@ -210,25 +416,27 @@ export class Decoder {
 const SLAB_BYTES = 16 * 1024
 let slab = new Uint8Array(0)
 
-/** Gathers 64-byte nodes into runs that are consecutive in the outboard. */
-class ParentRuns {
+/** Where they lie between the data. */
+class CopiedParents implements Parents {
+  readonly #input: Uint8Array
   readonly #bytes: Uint8Array<ArrayBuffer>
   readonly #runs: Piece[] = []
   #runNode = 0
   #runStart = 0
   #end = 0
 
-  constructor(most: number) {
+  constructor(most: number, input: Uint8Array) {
     if (slab.length < most * PAIR_BYTES) slab = new Uint8Array(Math.max(SLAB_BYTES, most * PAIR_BYTES))
+    this.#input = input
     this.#bytes = slab
   }
 
-  add(node: number, pair: Uint8Array): void {
+  add(node: number, at: number): void {
     if (node !== this.#runNode + (this.#end - this.#runStart) / PAIR_BYTES) {
       this.#close()
       this.#runNode = node
     }
-    this.#bytes.set(pair, this.#end)
+    this.#bytes.set(this.#input.subarray(at, at + PAIR_BYTES), this.#end)
     this.#end += PAIR_BYTES
   }
 

@@ -100,3 +100,8 @@ export function roundToGroups(ranges: ChunkRanges): ChunkRanges {
   }
   return ChunkRanges.fromBoundaries(rounded)
 }
+
+/** Whether bytes of a blob are whole chunk groups: one or more, of which the blob's last may be short. */
+export function isWholeGroups(offset: number, length: number, size: number): boolean {
+  return offset % GROUP_BYTES === 0 && length > 0 && (length % GROUP_BYTES === 0 || offset + length === size)
+}

@@ -23,6 +23,45 @@ export class ByteReader {
     this.#piece = first
   }
 
+  /** What has arrived and was not taken, or some of it; empty when nothing is here. */
+  get here(): Uint8Array {
+    if (this.#piece.length === 0 && !this.#ended) this.#take(this.#source.takeNow?.())
+    return this.#piece
+  }
+
+  /** Takes the first bytes of what is {@link here}. */
+  skip(bytes: number): void {
+    this.#piece = this.#piece.subarray(bytes)
+  }
+
+  /**
+   * Waits until something is {@link here}.
+   *
+   * @returns false at the end of the stream
+   * @throws what the source throws
+   */
+  async more(): Promise<boolean> {
+    while (this.here.length === 0) {
+      if (this.#ended) return false
+      this.#take(await this.#next(false))
+    }
+    return true
+  }
+
+  /** Copies what is here to `target`, from `from` on. @returns where that ends */
+  fill(target: Uint8Array, from = 0): number {
+    let at = from
+    while (at < target.length) {
+      const { here } = this
+      if (here.length === 0) break
+      const taken = here.length <= target.length - at ? here : here.subarray(0, target.length - at)
+      target.set(taken, at)
+      at += taken.length
+      this.skip(taken.length)
+    }
+    return at
+  }
+
   /**
    * Copies bytes to the start of `target`: waits until there are at least `least`, and takes more only of what is here.
    *
@@ -30,22 +69,20 @@ export class ByteReader {
    * @throws what the source throws
    */
   async readInto(target: Uint8Array, least: number): Promise<number> {
-    let length = 0
-    for (;;) {
-      const taken = this.#piece.subarray(0, target.length - length)
-      target.set(taken, length)
-      length += taken.length
-      this.#piece = this.#piece.subarray(taken.length)
-      if (length >= least || this.#ended) return length
-      let piece = this.#source.takeNow?.()
-      if (piece === undefined) {
-        const next = await this.#next(length > 0)
-        if (next === undefined) return length
-        piece = next
-      }
-      this.#piece = piece
-      this.#onBytes?.(piece.length)
+    let length = this.fill(target)
+    while (length < least && !this.#ended) {
+      const piece = await this.#next(length > 0)
+      if (piece === undefined) break
+      this.#take(piece)
+      length = this.fill(target, length)
     }
+    return length
+  }
+
+  #take(piece: Uint8Array | undefined): void {
+    if (piece === undefined) return
+    this.#piece = piece
+    this.#onBytes?.(piece.length)
   }
 
   /**

@@ -3,16 +3,16 @@
  *
  * Knows nothing of libp2p: any stream of bytes can carry a response.
  */
-import { CHUNK_BYTES, GROUP_BYTES, MAX_BLOB_BYTES } from '../bao/constants.ts'
+import { CHUNK_BYTES, GROUP_BYTES, MAX_BLOB_BYTES, PAIR_BYTES } from '../bao/constants.ts'
 import { Decoder, type Piece, type Verified, verifyGroup } from '../bao/decoder.ts'
 import { TruncatedEncodingError } from '../bao/errors.ts'
-import { chunkCount, isWhole, selectChunks } from '../bao/geometry.ts'
+import { chunkCount, isWhole, isWholeGroups, selectChunks } from '../bao/geometry.ts'
 import type { ChunkRanges } from '../bao/ranges.ts'
 import type { Hash } from '../hash.ts'
 import { ByteReader, type Pieces } from './byte-reader.ts'
-import { concat } from './concat.ts'
 import { BlobTooLargeError, NotAvailableError } from './errors.ts'
 import { FairTurns } from './fair-turns.ts'
+import { Layout } from './layout.ts'
 import { readStatus } from './read-status.ts'
 import { ReceiveBuffers } from './receive-buffers.ts'
 import type { GetManyRequest, GetRequest, PushRequest } from './request.ts'
@@ -82,9 +82,6 @@ const HEADER_BYTES = 8
 /** What is proven is handed on at least this often, in ms, while bytes arrive. */
 const HAND_ON_MS = 250
 
-/** Bytes to gather before the kernel is called, if as many are to come: below, its calls cost more than its work. */
-const GATHER_BYTES = 64 * 1024
-
 /**
  * Blobs whose closing may be under way at the same time: for many small blobs, closing is most of the work, and nearly all of
  * it is waiting for a disk or a server. Enough for two full batches of the thread that writes them, or for all requests that a
@@ -129,6 +126,7 @@ export async function* receive(
     await receiver.finish()
   } finally {
     await receiver.settle()
+    receiver.release()
     await reader.stop()
   }
 }
@@ -191,10 +189,7 @@ class Receiver {
   readonly #maxBlobBytes: number
   readonly #isAwaited: boolean
   readonly #buffers = new ReceiveBuffers()
-  #buffer = new Uint8Array(0)
-  /** What has arrived and is not decoded lies in the buffer from `start` to `end`. */
-  #start = 0
-  #end = 0
+  readonly #header = new Uint8Array(HEADER_BYTES)
   /** How the stream failed, once it has. */
   #streamError: { readonly error: unknown } | undefined
   /** Thousands of small blobs may be here already, and a store in memory waits for nothing. */
@@ -214,15 +209,18 @@ class Receiver {
 
   /** Begins the next blob. A whole one of a single chunk group is done with that; of others the pieces are still to come. */
   async begin(index: number, hash: Hash, ranges: ChunkRanges): Promise<Begun> {
-    if (!this.#has(HEADER_BYTES)) await this.#fill(HEADER_BYTES)
-    const size = this.#takeSize(index, hash)
+    const header = this.#reader.fill(this.#header)
+    const arrived = header < HEADER_BYTES ? await this.#fillRest(this.#header, header) : header
+    const size = this.#sizeOf(arrived, index, hash)
     const blob: ReceivedBlob = { index, hash, size, ranges }
     const target = await this.#sink.open(blob)
     if (size === 0 || size > GROUP_BYTES || !isWhole(ranges, size)) return { isDone: false, blob, target }
     let write: Promise<void> | undefined
     try {
-      if (!this.#has(size)) await this.#fill(size)
-      write = target.write(this.#takeGroup(hash, size))
+      const place = this.#placeOf(size) ?? (await this.#nextPlaceOf(size))
+      const here = this.#reader.fill(place)
+      const arrived = here < size ? await this.#fillRest(place, here) : here
+      write = target.write(this.#verifyGroup(hash, place, arrived))
       this.#buffers.hold(write)
     } finally {
       this.#close(target, write)
@@ -250,8 +248,8 @@ class Receiver {
   ): AsyncGenerator<ReceiveProgress, void, undefined> {
     const { hash, size, ranges } = blob
     const decoder = new Decoder(hash, size, ranges)
-    const proven = new Proven()
-    let left = selectedBytes(size, ranges)
+    const layout = new Layout(decoder, this.#buffers.current, selectedBytes(size, ranges))
+    const proven = new Proven(size)
     let received = 0
     let handedOnAt = Date.now()
     const isFirst = () => this.#isAwaited && received === 0
@@ -269,26 +267,19 @@ class Receiver {
     }
 
     while (!decoder.isDone) {
-      const wanted = isFirst() ? decoder.need : Math.max(decoder.need, Math.min(GATHER_BYTES, left))
-      if (this.#start + wanted > this.#buffer.length) {
+      const gathered = await this.#gather(decoder, layout, isFirst())
+      const { error } = proven.add(layout.check())
+      if (error !== undefined || gathered === 'over') {
         handOn()
-        if (received > 0) yield { ...blob, received, isDone: false }
-        await this.#nextBuffer()
+        throw error ?? this.#streamError?.error ?? new TruncatedEncodingError(decoder.position)
       }
-      await this.#gather(wanted)
-      const verified = decoder.decode(this.#buffer.subarray(this.#start, this.#end))
-      this.#start += verified.consumed
-      left -= proven.add(verified)
-      const failure = this.#failure(decoder, verified)
-      if (failure !== undefined) {
-        handOn()
-        throw failure.error
-      }
-      const isDue = Date.now() - handedOnAt >= HAND_ON_MS || (isFirst() && proven.bytes > 0)
+      const isDue =
+        gathered === 'full' || Date.now() - handedOnAt >= HAND_ON_MS || (isFirst() && proven.bytes > 0)
       if (!decoder.isDone && isDue) {
         handOn()
-        yield { ...blob, received, isDone: false }
+        if (received > 0) yield { ...blob, received, isDone: false }
       }
+      if (gathered === 'full') layout.use(await this.#buffers.next())
     }
     handOn()
     yield { ...blob, received, isDone: true }
@@ -306,6 +297,11 @@ class Receiver {
     while (this.#closing > 0) await this.#oneClosed()
   }
 
+  /** Gives back the memory that all of it went through. */
+  release(): void {
+    this.#buffers.release()
+  }
+
   /** @throws what of the blobs before has failed */
   async #mayGoOn(): Promise<void> {
     if (this.#closing >= MAX_CLOSING) await this.#oneClosed()
@@ -313,69 +309,67 @@ class Receiver {
     if (this.#turns.isOver) await this.#turns.next()
   }
 
-  /** Whether so many bytes are in the buffer: most small blobs lie in it whole, and need not be waited for. */
-  #has(bytes: number): boolean {
-    return this.#end - this.#start >= bytes
+  /** Waits for what `target` still lacks. @returns bytes that are there: fewer than it holds when the stream has ended or failed */
+  async #fillRest(target: Uint8Array, filled: number): Promise<number> {
+    let at = filled
+    while (at < target.length && (await this.#more())) at = this.#reader.fill(target, at)
+    return at
   }
 
-  /** Waits for so many bytes, as {@link #gather} does. */
-  async #fill(bytes: number): Promise<void> {
-    if (this.#start + bytes > this.#buffer.length) await this.#nextBuffer()
-    await this.#gather(bytes)
+  /** Room in the current buffer for a blob of one chunk group. */
+  #placeOf(size: number): Uint8Array | undefined {
+    const buffer = this.#buffers.current
+    if (!buffer.hasRoomFor(size)) return undefined
+    const start = buffer.dataEnd
+    buffer.dataEnd += size
+    return buffer.dataFor(size).subarray(start, start + size)
+  }
+
+  async #nextPlaceOf(size: number): Promise<Uint8Array> {
+    await this.#buffers.next()
+    return this.#placeOf(size)!
   }
 
   /** All of a blob that has one chunk group. */
-  #takeGroup(hash: Hash, size: number): Verified {
-    if (!this.#has(size)) throw this.#streamError?.error ?? new TruncatedEncodingError(0)
-    const verified = verifyGroup(hash, this.#buffer.subarray(this.#start, this.#start + size))
+  #verifyGroup(hash: Hash, bytes: Uint8Array, arrived: number): Verified {
+    if (arrived < bytes.length) throw this.#streamError?.error ?? new TruncatedEncodingError(0)
+    const verified = verifyGroup(hash, bytes)
     if (verified.error !== undefined) throw verified.error
-    this.#start += size
     return verified
   }
 
-  #takeSize(index: number, hash: Hash): number {
-    if (!this.#has(HEADER_BYTES)) {
-      throw this.#streamError?.error ?? new NotAvailableError(hash, index)
-    }
-    const header = new DataView(this.#buffer.buffer, this.#buffer.byteOffset + this.#start, HEADER_BYTES)
-    const size = header.getBigUint64(0, true)
+  /** @param arrived bytes of the header */
+  #sizeOf(arrived: number, index: number, hash: Hash): number {
+    if (arrived < HEADER_BYTES) throw this.#streamError?.error ?? new NotAvailableError(hash, index)
+    const size = new DataView(this.#header.buffer).getBigUint64(0, true)
     const limit = Math.min(this.#maxBlobBytes, MAX_BLOB_BYTES)
     if (size > BigInt(limit)) throw new BlobTooLargeError(hash, size, limit)
-    this.#start += HEADER_BYTES
     return Number(size)
   }
 
-  /** Waits until `wanted` bytes are in the buffer, or the stream has ended or failed. */
-  async #gather(wanted: number): Promise<void> {
-    if (this.#has(wanted) || this.#streamError !== undefined) return
-    try {
-      const least = wanted - (this.#end - this.#start)
-      const arrived = await this.#reader.readInto(this.#buffer.subarray(this.#end), least)
-      this.#end += arrived
-      // There is no more. If that is because of a failure, this throws it.
-      if (arrived < least) await this.#reader.readInto(this.#buffer.subarray(this.#end), 1)
-    } catch (error) {
-      this.#streamError = { error }
+  /**
+   * Puts what arrives to its place, until there is enough to be checked.
+   *
+   * @param isFirst whether a single node is enough
+   * @returns `full` when the buffer has no place for what comes next, `over` when nothing comes next, although something should
+   */
+  async #gather(decoder: Decoder, layout: Layout, isFirst: boolean): Promise<'enough' | 'full' | 'over'> {
+    for (;;) {
+      if (!layout.put(this.#reader)) return 'full'
+      if (layout.isEnough || decoder.isDone || (isFirst && decoder.added > 0)) return 'enough'
+      if (!(await this.#more())) return 'over'
     }
   }
 
-  /** Why the blob cannot go on, if it cannot. Called after all that has arrived was decoded. */
-  #failure(decoder: Decoder, { consumed, error }: Verified): { readonly error: unknown } | undefined {
-    if (error !== undefined) return { error }
-    const isStuck = !decoder.isDone && consumed === 0 && this.#end - this.#start < decoder.need
-    return isStuck
-      ? (this.#streamError ?? { error: new TruncatedEncodingError(decoder.position) })
-      : undefined
-  }
-
-  /** Goes on in the next buffer, taking along what is not decoded yet. */
-  async #nextBuffer(): Promise<void> {
-    const rest = this.#buffer.subarray(this.#start, this.#end)
-    const next = await this.#buffers.next()
-    next.set(rest)
-    this.#buffer = next
-    this.#start = 0
-    this.#end = rest.length
+  /** Waits until more has arrived. @returns false when the stream has ended or failed */
+  async #more(): Promise<boolean> {
+    if (this.#streamError !== undefined) return false
+    try {
+      return await this.#reader.more()
+    } catch (error) {
+      this.#streamError = { error }
+      return false
+    }
   }
 
   /** @param written settles when nothing is written to it any more */
@@ -415,31 +409,36 @@ class Receiver {
 
 /** Gathers what several calls of the decoder have proven into one. */
 class Proven {
+  readonly #size: number
   #leaves: Piece[] = []
   #parents: Piece[] = []
   #consumed = 0
   bytes = 0
+
+  /** @param size bytes of the blob, as claimed */
+  constructor(size: number) {
+    this.#size = size
+  }
 
   /** An empty blob has a leaf without bytes: it counts. */
   get isEmpty(): boolean {
     return this.#leaves.length === 0 && this.#parents.length === 0
   }
 
-  /** @returns the bytes of data that were added */
-  add({ consumed, leaves, parents }: Verified): number {
-    let bytes = 0
-    for (const leaf of leaves) {
-      bytes += leaf.bytes.length
-      this.#leaves.push(leaf)
+  /** @returns what it was given */
+  add(verified: Verified): Verified {
+    for (const leaf of verified.leaves) {
+      this.bytes += leaf.bytes.length
+      const isGroups = isWholeGroups(leaf.offset, leaf.bytes.length, this.#size)
+      if (!(isGroups && extend(this.#leaves, leaf, GROUP_BYTES))) this.#leaves.push(leaf)
     }
-    this.#parents.push(...parents)
-    this.#consumed += consumed
-    this.bytes += bytes
-    return bytes
+    for (const run of verified.parents) if (!extend(this.#parents, run, PAIR_BYTES)) this.#parents.push(run)
+    this.#consumed += verified.consumed
+    return verified
   }
 
   take(): Verified {
-    const taken = { consumed: this.#consumed, leaves: this.#leaves, parents: joined(this.#parents) }
+    const taken = { consumed: this.#consumed, leaves: this.#leaves, parents: this.#parents }
     this.#leaves = []
     this.#parents = []
     this.#consumed = 0
@@ -448,19 +447,22 @@ class Proven {
   }
 }
 
-/** Pieces that follow each other without a gap, put together: a store then writes them at once. */
-function joined(pieces: readonly Piece[]): Piece[] {
-  const runs: Piece[][] = []
-  let end = -1
-  for (const piece of pieces) {
-    if (piece.offset === end) runs.at(-1)!.push(piece)
-    else runs.push([piece])
-    end = piece.offset + piece.bytes.length
-  }
-  return runs.map(run => {
-    const [first] = run
-    return run.length === 1 ? first! : { offset: first!.offset, bytes: concat(run.map(({ bytes }) => bytes)) }
-  })
+/**
+ * Makes one of the last piece and the next, where that follows it without a gap, in the blob and in memory: a store then writes them
+ * at once, and need not look at each.
+ *
+ * @param unit what the last piece must consist of, in bytes
+ * @returns whether it did
+ */
+function extend(pieces: Piece[], { offset, bytes }: Piece, unit: number): boolean {
+  const last = pieces.at(-1)
+  if (last === undefined || last.offset % unit !== 0 || last.bytes.length % unit !== 0) return false
+  const { buffer, byteOffset, length } = last.bytes
+  const follows = last.offset + length === offset
+  if (!follows || buffer !== bytes.buffer || byteOffset + length !== bytes.byteOffset) return false
+  const both = new Uint8Array(buffer, byteOffset, length + bytes.length)
+  pieces[pieces.length - 1] = { offset: last.offset, bytes: both }
+  return true
 }
 
 /** Bytes of data that ranges select. */

@@ -1,6 +1,7 @@
 /** Which of the leaves that were proven a store keeps: those that are whole chunk groups. */
-import { CHUNK_BYTES, GROUP_BYTES } from '../bao/constants.ts'
+import { CHUNK_BYTES } from '../bao/constants.ts'
 import type { Piece, Verified } from '../bao/decoder.ts'
+import { isWholeGroups } from '../bao/geometry.ts'
 import { ChunkRanges } from '../bao/ranges.ts'
 
 /** Groups that follow each other without a gap. */
@@ -9,7 +10,7 @@ export interface GroupRun {
   readonly offset: number
   /** Bytes. */
   readonly length: number
-  /** The groups' bytes, in order. */
+  /** The groups' bytes, in order: one or more whole groups in each piece. */
   readonly pieces: readonly Uint8Array[]
 }
 
@@ -29,7 +30,7 @@ export interface KeptGroups {
 export function keepGroups(leaves: readonly Piece[], size: number): KeptGroups {
   const runs: { offset: number; length: number; pieces: Uint8Array[] }[] = []
   for (const { offset, bytes } of leaves) {
-    if (!isWholeGroup(offset, bytes.length, size)) continue
+    if (!isWholeGroups(offset, bytes.length, size)) continue
     const last = runs.at(-1)
     if (last !== undefined && last.offset + last.length === offset) {
       last.length += bytes.length
@@ -47,10 +48,6 @@ export function keepGroups(leaves: readonly Piece[], size: number): KeptGroups {
 
 /** Whether a store keeps nothing of what was proven. */
 export function isNothing(verified: Verified, size: number): boolean {
-  const hasGroup = verified.leaves.some(({ offset, bytes }) => isWholeGroup(offset, bytes.length, size))
+  const hasGroup = verified.leaves.some(({ offset, bytes }) => isWholeGroups(offset, bytes.length, size))
   return verified.parents.length === 0 && !hasGroup
-}
-
-function isWholeGroup(offset: number, length: number, size: number): boolean {
-  return offset % GROUP_BYTES === 0 && length > 0 && length === Math.min(GROUP_BYTES, size - offset)
 }

@@ -30,6 +30,18 @@ export function dropBytes(pieces: readonly Uint8Array[], bytes: number): Uint8Ar
   return rest
 }
 
+/** The first `bytes` bytes of `pieces`. */
+export function firstBytes(pieces: readonly Uint8Array[], bytes: number): Uint8Array[] {
+  const first: Uint8Array[] = []
+  let left = bytes
+  for (const piece of pieces) {
+    if (left <= 0) break
+    first.push(piece.subarray(0, left))
+    left -= piece.length
+  }
+  return first
+}
+
 /** Fills all of `targets`, one behind the other, from `offset` on. @returns whether the file was long enough */
 export async function readAll(
   file: FileHandle,

@@ -21,9 +21,16 @@ const MAX_FIRST_CHUNK = 2 ** 53
  *
  * @throws RangeError naming the argument, its value and the limit
  */
-export function checkVerify(input: Uint8Array, carry: Uint8Array, jobs: Uint32Array, count: number): void {
-  if (input.length > MAX_INPUT_BYTES) {
-    throw new RangeError(`input has ${input.length} bytes: a call takes at most ${MAX_INPUT_BYTES}`)
+export function checkVerify(
+  input: Uint8Array,
+  carry: Uint8Array,
+  jobs: Uint32Array,
+  count: number,
+  more: Uint8Array
+): void {
+  const inputBytes = input.length + more.length
+  if (inputBytes > MAX_INPUT_BYTES) {
+    throw new RangeError(`input has ${inputBytes} bytes: a call takes at most ${MAX_INPUT_BYTES}`)
   }
   if (carry.length !== CARRY_BYTES) {
     throw new RangeError(`carry has ${carry.length} bytes: it must have ${CARRY_BYTES}`)
@@ -35,14 +42,16 @@ export function checkVerify(input: Uint8Array, carry: Uint8Array, jobs: Uint32Ar
     throw new RangeError(`jobs has ${jobs.length} words: ${count} jobs need ${count * JOB_WORDS}`)
   }
   for (let i = 0; i < count; i++) {
-    checkJob(input.length, jobs, i)
+    checkJob(inputBytes, input.length, jobs, i)
   }
 }
 
-function checkJob(inputBytes: number, jobs: Uint32Array, index: number): void {
+/** @param seam no node lies across this offset */
+function checkJob(inputBytes: number, seam: number, jobs: Uint32Array, index: number): void {
   const at = index * JOB_WORDS
+  const start = jobs[at + JOB_OFFSET]!
   const length = jobs[at + JOB_LENGTH]!
-  const end = jobs[at + JOB_OFFSET]! + length
+  const end = start + length
   const expected = jobs[at + JOB_EXPECTED]!
   const isParent = (jobs[at + JOB_FLAGS]! & FLAG_PARENT) !== 0
   if (isParent ? length !== PAIR_BYTES : length > GROUP_BYTES) {
@@ -52,6 +61,9 @@ function checkJob(inputBytes: number, jobs: Uint32Array, index: number): void {
   if (end > inputBytes) {
     throw new RangeError(`job ${index} ends at byte ${end} of input, which has ${inputBytes}`)
   }
+  if (start < seam && end > seam) {
+    throw new RangeError(`job ${index} lies at bytes ${start} to ${end}, across the ${seam} bytes of input`)
+  }
   const inCarry = expected < CARRY_BYTES
   if (expected + CV_BYTES > (inCarry ? CARRY_BYTES : CARRY_BYTES + inputBytes)) {
     const end = inCarry
@@ -59,6 +71,12 @@ function checkJob(inputBytes: number, jobs: Uint32Array, index: number): void {
       : `carry and input, which have ${CARRY_BYTES + inputBytes}`
     throw new RangeError(
       `job ${index} expects the ${CV_BYTES} bytes at ${expected}, beyond the end of ${end}`
+    )
+  }
+  const expectedAt = expected - CARRY_BYTES
+  if (expectedAt < seam && expectedAt + CV_BYTES > seam && !inCarry) {
+    throw new RangeError(
+      `job ${index} expects the ${CV_BYTES} bytes at ${expected}, across the ${seam} bytes of input`
     )
   }
 }

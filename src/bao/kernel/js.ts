@@ -17,6 +17,7 @@ import {
 } from './kernel.ts'
 
 const TWO_32 = 2 ** 32
+const NOTHING = new Uint8Array(0)
 const BLOCKS_PER_CHUNK = CHUNK_BYTES / BLOCK_BYTES
 const MAX_DEPTH = Math.log2(RUN_CHUNKS)
 
@@ -36,22 +37,30 @@ class JsKernel implements Kernel {
   readonly #computed = new Uint8Array(CV_BYTES)
   readonly #computedView = viewOf(this.#computed)
 
-  verify(input: Uint8Array, carry: Uint8Array, jobs: Uint32Array, count: number): number {
-    checkVerify(input, carry, jobs, count)
+  verify(input: Uint8Array, carry: Uint8Array, jobs: Uint32Array, count: number, more = NOTHING): number {
+    checkVerify(input, carry, jobs, count, more)
+    const seam = input.length
     const view = viewOf(input)
+    const moreView = viewOf(more)
     for (let i = 0; i < count; i++) {
       const at = i * JOB_WORDS
-      const expected = jobs[at + JOB_EXPECTED]!
-      this.#hashJob(view, jobs, at)
-      const isGood =
-        expected < CARRY_BYTES
-          ? equalCv(this.#computed, carry, expected)
-          : equalCv(this.#computed, input, expected - CARRY_BYTES)
-      if (!isGood) {
+      const offset = jobs[at + JOB_OFFSET]!
+      if (offset < seam) this.#hashJob(view, offset, jobs, at)
+      else this.#hashJob(moreView, offset - seam, jobs, at)
+      if (!this.#isExpected(input, carry, more, jobs[at + JOB_EXPECTED]!)) {
         return i
       }
     }
     return count
+  }
+
+  /** Whether the value computed last is the one at `expected` of `carry`, `input` and `more`, which lie behind one another. */
+  #isExpected(input: Uint8Array, carry: Uint8Array, more: Uint8Array, expected: number): boolean {
+    if (expected < CARRY_BYTES) return equalCv(this.#computed, carry, expected)
+    const at = expected - CARRY_BYTES
+    return at < input.length
+      ? equalCv(this.#computed, input, at)
+      : equalCv(this.#computed, more, at - input.length)
   }
 
   subtree(data: Uint8Array, firstChunk: number, isRoot: boolean, cv: Uint8Array, pairs?: Uint8Array): void {
@@ -71,10 +80,9 @@ class JsKernel implements Kernel {
     compressParent(viewOf(pair), 0, isRoot ? ROOT : 0, viewOf(cv), 0)
   }
 
-  /** Puts the chaining value of the job whose words start at `at` into `#computed`. */
-  #hashJob(input: DataView, jobs: Uint32Array, at: number): void {
+  /** Puts the chaining value of the job whose words start at `at`, and whose bytes at `offset`, into `#computed`. */
+  #hashJob(input: DataView, offset: number, jobs: Uint32Array, at: number): void {
     const flags = jobs[at + JOB_FLAGS]!
-    const offset = jobs[at + JOB_OFFSET]!
     const rootFlag = (flags & FLAG_ROOT) === 0 ? 0 : ROOT
     if ((flags & FLAG_PARENT) !== 0) {
       compressParent(input, offset, rootFlag, this.#computedView, 0)

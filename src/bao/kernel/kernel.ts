@@ -43,13 +43,14 @@ export interface Kernel {
    * - expected: where the 32 expected bytes are. Below `CARRY_BYTES` an offset into `carry`, else `CARRY_BYTES` plus an
    *   offset into `input`
    *
-   * @param input at most {@link MAX_INPUT_BYTES} bytes
+   * @param input at most {@link MAX_INPUT_BYTES} bytes, together with `more`
    * @param carry exactly {@link CARRY_BYTES} bytes
    * @param jobs at least `count * JOB_WORDS` words
    * @param count 0..{@link MAX_JOBS}
+   * @param more more bytes of `input`, which to all offsets lie directly behind it; no node lies across
    * @returns how many jobs were good before the first bad one; `count` when all were
    */
-  verify(input: Uint8Array, carry: Uint8Array, jobs: Uint32Array, count: number): number
+  verify(input: Uint8Array, carry: Uint8Array, jobs: Uint32Array, count: number, more?: Uint8Array): number
 
   /**
    * Hashes one subtree.

@@ -5,6 +5,7 @@ import { CARRY_BYTES, JOB_WORDS, type Kernel, MAX_INPUT_BYTES, MAX_JOBS } from '
 import { KERNEL_WASM_BASE64 } from './kernel-wasm.ts'
 
 const TWO_32 = 2 ** 32
+const NOTHING = new Uint8Array(0)
 const MAX_PAIRS_BYTES = pairsBytes(RUN_BYTES)
 
 /** The module's exports. Globals are addresses in its memory. */
@@ -63,9 +64,10 @@ class WasmKernel implements Kernel {
     this.#result = new Uint8Array(buffer, exports.RESULT.value, CV_BYTES)
   }
 
-  verify(input: Uint8Array, carry: Uint8Array, jobs: Uint32Array, count: number): number {
-    checkVerify(input, carry, jobs, count)
+  verify(input: Uint8Array, carry: Uint8Array, jobs: Uint32Array, count: number, more = NOTHING): number {
+    checkVerify(input, carry, jobs, count, more)
     this.#input.set(input)
+    this.#input.set(more, input.length)
     this.#carry.set(carry)
     this.#jobs.set(jobs.length === count * JOB_WORDS ? jobs : jobs.subarray(0, count * JOB_WORDS))
     return this.#exports.verify(count)

@@ -14,6 +14,7 @@ import { StoreError } from '../errors.ts'
 import { type GroupRun, keepGroups } from '../kept-groups.ts'
 import { Limiter } from '../limiter.ts'
 import { abortable, allDone } from '../waiting.ts'
+import { dropBytes, firstBytes } from '../write-all.ts'
 import { BodyPlace, type OpenBody } from './body-place.ts'
 import type { ObjectContext } from './context.ts'
 import { FragmentLayout } from './fragment.ts'
@@ -152,12 +153,12 @@ export class Arrival {
     const { runs, ranges } = keepGroups(verified.leaves, this.size)
     if (this.#isComplete || this.#held.containsAll(ranges)) return
     const kept: GroupSpan[] = []
-    const keep = async (first: number, pieces: readonly Uint8Array[]): Promise<void> => {
-      await this.#keep(first, pieces, signal)
-      if (!this.#isComplete) kept.push({ from: first, to: first + pieces.length })
+    const keep = async (groups: GroupSpan, pieces: readonly Uint8Array[]): Promise<void> => {
+      await this.#keep(groups, pieces, signal)
+      if (!this.#isComplete) kept.push(groups)
     }
     try {
-      await allDone(Array.from(this.#byPart(runs), ({ first, pieces }) => keep(first, pieces)))
+      await allDone(Array.from(this.#byPart(runs), ({ groups, pieces }) => keep(groups, pieces)))
     } finally {
       // Also when it was aborted half-way.
       kept.sort((a, b) => a.from - b.from)
@@ -259,30 +260,39 @@ export class Arrival {
   /** Runs of groups, cut where parts end. */
   *#byPart(
     runs: readonly GroupRun[]
-  ): Generator<{ readonly first: number; readonly pieces: readonly Uint8Array[] }> {
-    for (const { offset, pieces } of runs) {
-      const first = offset / GROUP_BYTES
-      for (let done = 0; done < pieces.length; ) {
-        const end = Math.min(this.parts.endGroup(this.parts.of(first + done)) - first, pieces.length)
-        yield { first: first + done, pieces: pieces.slice(done, end) }
-        done = end
+  ): Generator<{ readonly groups: GroupSpan; readonly pieces: readonly Uint8Array[] }> {
+    for (const { offset, length, pieces } of runs) {
+      const end = Math.ceil((offset + length) / GROUP_BYTES)
+      let rest = pieces
+      for (let from = offset / GROUP_BYTES; from < end; ) {
+        const to = Math.min(this.parts.endGroup(this.parts.of(from)), end)
+        // The last group of a blob may be short: what is left is all of it.
+        const bytes = to === end ? Infinity : (to - from) * GROUP_BYTES
+        yield { groups: { from, to }, pieces: firstBytes(rest, bytes) }
+        if (to < end) rest = dropBytes(rest, bytes)
+        from = to
       }
     }
   }
 
   /** Keeps groups that follow each other in one part. */
-  async #keep(first: number, pieces: readonly Uint8Array[], signal: AbortSignal | undefined): Promise<void> {
-    const number = this.parts.of(first)
+  async #keep(
+    groups: GroupSpan,
+    pieces: readonly Uint8Array[],
+    signal: AbortSignal | undefined
+  ): Promise<void> {
+    const number = this.parts.of(groups.from)
     if (this.fragments.wholePart(number) !== undefined) return
     const part = this.#partOf(number)
-    if (pieces.every((_, i) => part.has(first + i))) return
+    if (part.hasAll(groups)) return
     part.pin()
     try {
-      if (!(await this.#place.keep(part, first, pieces, signal))) return
-      for (const [i, bytes] of pieces.entries()) {
-        if (part.has(first + i)) continue
-        part.markKept([{ from: first + i, to: first + i + 1 }])
-        this.#unsavedBytes += bytes.length
+      if (!(await this.#place.keep(part, groups.from, pieces, signal))) return
+      for (let group = groups.from; group < groups.to; group++) {
+        if (part.has(group)) continue
+        const span = { from: group, to: group + 1 }
+        part.markKept([span])
+        this.#unsavedBytes += this.parts.bytesOf(span)
         part.unsavedSince ??= Date.now()
       }
     } finally {

@@ -82,6 +82,10 @@ export class LivePart {
     return this.#flags[group - this.groups.from] !== 0
   }
 
+  hasAll({ from, to }: GroupSpan): boolean {
+    return !this.#flags.subarray(from - this.groups.from, to - this.groups.from).includes(0)
+  }
+
   get isFull(): boolean {
     return !this.#flags.includes(0)
   }
@@ -102,9 +106,13 @@ export class LivePart {
     return groups
   }
 
-  /** Puts a group's bytes into memory, which there must be. They are kept when they are marked so. */
-  setGroup(group: number, bytes: Uint8Array): void {
-    this.#data!.set(bytes, (group - this.groups.from) * GROUP_BYTES)
+  /** Puts the bytes of groups, from `first` on, into memory, which there must be. They are kept when they are marked so. */
+  setGroups(first: number, pieces: readonly Uint8Array[]): void {
+    let at = (first - this.groups.from) * GROUP_BYTES
+    for (const bytes of pieces) {
+      this.#data!.set(bytes, at)
+      at += bytes.length
+    }
   }
 
   /** Where the bytes of groups are. There must be memory. */

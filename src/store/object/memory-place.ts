@@ -41,7 +41,7 @@ export class MemoryPlace implements Place {
     const before = this.#tail
     const keeping = abortable(before, signal).then(async () => {
       if (!(await this.#giveMemory(part, signal))) return false
-      for (const [i, bytes] of pieces.entries()) part.setGroup(first + i, bytes)
+      part.setGroups(first, pieces)
       return true
     })
     // Without the outcomes: each would hold that of the one before it, back to the first.
