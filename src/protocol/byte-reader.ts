@@ -11,6 +11,8 @@ export class ByteReader {
   readonly #onBytes: ((bytes: number) => void) | undefined
   readonly #iterator: AsyncIterator<Uint8Array>
   #piece: Uint8Array
+  /** How much of the piece has been taken. */
+  #at = 0
   #ended = false
   /** How the source failed, once it has. */
   #failure: { readonly error: unknown } | undefined
@@ -23,43 +25,32 @@ export class ByteReader {
     this.#piece = first
   }
 
-  /** What has arrived and was not taken, or some of it; empty when nothing is here. */
-  get here(): Uint8Array {
-    if (this.#piece.length === 0 && !this.#ended) this.#take(this.#source.takeNow?.())
-    return this.#piece
-  }
-
-  /** Takes the first bytes of what is {@link here}. */
-  skip(bytes: number): void {
-    this.#piece = this.#piece.subarray(bytes)
+  /**
+   * Copies what is here to `target`, from `from` up to `to`.
+   *
+   * @returns where that ends
+   */
+  fill(target: Uint8Array, from = 0, to = target.length): number {
+    let at = from
+    while (at < to && this.#isHere()) {
+      const piece = this.#piece
+      const count = Math.min(piece.length - this.#at, to - at)
+      target.set(count === piece.length ? piece : piece.subarray(this.#at, this.#at + count), at)
+      this.#at += count
+      at += count
+    }
+    return at
   }
 
   /**
-   * Waits until something is {@link here}.
+   * Waits until there is something to {@link fill} with.
    *
    * @returns false at the end of the stream
    * @throws what the source throws
    */
   async more(): Promise<boolean> {
-    while (this.here.length === 0) {
-      if (this.#ended) return false
-      this.#take(await this.#next(false))
-    }
-    return true
-  }
-
-  /** Copies what is here to `target`, from `from` on. @returns where that ends */
-  fill(target: Uint8Array, from = 0): number {
-    let at = from
-    while (at < target.length) {
-      const { here } = this
-      if (here.length === 0) break
-      const taken = here.length <= target.length - at ? here : here.subarray(0, target.length - at)
-      target.set(taken, at)
-      at += taken.length
-      this.skip(taken.length)
-    }
-    return at
+    while (!this.#isHere() && !this.#ended) this.#take(await this.#next(false))
+    return this.#isHere()
   }
 
   /**
@@ -79,9 +70,15 @@ export class ByteReader {
     return length
   }
 
+  #isHere(): boolean {
+    if (this.#at === this.#piece.length && !this.#ended) this.#take(this.#source.takeNow?.())
+    return this.#at < this.#piece.length
+  }
+
   #take(piece: Uint8Array | undefined): void {
     if (piece === undefined) return
     this.#piece = piece
+    this.#at = 0
     this.#onBytes?.(piece.length)
   }
 

@@ -69,16 +69,12 @@ export class Layout {
   put(reader: ByteReader): boolean {
     while (!this.isEnough && !this.#decoder.isDone) {
       if (this.#target === undefined && !this.#findPlace()) return false
-      const missing = this.#end - this.#at
-      const { here } = reader
+      const at = reader.fill(this.#target!, this.#at, this.#end)
+      this.#gathered += at - this.#at
+      this.#at = at
       // The empty blob has a leaf that lacks nothing.
-      if (here.length === 0 && missing > 0) return true
-      const count = Math.min(here.length, missing)
-      this.#target!.set(count === here.length ? here : here.subarray(0, count), this.#at)
-      reader.skip(count)
-      this.#at += count
-      this.#gathered += count
-      if (count === missing) this.#add()
+      if (at < this.#end) return true
+      this.#add()
     }
     return true
   }

@@ -187,8 +187,8 @@ export interface BlobWriter extends AsyncDisposable {
   readonly size: number
 
   /**
-   * Keeps the whole chunk groups among the leaves, and the parents above them. Smaller leaves are dropped: a store keeps
-   * groups. When the promise resolves, the buffers are the caller's again and the groups are counted as held.
+   * Keeps the whole chunk groups among the leaves, one or more in each piece, and the parents above them. Smaller leaves are
+   * dropped: a store keeps groups. When the promise resolves, the buffers are the caller's again and the groups are counted as held.
    *
    * Once a write has failed or was aborted, the writer takes no more: later groups may hang on parents that were lost.
    *

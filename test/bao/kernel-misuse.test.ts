@@ -79,6 +79,25 @@ describe.each(KERNELS)('kernel $name: misuse is a RangeError that names the limi
     expectRangeError(() => kernel.verify(input, carry, table, 3), 'job 2', limit)
   })
 
+  it('verify: two pieces that are too long together', () => {
+    const long = new Uint8Array(MAX_INPUT_BYTES - INPUT_BYTES + 1)
+    expectRangeError(
+      () => kernel.verify(long, carry, jobs, 0, input),
+      'input',
+      MAX_INPUT_BYTES + 1,
+      MAX_INPUT_BYTES
+    )
+  })
+
+  it.each([
+    { title: 'a leaf', words: { [JOB_OFFSET]: INPUT_BYTES - 1, [JOB_LENGTH]: 2 } },
+    { title: 'an expectation', words: { [JOB_EXPECTED]: CARRY_BYTES + INPUT_BYTES - 31 } }
+  ])('verify: $title across the seam of two pieces', ({ words }) => {
+    const table = new Uint32Array(JOB_WORDS)
+    for (const [word, value] of Object.entries(words)) table[Number(word)] = value
+    expectRangeError(() => kernel.verify(input, carry, table, 1, input), 'job 0', INPUT_BYTES)
+  })
+
   it('subtree: too much data', () => {
     expectRangeError(() => kernel.subtree(new Uint8Array(RUN + 1), 0, false, cv), 'data', RUN + 1, RUN)
   })

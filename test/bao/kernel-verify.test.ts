@@ -209,6 +209,23 @@ describe.each(KERNELS)('kernel $name: verify', kernel => {
     })
   })
 
+  it('finds the same when the input comes in two pieces, cut between any two nodes', () => {
+    const good = callOfSubtree(patternBytes(SIZE), 16n, false)
+    const inputs = [0, 5, 40_000, good.input.length - 1].map(byte => {
+      const wrong = good.input.slice()
+      flip(wrong, byte * 8)
+      return wrong
+    })
+    for (const input of [good.input, ...inputs]) {
+      const found = verifyCall(kernel, { ...good, input })
+      for (let job = 0; job < good.count; job++) {
+        const seam = good.jobs[job * JOB_WORDS + JOB_OFFSET]!
+        const [first, more] = [input.slice(0, seam), input.slice(seam)]
+        expect(kernel.verify(first, good.carry, good.jobs, good.count, more)).toBe(found)
+      }
+    }
+  })
+
   it('looks at the first count jobs only', () => {
     const call = callOfSubtree(patternBytes(SIZE), 0n, true)
     const input = call.input.slice()

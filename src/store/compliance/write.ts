@@ -65,6 +65,22 @@ export function writeTests({ describe, test }: Suite): void {
       await assertComplete(store, blob)
     })
 
+    test('takes groups that follow each other as one piece', async store => {
+      const blob = sample(2 * RUN_BYTES + 3 * GROUP_BYTES + 5)
+      for (const ranges of [groups(3, 40), groups(40, 132), groups(0, 3)]) {
+        await using writer = await store.writer(blob.hash, blob.size)
+        const steps = await Array.fromAsync(proven(blob, ranges))
+        const offset = steps[0]!.leaves[0]!.offset
+        const { bytes, offset: last } = steps.at(-1)!.leaves.at(-1)!
+        await writer.write({
+          consumed: steps.reduce((sum, { consumed }) => sum + consumed, 0),
+          leaves: [{ offset, bytes: blob.data.slice(offset, last + bytes.length) }],
+          parents: steps.flatMap(({ parents }) => parents)
+        })
+      }
+      await assertComplete(store, blob)
+    })
+
     test('takes writes that are not waited for one by one', async store => {
       const blob = sample(3 * RUN_BYTES)
       const writer = await store.writer(blob.hash, blob.size)

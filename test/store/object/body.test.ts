@@ -105,6 +105,24 @@ describe('a blob that arrives in a folder', () => {
     expect(await claimed(store, blob)).toBe(11 * MIB)
   })
 
+  it.each(['in a folder', 'in fragments'])('takes one piece across several parts (%s)', async where => {
+    const { storage, open } = await newHome()
+    const others = plain(new MemoryStorage())
+    await using store = await (where === 'in a folder' ? open() : ObjectStore.inMemory(others))
+    const piece = (start: number, end: number) => ({ offset: start, bytes: blob.data.slice(start, end) })
+    for (const [start, end] of [
+      [7 * MIB, 17 * MIB],
+      [17 * MIB, blob.size],
+      [0, 7 * MIB]
+    ] as const) {
+      await using writer = await store.writer(blob.hash, blob.size)
+      const steps = await Array.fromAsync(proven(blob, bytes(blob, start, end)))
+      const parents = steps.flatMap(({ parents }) => parents)
+      await writer.write({ consumed: 0, leaves: [piece(start, end)], parents })
+    }
+    await expectComplete(store, where === 'in a folder' ? storage : others, blob)
+  })
+
   it('leaves nothing when nothing came', async () => {
     const { root, open } = await newHome()
     await using store = await open()
