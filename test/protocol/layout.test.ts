@@ -139,6 +139,20 @@ describe('what arrives', () => {
     )
   })
 
+  it('is put together when it is cut amid a node, also a parent', async () => {
+    const data = randomData(200_000, 4)
+    const source = memorySource(data)
+    const encoded = await encodeAll(source, ChunkRanges.all)
+    const request = { type: 'get', hash: source.hash, ranges: RangesSeq.blob(ChunkRanges.all) } as const
+    // The parents before the first group, and a little more: somebody waits, so they are checked as they come.
+    for (let cut = 9; cut < 300; cut += 15) {
+      const recorder = new Recorder()
+      const arriving = response(data.length, encoded, [cut, GROUP_BYTES])
+      await Array.fromAsync(receive(request, arriving, recorder.sink, { isAwaited: true }))
+      expect(Buffer.compare(joined(recorder.leaves).bytes, data)).toBe(0)
+    }
+  })
+
   it('of blobs behind one another begins in each at a round address, but for small ones', async () => {
     const blobs = [5_000, 40_000, 7, 3 * GROUP_BYTES].map((size, i) => memorySource(randomData(size, i)))
     const recorder = new Recorder()
