@@ -31,6 +31,14 @@ export interface ItemInit {
   readonly isLarge: boolean
 }
 
+/** Thousands of small blobs have the same few sizes. */
+let lastWhole = { chunks: 1, ranges: ChunkRanges.range(0, 1) }
+
+function wholeOf(chunks: number): ChunkRanges {
+  if (lastWhole.chunks !== chunks) lastWhole = { chunks, ranges: ChunkRanges.range(0, chunks) }
+  return lastWhole.ranges
+}
+
 export class Item {
   readonly index: number
   readonly hash: Hash
@@ -67,7 +75,7 @@ export class Item {
   /** These ranges, up to the blob's end as far as it is known. */
   trimmed(ranges: ChunkRanges): ChunkRanges {
     if (this.size === undefined || ranges.isEmpty) return ranges
-    return ranges.intersect(ChunkRanges.range(0, chunkCount(this.size)))
+    return ranges.intersect(wholeOf(chunkCount(this.size)))
   }
 
   /** What of these ranges the provider may be asked for. */

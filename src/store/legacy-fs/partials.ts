@@ -33,11 +33,19 @@ export class Partials {
   readonly #integrity: Integrity
   readonly #onChange: (hash: Hash) => void
   readonly #live = new Map<string, PartialBlob>()
+  /**
+   * Blobs of which there was nothing when they were last looked up, many at a time: they are probably about to come. What comes of them
+   * in this process takes them out.
+   */
+  #absentOnes = new Set<string>()
 
   constructor(context: FsContext, integrity: Integrity, onChange: (hash: Hash) => void) {
     this.#context = context
     this.#integrity = integrity
-    this.#onChange = onChange
+    this.#onChange = hash => {
+      this.#absentOnes.delete(hash.toString())
+      onChange(hash)
+    }
   }
 
   /** The blob that is arriving, if it is in this process. */
@@ -58,9 +66,20 @@ export class Partials {
     }
   }
 
-  /** Whether a blob has no data file, and none is arriving in this process: then its size is not known either. */
+  /** Remembers of which blobs there is nothing, in place of those of the time before. */
+  noteAbsent(hashes: readonly Hash[]): void {
+    this.#absentOnes = new Set(hashes.map(hash => hash.toString()))
+  }
+
+  /**
+   * Whether a blob has no data file, and none is arriving in this process: then its size is not known either. One that another process
+   * has added a moment ago may not be seen.
+   */
   hasNoData(hash: Hash): boolean {
-    return this.find(hash) === undefined && fileStats(this.#context.layout.data(hash)) === undefined
+    if (this.find(hash) !== undefined) return false
+    return (
+      this.#absentOnes.delete(hash.toString()) || fileStats(this.#context.layout.data(hash)) === undefined
+    )
   }
 
   /**

@@ -179,12 +179,15 @@ export class LegacyFsStore implements BlobStore {
       const seen = await this.#namesSeen.among(hashes)
       const statuses: BlobStatus[] = []
       const there: number[] = []
+      const absent: Hash[] = []
       const breather = new Breather(signal)
       for (const [place, hash] of hashes.entries()) {
         if (place % LOOKS_AT_ONCE === 0) await breather.breathe()
         statuses.push(ABSENT)
-        if (!this.#isAbsent(hash, seen)) there.push(place)
+        if (this.#isAbsent(hash, seen)) absent.push(hash)
+        else there.push(place)
       }
+      this.#partials.noteAbsent(absent)
       const look = async (): Promise<void> => {
         for (let place = there.pop(); place !== undefined; place = there.pop()) {
           await breather.breathe()

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { Hash } from '../../../src/hash.ts'
+import { SizeMismatchError } from '../../../src/store/errors.ts'
 import { dataPath } from '../../../src/store/legacy-fs/layout.ts'
 import { Page, type SharedPage } from '../../../src/store/legacy-fs/listing/page.ts'
 import { groups, sampleBlob, startReceiving, testFolder, testStore } from './support.ts'
@@ -145,4 +146,15 @@ describe('a page', () => {
       hexes.slice(1).map((_, i) => sizeOf(i + 1))
     )
   })
+})
+
+it('a blob that was absent when many were looked up, and has come since, is held to its size', async () => {
+  const store = await testStore(await testFolder(), { sync: 'none' })
+  const blobs = Array.from({ length: 100 }, (_, i) => sampleBlob(1000 + i, i))
+  await store.statusOfMany(blobs.map(({ hash }) => hash))
+  const [{ hash, data }] = blobs as [(typeof blobs)[number]]
+  await store.addBytes(data)
+  await expect(store.writer(hash, 2000)).rejects.toThrow(SizeMismatchError)
+  await using writer = await store.writer(hash, data.length)
+  expect(await writer.close()).toEqual({ state: 'complete', size: data.length })
 })

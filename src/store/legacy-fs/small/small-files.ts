@@ -65,6 +65,8 @@ export class SmallFiles {
   #crowdedAt = 0
   readonly #reading = new DiskPace()
   readonly #writing = new DiskPace()
+  /** Whether what was written last was a single one. */
+  #wasAlone = true
   #thread: HelperThread | undefined
   /** Writes what is alone. */
   #own: FileWriter | undefined
@@ -189,8 +191,12 @@ export class SmallFiles {
     const records = Buffer.allocUnsafeSlow(blobs.reduce((sum, { bytes }) => sum + recordBytes(bytes), 0))
     let at = 0
     for (const { hash, bytes } of blobs) at = writeRecord(records, at, hash.bytes, bytes)
+    const isAlone = blobs.length === 1
+    // The first that is alone after many is the last of these, or more of them are on their way.
+    const isHere = isAlone && this.#wasAlone
+    this.#wasAlone = isAlone
     const results =
-      (blobs.length === 1 ? this.#writeHere(records) : undefined) ??
+      (isHere ? this.#writeHere(records) : undefined) ??
       (await this.#ask({ kind: 'write', records }))?.results
     return blobs.map((_, i) => results?.[i] as string | Failure | undefined)
   }
