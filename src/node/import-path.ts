@@ -89,9 +89,7 @@ async function importLeased(
   const breathe = () => breather.breathe()
   await checkNamesInTurns(names, breathe)
   // Before anything is added: they may be too many.
-  const encoder = new CollectionMetaEncoder(names.length)
-  await eachInTurns(names, name => encoder.add(name), breathe)
-  const encodedNames = encoder.finish()
+  const encodedNames = await encodeNames(names, breathe)
   // The first one is for the names, the last one for the list itself.
   const hashes = new HashList(names.length + 2)
   let bytes = 0
@@ -114,6 +112,12 @@ async function importLeased(
   const root = await store.addBytes(list, { signal, lease })
   count(names.length + 1, root)
   return { hash: root.hash, format: 'hash_seq', size: bytes, name: source.name, files: names.length }
+}
+
+async function encodeNames(names: readonly string[], breathe: () => Promise<void>): Promise<Uint8Array> {
+  const encoder = new CollectionMetaEncoder(names.length)
+  await eachInTurns(names, name => encoder.add(name), breathe)
+  return encoder.finish()
 }
 
 /** Adds up what is told of files that are read side by side. @returns makes what a file is to tell; it is gone with the file */

@@ -66,7 +66,8 @@ export function checkNames(names: readonly string[]): string[][] {
 }
 
 /**
- * The same for millions of names, of which it makes nothing but their keys, without holding up the others.
+ * The same for millions of names, without holding up the others. Where they are sorted, as most are that are sorted by their UTF-16
+ * units, no more than two of their keys are in memory.
  *
  * @param breathe lets others have their turn when it is time
  * @throws UnsafeNameError
@@ -75,8 +76,18 @@ export async function checkNamesInTurns(
   names: readonly string[],
   breathe: () => Promise<void>
 ): Promise<void> {
+  let before: string | undefined
+  let isSorted = true
+  const look = (name: string): void => {
+    checkName(name)
+    const key = keyOf(name)
+    isSorted &&= before === undefined || before <= key
+    if (isSorted && before !== undefined) checkNeighbours(before, key, names)
+    before = key
+  }
+  await eachInTurns(names, look, breathe)
+  if (isSorted) return
   const keys: string[] = []
-  await eachInTurns(names, checkName, breathe)
   await eachInTurns(names, name => keys.push(keyOf(name)), breathe)
   const sorted = await sortInTurns(keys, byUnits, breathe)
   const check = ([i, key]: [number, string]): void => checkNeighbours(key, sorted[i + 1], names)
