@@ -1,4 +1,4 @@
-/** Reads a blob whose data and outboard are files, or have been read. */
+/** Reads a blob whose data and outboard are files. */
 import type { BigIntStats } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { outboardBytes } from '../bao/geometry.ts'
@@ -17,10 +17,6 @@ export class FsReader implements BlobReader {
   readonly hash: Hash
   readonly size: number
   readonly held: ChunkRanges | undefined
-  /** Who has read all of the data has checked it. */
-  readonly isProven: boolean
-  /** All of the data, of a blob of one chunk group. */
-  readonly #bytes: Uint8Array | undefined
   readonly #data: FileHandle | undefined
   /** The same, of a complete blob. */
   readonly #served: ServedFile | undefined
@@ -39,8 +35,6 @@ export class FsReader implements BlobReader {
     this.hash = files.hash
     this.size = files.size
     this.held = files.held
-    this.#bytes = files.bytes
-    this.isProven = files.bytes !== undefined
     this.#data = files.data
     if (files.data !== undefined && files.held === undefined) {
       this.#served = new ServedFile(files.data, files.hash.toString(), files.size)
@@ -61,16 +55,10 @@ export class FsReader implements BlobReader {
 
   async readData(offset: number, target: Uint8Array, signal?: AbortSignal): Promise<void> {
     await this.#read('data', this.#data, this.size, offset, [target], signal)
-    if (this.#bytes !== undefined) target.set(this.#bytes.subarray(offset, offset + target.length))
   }
 
   async readDataInto(offset: number, targets: readonly Uint8Array[], signal?: AbortSignal): Promise<void> {
     await this.#read('data', this.#served ?? this.#data, this.size, offset, targets, signal)
-    let at = offset
-    for (const target of targets) {
-      if (this.#bytes !== undefined) target.set(this.#bytes.subarray(at, at + target.length))
-      at += target.length
-    }
   }
 
   /** Reads ahead: who reads data in order asks for the outboard in order, a little at a time. */
@@ -145,8 +133,6 @@ export interface BlobFiles {
   /** Bytes. */
   readonly size: number
   readonly held?: ChunkRanges | undefined
-  /** All of the data, which has been read and checked: then no file is open. */
-  readonly bytes?: Uint8Array | undefined
   /** None for the empty blob. */
   readonly data?: FileHandle | undefined
   /** None for a blob of one chunk group. */

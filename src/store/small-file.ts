@@ -68,15 +68,18 @@ export async function readSmallFile(path: string, most: number): Promise<SmallFi
   }
 }
 
-/**
- * The same, while the thread that calls waits.
- *
- * @param place makes the memory that the bytes are read into
- */
+export interface ReadSmallFileOptions {
+  /** Makes the memory that the bytes are read into. */
+  readonly place?: (length: number) => Uint8Array<ArrayBuffer>
+  /** Whether it is all the same if the file is written to meanwhile, since what was read is checked. */
+  readonly mayChange?: boolean
+}
+
+/** The same, while the thread that calls waits. */
 export function readSmallFileSync(
   path: string,
   most: number,
-  place: (length: number) => Uint8Array<ArrayBuffer> = length => new Uint8Array(length)
+  { place = length => new Uint8Array(length), mayChange = false }: ReadSmallFileOptions = {}
 ): SmallFile | 'other' | 'changed' {
   const file = openSync(path, FOR_READING)
   try {
@@ -88,7 +91,7 @@ export function readSmallFileSync(
       if (more === 0) return 'changed'
       filled += more
     }
-    return isUnchanged(file, stats) ? { bytes, version: versionOf(stats) } : 'changed'
+    return mayChange || isUnchanged(file, stats) ? { bytes, version: versionOf(stats) } : 'changed'
   } finally {
     closeSync(file)
   }

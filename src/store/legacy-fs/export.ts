@@ -13,6 +13,7 @@ import { errorCode, explained } from '../fs-errors.ts'
 import type { ExportOptions } from '../index.ts'
 import { statIfThere } from '../stats.ts'
 import type { FsContext } from './context.ts'
+import { SmallReader } from './small/small-reader.ts'
 
 /** May be read by all, and changed by nobody. */
 const READ_ONLY = 0o444
@@ -24,16 +25,17 @@ const NO_REFLINKS = new Set(['EXDEV', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS', 'ENOTTY
  * Writes a complete blob to a file. With `move` the name in the store stays, for the caller to remove: so there is no moment in
  * which the blob is nowhere.
  *
+ * @param reader of files, unless the blob is copied
  * @throws UnsupportedExportModeError, and what `exportFile` throws
  */
 export async function exportBlob(
   context: FsContext,
-  reader: FsReader,
+  reader: FsReader | SmallReader,
   target: string,
   options: ExportOptions
 ): Promise<void> {
   const { mode = 'copy' } = options
-  if (mode === 'copy') return await exportFile(reader, target, options)
+  if (mode === 'copy' || reader instanceof SmallReader) return await exportFile(reader, target, options)
   const stats = await reader.stats()
   // The empty blob has no file. One that has another name outside already stays what that name leads to: it cannot be moved.
   if (stats === undefined || (mode === 'move' && stats.nlink > 1n)) {

@@ -83,8 +83,15 @@ export class Integrity {
    * @returns undefined when there is no such blob, or when the data is not what the hash says
    */
   async readSmall(hash: Hash): Promise<SmallFile | undefined> {
-    const file = await this.#readIfThere(hash)
+    let file: SmallFile | 'other' | 'changed'
+    try {
+      file = await this.#small.readOwn(this.#context.layout.data(hash))
+    } catch (error) {
+      if (isNotFound(error)) return undefined
+      throw error
+    }
     if (typeof file !== 'object' || !hashBytes(file.bytes).hash.equals(hash)) return undefined
+    // The version is that of the file before it was read: what is written to it later gives it another one.
     if (this.#checked.get(hash.toString()) !== file.version) this.markGood(hash, file.version)
     return file
   }
@@ -190,14 +197,5 @@ export class Integrity {
     await dataSync.sync()
     // It may have been deleted meanwhile.
     if (findComplete(layout, blob.hash) === undefined) await rm(layout.outboard(blob.hash), { force: true })
-  }
-
-  async #readIfThere(hash: Hash): Promise<SmallFile | 'other' | 'changed' | undefined> {
-    try {
-      return await this.#small.read(this.#context.layout.data(hash), { isOwn: true })
-    } catch (error) {
-      if (isNotFound(error)) return undefined
-      throw error
-    }
   }
 }

@@ -58,6 +58,7 @@ import type { LegacyFsStoreOptions } from './options.ts'
 import { Partials } from './partials.ts'
 import { Journals } from './small/journals.ts'
 import { SmallFiles } from './small/small-files.ts'
+import { SmallReader } from './small/small-reader.ts'
 import { SmallWriter } from './small/small-writer.ts'
 import { FsSweep } from './sweep.ts'
 import { FsTags } from './tags.ts'
@@ -94,7 +95,8 @@ export class LegacyFsStore implements BlobStore {
   readonly #mending: Mending
   /** There is no index: all files have to be looked at. */
   readonly #usage = new Remembered(() => this.#lookAtUsage())
-  readonly #readers = new Set<FsReader>()
+  readonly #readers = new Set<BlobReader>()
+  readonly #onReaderClosed = (reader: BlobReader): void => void this.#readers.delete(reader)
   readonly #namesSeen: NamesSeen
   readonly #writers = new Set<BlobWriter>()
   readonly #writerHome: WriterHome
@@ -250,7 +252,7 @@ export class LegacyFsStore implements BlobStore {
   async exportPath(hash: Hash, target: string, options: ExportOptions = {}): Promise<void> {
     await this.#lifetime.run(options.signal, async signal => {
       const isFileWanted = options.mode !== undefined && options.mode !== 'copy'
-      await using reader = await this.#open(hash, isFileWanted)
+      await using reader = await (isFileWanted ? this.#openFiles(hash) : this.#open(hash))
       if (reader === undefined) throw new BlobNotFoundError(hash)
       if (reader.held !== undefined) throw new BlobNotFoundError(hash, 'is not complete')
       try {
@@ -442,32 +444,37 @@ export class LegacyFsStore implements BlobStore {
       : partialStatus(found.size, found.ranges)
   }
 
-  /** @param isFileWanted whether the reader is to have a file also when the blob is small */
-  async #open(hash: Hash, isFileWanted = false): Promise<FsReader | undefined> {
+  async #open(hash: Hash): Promise<FsReader | SmallReader | undefined> {
+    return (await this.#openSmall(hash)) ?? (await this.#openFiles(hash))
+  }
+
+  /** A complete blob of one chunk group. Opening one of thousands makes as few promises as can be. */
+  async #openSmall(hash: Hash): Promise<SmallReader | undefined> {
+    if (hash.equals(EMPTY_HASH)) return undefined
+    const { layout } = this.#context
+    try {
+      // In a folder of our own, a data file is all that makes a blob complete.
+      if (layout.isForeign && findComplete(layout, hash) === undefined) return undefined
+      const file = await this.#integrity.readSmall(hash)
+      return file && this.#opened(new SmallReader(hash, file.bytes, this.#onReaderClosed))
+    } catch (error) {
+      throw toStoreError(error, cannotOpen(hash))
+    }
+  }
+
+  async #openFiles(hash: Hash): Promise<FsReader | undefined> {
     const files = hash.equals(EMPTY_HASH)
       ? EMPTY_FILES
-      : await explained(`cannot open blob ${hash}`, () =>
-          untilStill(hash, async () => {
-            const small = isFileWanted ? undefined : await this.#readSmall(hash)
-            return small ?? (await this.#openFiles(hash))
-          })
-        )
-    if (files === undefined) return undefined
-    const reader = new FsReader(files, reader => this.#readers.delete(reader))
+      : await explained(cannotOpen(hash), () => untilStill(hash, () => this.#findFiles(hash)))
+    return files && this.#opened(new FsReader(files, this.#onReaderClosed))
+  }
+
+  #opened<T extends BlobReader>(reader: T): T {
     this.#readers.add(reader)
     return reader
   }
 
-  /** A complete blob of one chunk group, in memory. */
-  async #readSmall(hash: Hash): Promise<BlobFiles | undefined> {
-    const { layout } = this.#context
-    // In a folder of our own, a data file is all that makes a blob complete.
-    if (layout.isForeign && findComplete(layout, hash) === undefined) return undefined
-    const bytes = (await this.#integrity.readSmall(hash))?.bytes
-    return bytes && { hash, size: bytes.length, bytes }
-  }
-
-  async #openFiles(hash: Hash): Promise<BlobFiles | undefined | 'again'> {
+  async #findFiles(hash: Hash): Promise<BlobFiles | undefined | 'again'> {
     const found = await this.#partials.look(hash)
     if (found === 'again') return 'again'
     if (found === undefined) {
@@ -480,6 +487,10 @@ export class LegacyFsStore implements BlobStore {
         : await openPartial(this.#context, hash, found)
     return files ?? 'again'
   }
+}
+
+function cannotOpen(hash: Hash): string {
+  return `cannot open blob ${hash}`
 }
 
 function cannotLookFor(hash: Hash): string {

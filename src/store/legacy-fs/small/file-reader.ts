@@ -22,7 +22,9 @@ export class FileReader {
 
   #readFile(path: string, most: number, at: number): Read {
     try {
-      const read = readSmallFileSync(path, most, length => this.#gathered.subarray(at, at + length))
+      const read = readSmallFileSync(path, most, {
+        place: length => this.#gathered.subarray(at, at + length)
+      })
       return typeof read === 'string' ? read : { length: read.bytes.length, version: read.version }
     } catch (error) {
       return toFailure(error)

@@ -83,20 +83,18 @@ export class SmallFiles {
   /**
    * Reads all of a file.
    *
-   * @param isOwn whether it is one of the store's own files: most of those are in the system's memory when they are read
    * @returns `other` for a longer file, and for what is not a regular one; `changed` when it was written to meanwhile
    */
-  async read(path: string, { isOwn = false } = {}): Promise<ReadResult> {
-    this.#atOnce++
-    try {
-      // To read one that is alone takes a single turn through the pool, where the thread takes two messages.
-      const read = this.#isHelped(false) ? await this.#reads.add(path) : undefined
-      if (read === undefined) return await this.#readOne(path, isOwn)
-      if (isFailure(read)) throw toError(read)
-      return read
-    } finally {
-      this.#atOnce--
-    }
+  read(path: string): Promise<ReadResult> {
+    return this.#read(path, false)
+  }
+
+  /**
+   * The same of one of the store's own files, most of which are in the system's memory when they are read. What comes is to be held
+   * against the blob's hash: it may have been written to meanwhile.
+   */
+  readOwn(path: string): Promise<ReadResult> {
+    return this.#read(path, true)
   }
 
   /**
@@ -136,6 +134,19 @@ export class SmallFiles {
     clearTimeout(this.#idle)
     this.#own?.close()
     await this.#thread?.end()
+  }
+
+  async #read(path: string, isOwn: boolean): Promise<ReadResult> {
+    this.#atOnce++
+    try {
+      // To read one that is alone takes a single turn through the pool, where the thread takes two messages.
+      const read = this.#isHelped(false) ? await this.#reads.add(path) : undefined
+      if (read === undefined) return await this.#readOne(path, isOwn)
+      if (isFailure(read)) throw toError(read)
+      return read
+    } finally {
+      this.#atOnce--
+    }
   }
 
   /** Whether there has been enough to do lately to do it in a better way than file by file. */
@@ -223,10 +234,10 @@ export class SmallFiles {
     }
   }
 
-  async #readOne(path: string, isOwn: boolean): Promise<ReadResult> {
+  #readOne(path: string, isOwn: boolean): ReadResult | Promise<ReadResult> {
     const { most } = this.#init
-    if (!isOwn || !this.#reading.isQuick) return await readSmallFile(path, most)
-    return this.#reading.time(() => readSmallFileSync(path, most))
+    if (!isOwn || !this.#reading.isQuick) return readSmallFile(path, most)
+    return this.#reading.time(() => readSmallFileSync(path, most, { mayChange: true }))
   }
 
   async #writeOne(hash: Hash, bytes: Uint8Array): Promise<string> {
