@@ -43,12 +43,18 @@ export async function* openAhead(
   let sourceError: { readonly error: unknown } | undefined
   const fill = async (): Promise<void> => {
     while (!isRead && queue.length <= most) {
-      const next = await source.next().catch(error => {
+      let next: IteratorResult<WantedBlob>
+      try {
+        next = await source.next()
+      } catch (error) {
         sourceError = { error }
-        return undefined
-      })
-      isRead = next === undefined || next.done === true
-      if (next === undefined || next.done === true) return
+        isRead = true
+        return
+      }
+      if (next.done === true) {
+        isRead = true
+        return
+      }
       const opening = open(next.value)
       // It may fail while others are being sent.
       opening.catch(() => undefined)

@@ -302,7 +302,9 @@ async function* encodeBlobs(
 ): AsyncGenerator<Uint8Array, void, undefined> {
   for await (const { index, hash, ranges, reader } of openAhead(store, wanted, options)) {
     if (reader === undefined) throw new NotAvailableError(hash, index)
-    yield* encodeBlob(store, reader, index, ranges, options)
+    // Of thousands of small blobs, a generator for each would cost more than to hash them.
+    if (isOneGroup(reader, ranges)) yield await sizeAndGroup(store, reader, index, options)
+    else yield* encodeBlob(store, reader, index, ranges, options)
   }
 }
 
@@ -325,26 +327,39 @@ async function* encodeBlob(
   ranges: ChunkRanges,
   options: RespondOptions
 ): AsyncGenerator<Uint8Array, void, undefined> {
-  try {
-    if (isOneGroup(blob, ranges)) yield await sizeAndGroup(blob, index, options)
-    else yield* sizeAndEncoding(blob, index, ranges, options)
-  } catch (error) {
-    // The store may mend it for the next request. This one does not wait for that.
-    if (isDamage(error)) store.reportDamage(blob.hash).catch(options.onFailure)
-    throw error
+  if (isOneGroup(blob, ranges)) {
+    yield await sizeAndGroup(store, blob, index, options)
+    return
   }
+  try {
+    yield* sizeAndEncoding(blob, index, ranges, options)
+  } catch (error) {
+    throw reported(store, blob, error, options)
+  }
+}
+
+/** The store may mend what is damaged for the next request. This one does not wait for that. */
+function reported(store: BlobStore, { hash }: BlobReader, error: unknown, options: RespondOptions): unknown {
+  if (isDamage(error)) store.reportDamage(hash).catch(options.onFailure)
+  return error
 }
 
 /** What {@link sizeAndEncoding} yields, of a whole blob of one chunk group. */
 async function sizeAndGroup(
+  store: BlobStore,
   blob: BlobReader,
   index: number,
-  { signal, encode: encodeOptions, onBlob }: RespondOptions
+  options: RespondOptions
 ): Promise<Uint8Array> {
-  const bytes = await encodeGroup(blob.hash, blob, { ...encodeOptions, signal }, SIZE_BYTES)
-  onBlob?.({ index, hash: blob.hash, size: blob.size })
-  writeSize(bytes, blob.size)
-  return bytes
+  const { signal, encode: encodeOptions, onBlob } = options
+  try {
+    const bytes = await encodeGroup(blob.hash, blob, { ...encodeOptions, signal }, SIZE_BYTES)
+    onBlob?.({ index, hash: blob.hash, size: blob.size })
+    writeSize(bytes, blob.size)
+    return bytes
+  } catch (error) {
+    throw reported(store, blob, error, options)
+  }
 }
 
 async function* sizeAndEncoding(
