@@ -18,7 +18,7 @@ const FILLED_AT_A_TIME = 32
  * Each piece of a libp2p stream passes through several buffers of tens of KiB. They are garbage at once, but their objects are
  * tiny: the space for new objects, which is looked through when it is nearly full, holds hundreds of MiB worth of them. Before
  * that, V8 finds that too much memory is in use, and marks the whole heap, some twenty times a second, in threads that compete
- * with the transfer. With a small space that is looked through often, a transfer costs 40 % less CPU and 70 MiB less memory
+ * with the transfer. With a small space that is looked through often, a transfer costs 40 % less CPU and 65 MiB less memory
  * (`bench/transfer.ts`, 512 MiB from disk to disk: 1.4 times as fast, as is the bare libp2p stream).
  *
  * Three more things are changed:
