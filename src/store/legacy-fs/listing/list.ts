@@ -23,8 +23,6 @@ const WORTH_A_THREAD = 16_384
 interface Survey {
   readonly partialOnes: Set<string>
   readonly foreignOnes: Set<string>
-  /** Files that are data, as far as their names tell. */
-  readonly count: number
 }
 
 /**
@@ -37,10 +35,12 @@ export async function* listBlobs(
   check: () => void
 ): AsyncGenerator<BlobInfo, void, undefined> {
   check()
-  // First those that are partial, so that one that is completed meanwhile is neither missed nor listed twice.
-  const { partialOnes, foreignOnes, count } = await survey(layout, check)
-  const secondLook = count < WORTH_A_THREAD ? undefined : SecondLook.start(layout.dataFolder)
+  let secondLook: SecondLook | undefined
   try {
+    // First those that are partial, so that one that is completed meanwhile is neither missed nor listed twice.
+    const { partialOnes, foreignOnes } = await survey(layout, check, () => {
+      secondLook = SecondLook.start(layout.dataFolder)
+    })
     for (const hex of partialOnes) {
       check()
       const hash = Hash.parse(hex)
@@ -48,48 +48,9 @@ export async function* listBlobs(
       if (held.state === 'absent') partialOnes.delete(hex)
       else yield { hash, status: held, changedAt: changedAt(layout.ranges(hash)) }
     }
-    const pages = pagesOf(layout, hex => !partialOnes.has(hex) && !foreignOnes.has(hex))
-    yield* listPages(pages, secondLook, check)
-  } finally {
-    await secondLook?.end()
-  }
-}
-
-async function survey(layout: Layout, check: () => void): Promise<Survey> {
-  const partialOnes = new Set<string>()
-  const foreignOnes = new Set<string>()
-  let count = 0
-  for await (const names of namesIn(layout)) {
-    check()
-    for (const name of names) {
-      if (isDataName(name)) {
-        count++
-        continue
-      }
-      const entry = parseName(name)
-      if (entry?.kind === 'partial') partialOnes.add(entry.hex)
-      else if (entry?.kind === 'foreign-marker') foreignOnes.add(entry.hex)
-    }
-  }
-  return { partialOnes, foreignOnes, count }
-}
-
-/** Complete blobs. A page is read ahead, so that the thread does not wait for who lists them. */
-async function* listPages(
-  pages: AsyncGenerator<Page, void, undefined>,
-  secondLook: SecondLook | undefined,
-  check: () => void
-): AsyncGenerator<BlobInfo, void, undefined> {
-  const next = async (): Promise<Page | undefined> => {
-    const { value } = await pages.next()
-    if (value) secondLook?.take(value)
-    return value ?? undefined
-  }
-  try {
     const breather = new Breather(undefined)
-    let page = await next()
-    while (page !== undefined) {
-      const following = await next()
+    const isComplete = (hex: string) => !partialOnes.has(hex) && !foreignOnes.has(hex)
+    for await (const page of pagesAhead(pagesOf(layout, isComplete), secondLook)) {
       for (const [place, hex] of page.hexes.entries()) {
         if (place % BATCH === 0) await breather.breathe()
         check()
@@ -98,11 +59,44 @@ async function* listPages(
         const { size, changedAt } = found
         yield { hash: Hash.parse(hex), status: { state: 'complete', size }, changedAt }
       }
-      page = following
     }
   } finally {
-    await pages.return()
+    await secondLook?.end()
   }
+}
+
+/** @param onMany told as soon as it is known that there are many blobs */
+async function survey(layout: Layout, check: () => void, onMany: () => void): Promise<Survey> {
+  const partialOnes = new Set<string>()
+  const foreignOnes = new Set<string>()
+  let count = 0
+  for await (const names of namesIn(layout)) {
+    check()
+    for (const name of names) {
+      if (isDataName(name)) {
+        if (++count === WORTH_A_THREAD) onMany()
+        continue
+      }
+      const entry = parseName(name)
+      if (entry?.kind === 'partial') partialOnes.add(entry.hex)
+      else if (entry?.kind === 'foreign-marker') foreignOnes.add(entry.hex)
+    }
+  }
+  return { partialOnes, foreignOnes }
+}
+
+/** Each page is read before the one before it is listed, so that the thread does not wait for who lists them. */
+async function* pagesAhead(
+  pages: AsyncIterable<Page>,
+  secondLook: SecondLook | undefined
+): AsyncGenerator<Page, void, undefined> {
+  let before: Page | undefined
+  for await (const page of pages) {
+    secondLook?.take(page)
+    if (before !== undefined) yield before
+    before = page
+  }
+  if (before !== undefined) yield before
 }
 
 /** Blobs that have a file for their data. */
