@@ -27,7 +27,7 @@ async function start(init: Partial<BlobsInit> = {}) {
   ended.push(() => node.stop())
   const served: ServedRequest[] = []
   node.services.blobs.addEventListener('request', ({ detail }) => served.push(detail))
-  return { node, store, served, blobs: node.services.blobs }
+  return { node, store, served, blobs: node.services.blobs, asked: 0 }
 }
 
 let seed = 0
@@ -37,6 +37,7 @@ async function fetchFrom(provider: Side, getter: Side, count: number): Promise<v
   for (let i = 0; i < count; i++) {
     const { hash } = await provider.store.addBytes(randomData(4096, ++seed))
     await getter.blobs.fetch(hash, { from: provider.node.getMultiaddrs() })
+    provider.asked++
     expect(await getter.store.status(hash)).toMatchObject({ state: 'complete' })
   }
 }
@@ -47,6 +48,20 @@ function streamsOf(node: Libp2p): Stream[] {
 
 /** Enough requests for a stream to be open ahead. */
 const ENOUGH = REQUESTS_BEFORE_SPARE + 3
+
+/**
+ * Has the getter ask until a stream is open ahead: where the machine stands still for a second, it begins anew.
+ *
+ * @returns the provider's side of it
+ */
+async function openAhead(provider: Side, getter: Side): Promise<Stream> {
+  for (;;) {
+    await fetchFrom(provider, getter, ENOUGH)
+    await expect.poll(() => provider.served.length, { timeout: 10_000 }).toBe(provider.asked)
+    const open = streamsOf(provider.node)
+    if (open.length === 1 && open[0]!.status === 'open') return open[0]!
+  }
+}
 
 describe('a getter', () => {
   let provider: Side
@@ -63,60 +78,57 @@ describe('a getter', () => {
   })
 
   it('that goes on has one stream open for the next request, and uses it', async () => {
-    await fetchFrom(provider, getter, ENOUGH)
-    await expect.poll(() => streamsOf(provider.node).length).toBe(1)
-    const [spare] = streamsOf(provider.node)
-    expect(spare?.status).toBe('open')
-    await fetchFrom(provider, getter, 1)
-    await expect.poll(() => spare?.status).toBe('closed')
-    await expect.poll(() => streamsOf(provider.node).length).toBe(1)
-    await expect.poll(() => provider.served.length).toBe(ENOUGH + 1)
+    let spare: Stream
+    do {
+      spare = await openAhead(provider, getter)
+      await fetchFrom(provider, getter, 1)
+      await expect.poll(() => spare.status).not.toBe('open')
+    } while (spare.status === 'reset')
+    expect(spare.status).toBe('closed')
+    await expect.poll(() => provider.served.length).toBe(provider.asked)
     expect(provider.served.filter(({ error }) => error !== undefined)).toEqual([])
   })
 
   it('that asks for nothing more closes it, and the provider takes it for no request', async () => {
-    await fetchFrom(provider, getter, ENOUGH)
-    await expect.poll(() => streamsOf(provider.node).length).toBe(1)
+    await openAhead(provider, getter)
     for (const { node } of [getter, provider]) {
       await expect.poll(() => streamsOf(node).length, { timeout: SPARE_STREAM_MS + 5000 }).toBe(0)
     }
-    expect(provider.served.length).toBe(ENOUGH)
+    expect(provider.served.length).toBe(provider.asked)
   })
 
   it('that asks for something else closes it', async () => {
-    await fetchFrom(provider, getter, ENOUGH)
-    const [spare] = streamsOf(getter.node)
+    const { id } = await openAhead(provider, getter)
+    const spare = streamsOf(getter.node).find(stream => stream.id === id)
     const { hash } = await provider.store.addBytes(randomData(100))
     await getter.blobs.observeOnce(hash, { from: provider.node.getMultiaddrs() })
     expect(spare?.status).toBe('aborted')
   })
 
   it('whose service is stopped closes it', async () => {
-    await fetchFrom(provider, getter, ENOUGH)
+    await openAhead(provider, getter)
     expect(streamsOf(getter.node).length).toBeGreaterThan(0)
     await (getter.blobs as Blobs & Startable).stop()
     expect(streamsOf(getter.node)).toEqual([])
   })
 
   it('asks again when the provider has given it up', async () => {
-    await fetchFrom(provider, getter, ENOUGH)
     for (let i = 0; i < 3; i++) {
-      await expect.poll(() => streamsOf(provider.node).length).toBe(1)
+      const spare = await openAhead(provider, getter)
       // The getter learns of it when its request is on the way.
-      for (const stream of streamsOf(provider.node)) stream.abort(new Error('enough'))
+      spare.abort(new Error('enough'))
       await fetchFrom(provider, getter, 1)
     }
   })
 
   it('asks again when their connection was lost', async () => {
-    await fetchFrom(provider, getter, ENOUGH)
-    await expect.poll(() => streamsOf(provider.node).length).toBe(1)
+    await openAhead(provider, getter)
     for (const connection of provider.node.getConnections()) connection.abort(new Error('gone'))
     await fetchFrom(provider, getter, 1)
   })
 
   it('leaves it to what the application has put before the protocol', async () => {
-    await fetchFrom(provider, getter, ENOUGH)
+    await openAhead(provider, getter)
     const seen: string[] = []
     getter.node.use(BLOBS_PROTOCOL, (stream, connection, next) => {
       seen.push(stream.id)
@@ -142,9 +154,7 @@ it('a getter that may have one stream at a time can do all that it could', async
 it('a provider that answers one request at a time does not count the stream', async () => {
   const provider = await start({ limits: { maxStreamsPerPeer: 1, retryAfterMs: 60_000 } })
   const getter = await start()
-  await fetchFrom(provider, getter, ENOUGH)
-  await expect.poll(() => provider.served.length).toBe(ENOUGH)
-  expect(streamsOf(provider.node).length).toBe(1)
+  await openAhead(provider, getter)
   const { hash } = await provider.store.addBytes(randomData(100))
   const [connection] = getter.node.getConnections() as [Connection]
   const stream = await connection.newStream(BLOBS_PROTOCOL)
@@ -183,9 +193,8 @@ it('a provider that gives up silent streams at once is asked on others', async (
     await answer()
   })
   const getter = await start()
-  await fetchFrom(provider, getter, 3 * ENOUGH)
-  expect(silent).toBeGreaterThan(0)
-  expect(asked).toBe(3 * ENOUGH)
+  while (silent < 3) await fetchFrom(provider, getter, ENOUGH)
+  expect(asked).toBe(provider.asked)
 })
 
 it('a request that a provider resets before anything has come back is asked once more', async () => {
@@ -203,6 +212,5 @@ it('a request that a provider resets before anything has come back is asked once
     stream.abort(new Error('too late'))
   })
   const getter = await start()
-  await fetchFrom(provider, getter, 3 * ENOUGH)
-  expect(resets).toBe(3)
+  while (resets < 3) await fetchFrom(provider, getter, ENOUGH)
 })
