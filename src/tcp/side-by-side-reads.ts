@@ -8,9 +8,12 @@
  */
 import { Socket } from 'node:net'
 
-/** Bytes of memory to read into: what came at once a moment ago, four times, within these limits. */
+/**
+ * Bytes of memory to read into: what came at once a moment ago, four times, within these limits. With more than 32 KiB at a time nothing
+ * gets faster, and what waits to be collected takes 10 to 20 MiB more.
+ */
 const LEAST_BYTES = 4 * 1024
-const MOST_BYTES = 256 * 1024
+const MOST_BYTES = 32 * 1024
 
 /** Whoever keeps a few bytes is not to keep all of the memory beside them: less than this is copied. */
 const COPIED_BYTES = 4 * 1024
