@@ -2,10 +2,12 @@
  * How long one waits: for the first proven byte of a range, for one small blob, for a program to start.
  *
  *   node bench/latency.ts [--only range,s3,one,start] [--mib 8192] [--ranges 200] [--blobs 100000] [--runs 5] [--stack plain|noise|tls]
- *                         [--dir FOLDER]
+ *                         [--pause 20] [--dir FOLDER]
  *
  * range   the first byte of a random range of 64 KiB in a large blob on disk, on an open connection
- * s3      the same from the object store on S3 (BLOBS_BENCH_S3_URL names the bucket), in turn with one plain ranged GET
+ * s3      the same from the object store on S3 (BLOBS_BENCH_S3_URL names the bucket), in turn with one plain ranged GET, --pause ms
+ *         before each and every other time in the other order: a server that has just answered is quicker, and so is one that is
+ *         asked for the same bytes again
  * one     one blob of 4 KiB on an open connection, in turn with iroh, if it is installed
  * start   the command and a node, with a home of many blobs. The command runs what is in dist: npm run build
  */
@@ -40,6 +42,7 @@ const { values } = parseArgs({
     blobs: { type: 'string', default: '100000' },
     runs: { type: 'string', default: '5' },
     stack: { type: 'string', default: 'noise' },
+    pause: { type: 'string', default: '20' },
     dir: { type: 'string', default: tmpdir() }
   }
 })
@@ -47,6 +50,7 @@ const stack = stackName(values.stack)
 const mib = Number(values.mib)
 const ranges = Number(values.ranges)
 const runs = Number(values.runs)
+const pauseMs = Number(values.pause)
 
 interface Finding {
   readonly what: string
@@ -59,7 +63,7 @@ interface Finding {
 type Measurement = (dir: string) => Promise<readonly Finding[]>
 
 const range: Measurement = async dir => {
-  const { first, last } = await measureFirstBytes({ store: 'legacy-fs', stack, dir, mib, ranges })
+  const { first, last } = await measureFirstBytes({ store: 'legacy-fs', stack, dir, mib, ranges, pauseMs: 0 })
   return [
     { what: `first byte of 64 KiB of ${mib} MiB, legacy-fs`, times: first, limit: 3 },
     { what: 'the same, last byte', times: last }
@@ -80,7 +84,7 @@ const s3: Measurement = async dir => {
     await plain.request('GET', await urls.get(key)!, { headers })
   }
   try {
-    const times = await measureFirstBytes({ store: 's3', stack, dir, mib, ranges, beside })
+    const times = await measureFirstBytes({ store: 's3', stack, dir, mib, ranges, pauseMs, beside })
     return [
       { what: 'one plain ranged GET of 64 KiB', times: times.beside },
       {

@@ -2,7 +2,8 @@
 import { randomInt } from 'node:crypto'
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { multiaddr } from '@multiformats/multiaddr'
+import { setTimeout as wait } from 'node:timers/promises'
+import { type Multiaddr, multiaddr } from '@multiformats/multiaddr'
 import { Hash } from '../../dist/hash.js'
 import { type Blobs, blobs } from '../../dist/libp2p/index.js'
 import { MemoryStore } from '../../dist/store/memory/index.js'
@@ -25,7 +26,9 @@ export interface FirstByteOptions {
   readonly dir: string
   readonly mib: number
   readonly ranges: number
-  /** Done in turn with each range, for comparison. */
+  /** Nothing is done for so many ms before each range, and before what is done beside it. */
+  readonly pauseMs: number
+  /** Done in turn with each range, for comparison; every other time before it. */
   readonly beside?:
     | ((hash: string, storeDir: string, offset: number, length: number) => Promise<void>)
     | undefined
@@ -82,26 +85,50 @@ interface Asking extends FirstByteOptions {
 }
 
 async function askRanges(service: Blobs, asking: Asking): Promise<FirstByteTimes> {
-  const { hash, address, storeDir, mib, ranges } = asking
+  const { hash, address, storeDir, mib, ranges, pauseMs } = asking
   const times = { first: [] as number[], last: [] as number[], beside: [] as number[] }
+  const from = multiaddr(address)
   for (let i = 0; i < WARM_UP + ranges; i++) {
     const offset = randomInt(mib * MIB - RANGE_BYTES)
-    const start = performance.now()
-    let first: number | undefined
-    let bytes = 0
-    const pieces = service.stream(Hash.parse(hash), { from: multiaddr(address), offset, length: RANGE_BYTES })
-    for await (const piece of pieces) {
-      first ??= performance.now() - start
-      bytes += piece.length
+    const isCounted = i >= WARM_UP
+    const ask = async (): Promise<void> => {
+      const { first, last } = await askRange(service, { hash: Hash.parse(hash), from, offset })
+      if (isCounted) times.first.push(first)
+      if (isCounted) times.last.push(last)
     }
-    const last = performance.now() - start
-    if (first === undefined || bytes !== RANGE_BYTES) throw new Error(`${bytes} bytes came of ${RANGE_BYTES}`)
-    const besideStart = performance.now()
-    await asking.beside?.(hash, storeDir, offset, RANGE_BYTES)
-    if (i < WARM_UP) continue
-    times.first.push(first)
-    times.last.push(last)
-    if (asking.beside !== undefined) times.beside.push(performance.now() - besideStart)
+    const doBeside = async (): Promise<void> => {
+      const start = performance.now()
+      await asking.beside!(hash, storeDir, offset, RANGE_BYTES)
+      if (isCounted) times.beside.push(performance.now() - start)
+    }
+    const steps = asking.beside === undefined ? [ask] : i % 2 === 0 ? [ask, doBeside] : [doBeside, ask]
+    for (const step of steps) {
+      if (pauseMs > 0) await wait(pauseMs)
+      await step()
+    }
   }
   return times
+}
+
+interface Range {
+  readonly hash: Hash
+  readonly from: Multiaddr
+  readonly offset: number
+}
+
+/** @returns ms until its first and its last byte */
+async function askRange(
+  service: Blobs,
+  { hash, from, offset }: Range
+): Promise<{ first: number; last: number }> {
+  const start = performance.now()
+  let first: number | undefined
+  let bytes = 0
+  for await (const piece of service.stream(hash, { from, offset, length: RANGE_BYTES })) {
+    first ??= performance.now() - start
+    bytes += piece.length
+  }
+  const last = performance.now() - start
+  if (first === undefined || bytes !== RANGE_BYTES) throw new Error(`${bytes} bytes came of ${RANGE_BYTES}`)
+  return { first, last }
 }
