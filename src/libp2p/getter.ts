@@ -215,8 +215,10 @@ export class Getter {
       closeStream(stream).catch(error => this.#log('closing a stream failed: %e', error))
       return result
     } catch (error) {
+      // Some providers give it up by closing it.
+      const wasClosed = stream.remoteWriteStatus === 'closed' && stream.status !== 'aborted'
       stream.abort(error instanceof Error ? error : new Error(String(error)))
-      if (isSpare && response.bytesRead === 0 && isLost(error))
+      if (isSpare && response.bytesRead === 0 && !signal?.aborted && (wasClosed || isLost(error)))
         throw new SpareStreamLostError('the stream that was open for the request was lost', { cause: error })
       if (response.isAsExpected || signal?.aborted) throw error
       this.#agreed.set(connection, undefined)

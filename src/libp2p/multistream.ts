@@ -4,5 +4,6 @@ export const MULTISTREAM = '/multistream/1.0.0'
 
 /** With its length in front, for which one byte is enough: names are below 127 bytes. */
 export function multistreamLine(name: string): Uint8Array {
-  return new TextEncoder().encode(`${String.fromCharCode(name.length + 1)}${name}\n`)
+  const line = new TextEncoder().encode(`${name}\n`)
+  return Uint8Array.of(line.length, ...line)
 }

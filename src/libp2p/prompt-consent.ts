@@ -12,6 +12,9 @@ import { MULTISTREAM, multistreamLine } from './multistream.ts'
 
 const HEADER = multistreamLine(MULTISTREAM)
 
+/** Leaves nothing out: names are compared as they are. */
+const utf8 = new TextDecoder('utf-8', { ignoreBOM: true })
+
 /** A line as long as this needs more than one byte for its length. */
 const LONG_LINE = 128
 
@@ -72,7 +75,7 @@ function answer(stream: Stream, bytes: Uint8Array, { registrar }: ConsentCompone
     tell()
     return
   }
-  const end = HEADER.length + protocol.length + 2
+  const end = HEADER.length + 1 + bytes[HEADER.length]!
   try {
     stream.send(bytes.subarray(0, end))
   } catch (error) {
@@ -95,7 +98,7 @@ function offeredBy(bytes: Uint8Array): string | undefined {
   const end = HEADER.length + 1 + length
   if (length >= LONG_LINE || bytes.length < end || !HEADER.every((byte, i) => byte === bytes[i]))
     return undefined
-  const line = new TextDecoder().decode(bytes.subarray(HEADER.length + 1, end))
+  const line = utf8.decode(bytes.subarray(HEADER.length + 1, end))
   return line.endsWith('\n') ? line.slice(0, -1) : undefined
 }
 

@@ -13,6 +13,8 @@ import { concat } from '../../src/protocol/concat.ts'
 import { createTestNode } from '../helpers/libp2p.ts'
 
 const ECHO = '/test/echo/1'
+/** Not as many characters as bytes, and the first one is a mark that decoders of text may leave out. */
+const NAMED = '\ufeff/test/größer/1'
 const HELLO = new TextEncoder().encode('hello')
 const linesOf = (...names: string[]): Uint8Array => concat(names.map(multistreamLine))
 
@@ -46,6 +48,9 @@ describe.each([
       },
       { maxInboundStreams: 3 }
     )
+    await node.handle(NAMED, async stream => {
+      await writeAll(stream, streamReader(stream))
+    })
   })
   afterAll(async () => {
     await Promise.all([node.stop(), peer.stop()])
@@ -84,6 +89,22 @@ describe.each([
     await stream.close()
     await expect.poll(() => stream.status).toBe('closed')
     expect(came()).toEqual(concat([offer, HELLO]))
+  })
+
+  it('answers the offer of a name that is not all ASCII', async () => {
+    const { stream, came } = await open()
+    const offer = linesOf(MULTISTREAM, NAMED)
+    stream.send(concat([offer, HELLO]))
+    await stream.close()
+    await expect.poll(() => stream.status).toBe('closed')
+    expect(came()).toEqual(concat([offer, HELLO]))
+  })
+
+  it('says that it does not speak a name that begins with a mark', async () => {
+    const { stream, came } = await open()
+    stream.send(linesOf(MULTISTREAM, `\ufeff${ECHO}`))
+    await expect.poll(came).toEqual(linesOf(MULTISTREAM, 'na'))
+    stream.abort(new Error('seen enough'))
   })
 
   it('answers an offer that nothing follows', async () => {

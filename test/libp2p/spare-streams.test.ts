@@ -202,20 +202,24 @@ it('a provider that gives up silent streams at once is asked on others', async (
   expect(asked).toBe(provider.asked)
 })
 
-it('a request that a provider resets before anything has come back is asked once more', async () => {
-  let streams = 0
-  let resets = 0
-  const provider = await startOther(async (stream, answer) => {
-    // The first one is silent until both sides have agreed.
-    const isAhead = streams++ > 0 && stream.readBufferLength === 0
-    if (!isAhead || resets === 3) {
-      await answer()
-      return
-    }
-    const { done } = await streamReader(stream).next()
-    if (!done) resets++
-    stream.abort(new Error('too late'))
-  })
-  const getter = await start()
-  while (resets < 3) await fetchFrom(provider, getter, ENOUGH)
-})
+it.each(['resets', 'closes'])(
+  'a request that a provider %s before anything has come back is asked once more',
+  async how => {
+    let streams = 0
+    let given = 0
+    const provider = await startOther(async (stream, answer) => {
+      // The first one is silent until both sides have agreed.
+      const isAhead = streams++ > 0 && stream.readBufferLength === 0
+      if (!isAhead || given === 3) {
+        await answer()
+        return
+      }
+      const { done } = await streamReader(stream).next()
+      if (!done) given++
+      if (how === 'closes') await stream.close()
+      else stream.abort(new Error('too late'))
+    })
+    const getter = await start()
+    while (given < 3) await fetchFrom(provider, getter, ENOUGH)
+  }
+)
