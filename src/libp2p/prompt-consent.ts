@@ -5,7 +5,7 @@
  * word: so their answer leaves at once. What comes for streams that are open has been dealt with when a stream is new on which nothing
  * is asked yet. On the wire nothing changes: it is the answer of multistream-select.
  */
-import type { Stream, StreamMessageEvent, StreamMuxer, StreamMuxerFactory } from '@libp2p/interface'
+import { type Stream, StreamMessageEvent, type StreamMuxer, type StreamMuxerFactory } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { nextTurn } from '../protocol/fair-turns.ts'
 import { MULTISTREAM, multistreamLine } from './multistream.ts'
@@ -54,25 +54,28 @@ function agree(stream: Stream, components: ConsentComponents, tell: () => void):
     tell()
     return
   }
-  // Once the bytes that have come with it are in its buffer.
+  let hasCome = false
+  const onFirst = ({ data }: StreamMessageEvent): void => {
+    hasCome = true
+    stream.removeEventListener('message', onFirst)
+    answer(stream, data.subarray(), components, tell)
+  }
+  stream.addEventListener('message', onFirst)
+  // What comes in the same breath has come by then.
   queueMicrotask(() => {
-    if (stream.readBufferLength <= HEADER.length) {
-      tell()
-      return
-    }
-    const onFirst = ({ data }: StreamMessageEvent): void => {
-      stream.removeEventListener('message', onFirst)
-      answer(stream, data.subarray(), components, tell)
-    }
-    stream.addEventListener('message', onFirst)
+    if (hasCome) return
+    stream.removeEventListener('message', onFirst)
+    tell()
   })
 }
 
 function answer(stream: Stream, bytes: Uint8Array, { registrar }: ConsentComponents, tell: () => void): void {
   const protocol = offeredBy(bytes)
   if (protocol === undefined || !isSpoken(registrar, protocol)) {
-    stream.unshift(bytes)
     tell()
+    // Now, as if nobody had looked at it: libp2p cannot put back what it has read too far once it knows that nothing more comes.
+    if (stream.listenerCount('message') > 0) stream.dispatchEvent(new StreamMessageEvent(bytes))
+    else stream.unshift(bytes)
     return
   }
   const end = HEADER.length + 1 + bytes[HEADER.length]!
@@ -94,7 +97,7 @@ function answer(stream: Stream, bytes: Uint8Array, { registrar }: ConsentCompone
 
 /** The protocol, if both lines of an offer are there. */
 function offeredBy(bytes: Uint8Array): string | undefined {
-  const length = bytes[HEADER.length]!
+  const length = bytes[HEADER.length] ?? LONG_LINE
   const end = HEADER.length + 1 + length
   if (length >= LONG_LINE || bytes.length < end || !HEADER.every((byte, i) => byte === bytes[i]))
     return undefined

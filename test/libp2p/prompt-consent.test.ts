@@ -143,6 +143,14 @@ describe.each([
     stream.abort(new Error('seen enough'))
   })
 
+  it('answers an offer that it takes longer to find, with all that follows it and the end', async () => {
+    const { stream, came } = await open()
+    stream.send(concat([linesOf(MULTISTREAM, '/test/other/1', ECHO), HELLO]))
+    await stream.close()
+    await expect.poll(() => stream.status).toBe('closed')
+    expect(came()).toEqual(concat([linesOf(MULTISTREAM, 'na', ECHO), HELLO]))
+  })
+
   it('keeps the limit of streams', async () => {
     await expect.poll(() => node.getConnections().flatMap(({ streams }) => streams).length).toBe(0)
     const streams: Stream[] = []
