@@ -9,6 +9,7 @@ import type { Dirent } from 'node:fs'
 import { opendir, stat } from 'node:fs/promises'
 import { basename, resolve, sep } from 'node:path'
 import { Breather } from '../store/breather.ts'
+import { eachInTurns } from '../store/each-in-turns.ts'
 import { StoreError } from '../store/errors.ts'
 import { explained } from '../store/fs-errors.ts'
 import { sortInTurns } from '../store/sort-in-turns.ts'
@@ -19,6 +20,12 @@ const STAT_CONCURRENCY = 16
 
 /** Entries of a folder that the system is asked for at once. */
 const ENTRIES = 1024
+
+/** A folder that changes is read so many times at most. */
+const MOST_READINGS = 3
+
+/** Milliseconds within which two changes may leave the same time. */
+const TICK_MS = 20
 
 /** There is no file in what is to be shared. */
 export class NothingToShareError extends Error {
@@ -66,7 +73,13 @@ export async function walkSource(path: string, options: WalkOptions = {}): Promi
   await walk(path, name, found, options)
   if (found.length === 0) throw new NothingToShareError(path)
   const breather = new Breather(options.signal)
-  const names = await sortInTurns(found, byUnits, () => breather.breathe())
+  const breathe = () => breather.breathe()
+  const names: string[] = []
+  const addOnce = (file: string): void => {
+    if (file !== names.at(-1)) names.push(file)
+  }
+  // Of a folder that was read more than once, or was changed meanwhile.
+  await eachInTurns(await sortInTurns(found, byUnits, breathe), addOnce, breathe)
   const prefix = below(name, '').length
   const pathOf = (index: number): string => inside(path, names[index]!.slice(prefix))
   const sizes = new Float64Array(names.length)
@@ -80,17 +93,50 @@ export async function walkSource(path: string, options: WalkOptions = {}): Promi
 
 async function walk(folder: string, name: string, names: string[], options: WalkOptions): Promise<void> {
   options.signal?.throwIfAborted()
-  for await (const entry of entriesOf(folder)) {
-    const path = inside(folder, entry.name)
-    const inner = below(name, entry.name)
-    if (entry.isDirectory()) {
-      await walk(path, inner, names, options)
-    } else if (entry.isFile()) {
-      names.push(inner)
-    } else {
-      options.onSkip?.(path, kindOf(entry))
-    }
+  const { folders, others } = await readStill(folder, name, names, options)
+  for (const { name: other, kind } of others) options.onSkip?.(inside(folder, other), kind)
+  for (const inner of folders) await walk(inside(folder, inner), below(name, inner), names, options)
+}
+
+interface NotFiles {
+  readonly folders: string[]
+  readonly others: { readonly name: string; readonly kind: string }[]
+}
+
+/**
+ * Adds the files in a folder to `names`, without what is in the folders below, which come when it has been read to its end: a file that
+ * is replaced meanwhile, as many programs save theirs, is not told of by some file systems (tmpfs), though it was there all the
+ * time. So a folder that has changed meanwhile is read anew, and what was told of once counts: most names come twice then.
+ */
+async function readStill(
+  folder: string,
+  name: string,
+  names: string[],
+  { signal }: WalkOptions
+): Promise<NotFiles> {
+  for (let reading = 1; ; reading++) {
+    signal?.throwIfAborted()
+    const begun = Date.now()
+    const changed = await changedAt(folder)
+    const found = await readOnce(folder, name, names)
+    const isStill = (await changedAt(folder)) === changed && changed < begun - TICK_MS
+    if (isStill || reading === MOST_READINGS) return found
   }
+}
+
+async function readOnce(folder: string, name: string, names: string[]): Promise<NotFiles> {
+  const found: NotFiles = { folders: [], others: [] }
+  for await (const entry of entriesOf(folder)) {
+    if (entry.isDirectory()) found.folders.push(entry.name)
+    else if (entry.isFile()) names.push(below(name, entry.name))
+    else found.others.push({ name: entry.name, kind: kindOf(entry) })
+  }
+  return found
+}
+
+/** In ms since 1970. */
+async function changedAt(folder: string): Promise<number> {
+  return (await explained(`cannot read ${folder}`, () => stat(folder))).mtimeMs
 }
 
 /** Some at a time, as there may be a million. */
