@@ -2,6 +2,7 @@
 import type { Verified } from '../../bao/decoder.ts'
 import type { Hash } from '../../hash.ts'
 import { HandleClosedError } from '../errors.ts'
+import { explained } from '../fs-errors.ts'
 import type { BlobStatus, BlobWriter, WaitOptions } from '../index.ts'
 import { isNothing } from '../kept-groups.ts'
 import type { Lifetime } from '../lifetime.ts'
@@ -82,7 +83,9 @@ export class FsWriter implements BlobWriter {
   }
 
   async #attach(): Promise<PartialBlob | undefined> {
-    this.#blob = await this.#home.partials.attach(this.hash, this.size)
+    this.#blob = await explained(`cannot write to blob ${this.hash}`, () =>
+      this.#home.partials.attach(this.hash, this.size)
+    )
     this.#isComplete = this.#blob === undefined
     return this.#blob
   }

@@ -152,6 +152,14 @@ describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)'
     await readClaimed(again, { hash: large.hash, status: kept as never })
   })
 
+  it('makes a writer fail that has written nothing yet', async () => {
+    const folder = smallDisk()!
+    await using store = await LegacyFsStore.open(folder)
+    fill(folder)
+    await expect(receive(store, large, ChunkRanges.all)).rejects.toMatchObject({ code: 'ERR_STORE_FULL' })
+    expect((await store.status(large.hash)).state).toBe('absent')
+  })
+
   it('lets small blobs be deleted, and the store be opened after a power failure', async () => {
     const folder = smallDisk()!
     const samples = [1, 2, 3].map(seed => sampleBlob(10_000, seed))
