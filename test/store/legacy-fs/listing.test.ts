@@ -3,6 +3,7 @@ import { mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { mkdtemp } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { Worker } from 'node:worker_threads'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { Hash } from '../../../src/hash.ts'
@@ -110,12 +111,22 @@ describe('a page', () => {
     const folder = await testFolder()
     const hexes = writeFiles(folder, 100)
     const late = hexOf(100)
-    const page = new Page(folder, [...hexes, late])
+    const page = new Page(folder, [...hexes, late], Number.POSITIVE_INFINITY)
     await lookedAt(folder, page.shared)
     for (const hex of hexes) rmSync(dataPath(folder, hex))
     writeFileSync(dataPath(folder, late), 'late')
     expect(hexes.map((_, place) => page.at(place)?.size)).toEqual(hexes.map((_, i) => sizeOf(i)))
     expect(page.at(100)?.size).toBe(4)
+  })
+
+  it('looks again where it takes long until it is listed: what its thread has seen may be gone', async () => {
+    const folder = await testFolder()
+    const hexes = writeFiles(folder, 100)
+    const page = new Page(folder, hexes, 20)
+    await lookedAt(folder, page.shared)
+    await setTimeout(20)
+    for (const hex of hexes) rmSync(dataPath(folder, hex))
+    expect(hexes.filter((_, place) => page.at(place) !== undefined)).toEqual([])
   })
 
   it('looks at all of them where there is no thread', async () => {

@@ -16,6 +16,12 @@ const FRONT = 0
 /** The first of the files that the thread has looked at. */
 const BACK = 1
 
+/**
+ * Milliseconds for which counts what the thread has seen of a page: who takes longer for what is listed than to list it would be told of
+ * what has been deleted meanwhile.
+ */
+const FRESH_MS = 250
+
 /** In place of a size: to be looked at where it is listed, which knows what to do about it. */
 const UNKNOWN = -1
 
@@ -32,9 +38,12 @@ export class Page {
   readonly #dataFolder: string
   readonly #numbers: PageNumbers
   readonly #memory: SharedArrayBuffer
+  readonly #made = performance.now()
+  readonly #freshMs: number
 
-  constructor(dataFolder: string, hexes: readonly string[]) {
+  constructor(dataFolder: string, hexes: readonly string[], freshMs = FRESH_MS) {
     this.hexes = hexes
+    this.#freshMs = freshMs
     this.#dataFolder = dataFolder
     this.#memory = memoryFor(hexes.length)
     this.#numbers = numbersIn(this.#memory, hexes.length)
@@ -50,7 +59,8 @@ export class Page {
     const { meeting, sizes, changes } = this.#numbers
     Atomics.store(meeting, FRONT, place + 1)
     const isKnown = place >= Atomics.load(meeting, BACK) && sizes[place] !== UNKNOWN
-    if (isKnown) return { size: sizes[place]!, changedAt: changes[place]! }
+    if (isKnown && performance.now() - this.#made < this.#freshMs)
+      return { size: sizes[place]!, changedAt: changes[place]! }
     return glance(dataPath(this.#dataFolder, this.hexes[place]!))
   }
 }
