@@ -49,8 +49,9 @@ export async function verify(
   const told = new Set<string>()
   const isAll = hashes.length === 0
   for await (const hash of isAll ? everyHash(store, signal) : hashes) {
+    const state = await verifyOne(context, store, hash, isAll)
+    if (state === 'deleted') continue
     blobs++
-    const state = await verifyOne(context, store, hash)
     if (state === 'mended') mended++
     if (state !== 'missing' && state !== 'damaged') continue
     told.add(hash.toString())
@@ -106,12 +107,17 @@ async function tellMissing(
   return missing
 }
 
-/** @returns what it is found to be; `missing` when it is gone although the store says that it has it */
+/**
+ * @param wasListed whether the store had it a moment ago
+ * @returns what it is found to be; `missing` when it is gone although the store says that it has it, `deleted` when it was listed and
+ *   the store has it no more
+ */
 async function verifyOne(
   { output, signal }: Context,
   store: BlobStore,
-  hash: Hash
-): Promise<Verified['state'] | 'missing'> {
+  hash: Hash,
+  wasListed: boolean
+): Promise<Verified['state'] | 'missing' | 'deleted'> {
   const view = new ProgressView(output, `verifying ${hash.toShortString()}`, { minBytes: LOCAL_MIN_BYTES })
   const status = await store.status(hash, { signal })
   const total = status.state === 'absent' ? undefined : status.size
@@ -129,8 +135,10 @@ async function verifyOne(
     } else tellLost(output, event, lost)
     return state
   } catch (error) {
-    if (!(error instanceof BlobNotFoundError) || status.state === 'absent') throw error
+    if (!(error instanceof BlobNotFoundError)) throw error
     view.end()
+    if (wasListed && (await store.status(hash, { signal })).state === 'absent') return 'deleted'
+    if (status.state === 'absent') throw error
     const { message: reason } = error
     output.result(
       { event: 'verified', hash, state: 'missing', bytes: 0, reason },

@@ -1,6 +1,9 @@
 /** A damaged blob is found by `verify` and repaired by `get`, which fetches what is wrong and no more. */
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { hashBytes } from '../../src/bao/outboard.ts'
 import { EXIT } from '../../src/cli/exit-codes.ts'
 import { Hash } from '../../src/hash.ts'
 import { randomData } from '../helpers/data.ts'
@@ -95,3 +98,21 @@ describe.each(['legacy', 'filesystem'] as const)(
     })
   }
 )
+
+it('blobs that are deleted while all are verified are no failure', { timeout: 120_000 }, async () => {
+  const home = ['--home', folder.in('home')]
+  await run('init', ...home, '--store', 'legacy')
+  const data = folder.in('home', 'blobs', 'data')
+  mkdirSync(data, { recursive: true })
+  // So many that a thread looks at them ahead of who verifies them.
+  for (let i = 0; i < 17_000; i++) {
+    const bytes = Buffer.from(`${i}`)
+    writeFileSync(join(data, `${hashBytes(bytes).hash}.data`), bytes)
+  }
+  const verifying = start('verify', ...home)
+  await verifying.untilEvent('verified')
+  for (const name of readdirSync(data)) rmSync(join(data, name))
+  const { code, stderr } = await verifying.ended
+  expect(code, stderr).toBe(EXIT.ok)
+  expect(verifying.events.at(-1)).toMatchObject({ event: 'summary', damaged: 0, missing: 0 })
+})
