@@ -104,6 +104,9 @@ export async function copyStore(
 /** Reading the source failed, not writing the target. */
 class SourceFailure extends Error {}
 
+/** It was listed, and cannot be opened. */
+class GoneFromSource extends SourceFailure {}
+
 class StoreCopy {
   readonly #from: BlobStore
   readonly #to: BlobStore
@@ -137,7 +140,9 @@ class StoreCopy {
       this.#from.list({ signal }),
       COPY_CONCURRENCY,
       async (blob, stop) => {
-        this.#counts[await this.#blob(blob, stop)]++
+        const outcome = await this.#blob(blob, stop)
+        if (outcome === 'deleted') return
+        this.#counts[outcome]++
         this.#blobs++
         this.#tell()
       },
@@ -166,16 +171,22 @@ class StoreCopy {
     return 'tags'
   }
 
-  async #blob(blob: BlobInfo, signal: AbortSignal): Promise<Outcome> {
+  /** @returns `deleted` when it is in the source no more: what comes and goes meanwhile is no part of a copy */
+  async #blob(blob: BlobInfo, signal: AbortSignal): Promise<Outcome | 'deleted'> {
     try {
       return await this.#attempt(blob, signal)
     } catch (error) {
       if (!(error instanceof SourceFailure)) throw error
+      if (error instanceof GoneFromSource && (await this.#isDeleted(blob.hash, signal))) return 'deleted'
       // A source that can mend what is wrong, such as an outboard, is asked for it once more.
       const now = await this.#from.reportDamage(blob.hash)
       if (now.state === 'complete') return await this.#lastAttempt({ ...blob, status: now }, signal)
       return this.#leaveOut(blob.hash, 'damaged', error)
     }
+  }
+
+  async #isDeleted(hash: Hash, signal: AbortSignal): Promise<boolean> {
+    return (await this.#from.status(hash, { signal })).state === 'absent'
   }
 
   async #lastAttempt(blob: BlobInfo, signal: AbortSignal): Promise<Outcome> {
@@ -212,7 +223,7 @@ class StoreCopy {
     } catch (error) {
       throw ofSource(error)
     }
-    throw new SourceFailure('it is gone from the source')
+    throw new GoneFromSource('it is gone from the source')
   }
 
   async #write(reader: BlobReader, missing: ChunkRanges, signal: AbortSignal): Promise<Outcome> {

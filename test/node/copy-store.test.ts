@@ -235,6 +235,22 @@ describe('copying a store', () => {
     for (const { hash } of bad) expect((await to.status(hash)).state).not.toBe('complete')
   })
 
+  it('does not take a blob for damaged that was deleted since it was listed', async () => {
+    await using from = new MemoryStore()
+    await using to = new MemoryStore()
+    const { hash } = await from.addBytes(randomData(10))
+    await from.addBytes(randomData(20))
+    const listed = await Array.fromAsync(from.list())
+    from.list = async function* () {
+      yield* listed
+    }
+    await from.delete(hash)
+    const problems: CopyProblem[] = []
+    const report = await copyStore(from, to, { onProblem: problem => problems.push(problem) })
+    expect(report).toEqual({ ...NOTHING, copied: 1, bytes: 20 })
+    expect(problems).toEqual([])
+  })
+
   it('lets the source mend what can be mended', async () => {
     await using folder = await scratch()
     await using from = await LegacyFsStore.open(folder.in('from'), { sync: 'none' })
