@@ -12,7 +12,6 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import { GATHERED_BYTES, GATHERED_PIECES } from './constants.ts'
 import { UnsupportedLibp2pError } from './errors.ts'
 import type { ReusedReads } from './reused-reads.ts'
-import { SideBySideReads } from './side-by-side-reads.ts'
 
 const NOTHING = new Uint8Array(0)
 
@@ -29,7 +28,6 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   #isTaken = false
   #isTls = false
   #isLending = false
-  #reads: SideBySideReads | undefined
   #dispatchScheduled = false
   /** Records since something was handed out. */
   #records = 0
@@ -137,7 +135,6 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   }
 
   override dispatchReadBuffer(): void {
-    for (const bytes of this.#reads?.take() ?? []) this.readBuffer.append(bytes)
     this.#isDispatching = true
     this.#records = 0
     try {
@@ -189,14 +186,8 @@ export class SocketConnection extends AbstractMultiaddrConnection {
    */
   readonly #onRecord = (bytes: Uint8Array): void => {
     this.readBuffer.append(bytes)
-    // What waits in the socket comes first.
-    if (this.#socket.readableLength === 0) this.#reads ??= SideBySideReads.of(this.#socket, this.#onMore)
-    this.#onMore()
-  }
-
-  readonly #onMore = (): void => {
-    const bytes = this.readBuffer.byteLength + (this.#reads?.length ?? 0)
-    if (++this.#records >= GATHERED_PIECES || bytes >= GATHERED_BYTES) this.dispatchReadBuffer()
+    const isMuch = ++this.#records >= GATHERED_PIECES || this.readBuffer.byteLength >= GATHERED_BYTES
+    if (isMuch) this.dispatchReadBuffer()
     else this.#dispatchSoon()
   }
 
