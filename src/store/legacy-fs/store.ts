@@ -209,7 +209,7 @@ export class LegacyFsStore implements BlobStore {
     this.#lifetime.check(options.signal)
     const isSmall = groupCount(size) === 1
     // As most of thousands of small blobs are that arrive: as few promises as can be.
-    const isAbsent = isSmall && !hash.equals(EMPTY_HASH) && this.#partials.hasNoData(hash)
+    const isAbsent = isSmall && this.#hasNoData(hash)
     if (!isAbsent) await this.#lifetime.runShort(options.signal, () => this.#partials.checkSize(hash, size))
     const writer = isSmall
       ? new SmallWriter(hash, size, this.#writerHome, isAbsent)
@@ -420,6 +420,14 @@ export class LegacyFsStore implements BlobStore {
   #placeSmall(hash: Hash, bytes: Uint8Array, wasAbsent = false): Promise<void> {
     const write = () => this.#small.write(hash, bytes)
     return this.#explained(() => this.#partials.placeSmall(hash, write, wasAbsent))
+  }
+
+  #hasNoData(hash: Hash): boolean {
+    try {
+      return !hash.equals(EMPTY_HASH) && this.#partials.hasNoData(hash)
+    } catch (error) {
+      throw toStoreError(error, cannotLookFor(hash))
+    }
   }
 
   /** @param seen blobs that a file belongs to, if that is known */

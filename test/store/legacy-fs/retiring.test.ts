@@ -14,7 +14,7 @@ import fs, {
 import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { hashBytes } from '../../../src/bao/index.ts'
 import { Hash } from '../../../src/hash.ts'
 import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
@@ -157,6 +157,20 @@ describe('a blob that is deleted between its record and its file', () => {
     expect(waits).toBe(1 + 3)
     expect(results).toEqual(all.map(data => versionOf(statSync(pathOf(data), { bigint: true }))))
     expect(waitsFor(write)).toBe(1)
+  })
+})
+
+describe('a blob whose process stood still between its record and its file', () => {
+  it('has its file on disk before it is said to be there, since others may be retiring the journal', async () => {
+    const { writer } = await testWriter()
+    // It is asked when the journal is begun, when the records are on disk, and when the files are in place.
+    const clock = vi
+      .spyOn(performance, 'now')
+      .mockReturnValueOnce(0)
+      .mockReturnValueOnce(0)
+      .mockReturnValue(60_000)
+    onTestFinished(() => clock.mockRestore())
+    expect(waitsFor(() => writer.write(recordsOf(blobs(3))))).toBe(1 + 3)
   })
 })
 

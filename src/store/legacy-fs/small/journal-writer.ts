@@ -38,6 +38,8 @@ export interface Noted {
   readonly at: number
   /** How much was said to be deleted when they were written. */
   readonly goneBytes: number
+  /** When they were on disk, by the clock of `performance`. */
+  readonly since: number
 }
 
 export class JournalWriter {
@@ -59,7 +61,8 @@ export class JournalWriter {
       if (journal.bytes >= FULL_BYTES || performance.now() - begun > OLD_MS) this.close()
     }
     const { journal, file } = this.#open ?? this.#begin()
-    const noted = { path: journal.path, at: journal.bytes, goneBytes: goneBytes(journal.path) }
+    const { path, bytes: at } = journal
+    const before = goneBytes(path)
     try {
       writeAll(file, records)
       fdatasyncSync(file)
@@ -74,11 +77,16 @@ export class JournalWriter {
       return this.append(records)
     }
     this.#makeRoom()
-    return noted
+    return { path, at, goneBytes: before, since: performance.now() }
   }
 
-  /** Which records count no more: their blobs were deleted since they were written, or their journal was. */
-  annulled<T extends JournalRecord>({ path, at, goneBytes: before }: Noted, records: readonly T[]): T[] {
+  /**
+   * Which records cannot be relied on any more: their blobs were deleted since they were written, or their journal was. Or all that
+   * is about to be, as this process stood still for long.
+   */
+  annulled<T extends JournalRecord>(noted: Noted, records: readonly T[]): T[] {
+    const { path, at, goneBytes: before, since } = noted
+    if (performance.now() - since > OLD_MS) return [...records]
     if (goneBytes(path) === before && isThere(path)) return []
     const gone = new Gone(path)
     return records.filter(record => !gone.counts({ ...record, at: at + record.at }))
