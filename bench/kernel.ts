@@ -84,7 +84,7 @@ function encodeRun(kernel: Kernel, data: Uint8Array, firstChunk: number): Encode
 
 const data = someBytes(RUNS * RUN_BYTES)
 const runs = Array.from({ length: RUNS }, (_, i) => data.subarray(i * RUN_BYTES, (i + 1) * RUN_BYTES))
-const wasm = await createWasmKernel()
+const wasm = createWasmKernel()
 const encoded = runs.map((run, i) => encodeRun(wasm, run, i * RUN_CHUNKS))
 
 /** A trial that does something with each run. */

@@ -1,4 +1,5 @@
 /** The house as ARCHITECTURE.md draws it: imports point down, and what browsers load needs nothing of Node. */
+import { spawnSync } from 'node:child_process'
 import { readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -74,5 +75,26 @@ describe('imports', () => {
     for (const file of files) if (relative(SRC, file).startsWith(room)) follow(file)
     expect(seen.size).toBeGreaterThan(0)
     expect(found).toEqual([])
+  })
+})
+
+describe('what runs in a thread', () => {
+  const threads = files.filter(file => importsOf(file).some(({ path }) => path === 'node:worker_threads'))
+  const started = threads.filter(file => readFileSync(file, 'utf8').includes('parentPort'))
+
+  // V8 ends the process when a thread is ended while a module is loaded that does (https://github.com/nodejs/node/issues/53238).
+  it.each(started.map(file => relative(SRC, file)))(
+    '%s, with all it imports, awaits nothing while it is loaded',
+    file => {
+      const { stderr } = spawnSync(process.execPath, ['-e', `require(${JSON.stringify(join(SRC, file))})`], {
+        encoding: 'utf8'
+      })
+      expect(stderr).not.toContain('ERR_REQUIRE_ASYNC_MODULE')
+      expect(stderr).not.toContain('ERR_MODULE_NOT_FOUND')
+    }
+  )
+
+  it('is known', () => {
+    expect(started.length).toBeGreaterThanOrEqual(3)
   })
 })

@@ -14,7 +14,7 @@ export const GROUP = 16_384
 export const RUN = 1_048_576
 
 /** Both kernels, for `describe.each`. */
-export const KERNELS: readonly Kernel[] = [await createWasmKernel(), createJsKernel()]
+export const KERNELS: readonly Kernel[] = [createWasmKernel(), createJsKernel()]
 
 /** The bytes of the golden vectors: byte i is `(i * 167 + (i >> 8) * 13) & 255`. */
 export function patternBytes(length: number): Uint8Array {

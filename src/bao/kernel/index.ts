@@ -10,7 +10,17 @@ export { createWasmKernel, isWasmKernelSupported } from './wasm.ts'
 /**
  * The process-wide kernel, chosen once when the module loads.
  *
- * Loading waits for the compiler: browsers limit the size of what may be compiled synchronously on their main thread, and
- * if every caller had to wait for a kernel instead, hashing could not be synchronous anywhere.
+ * Loading waits for the compiler, which takes a millisecond. It does not `await` it: V8 ends the process when a thread is ended
+ * while a module that does so is being loaded (https://github.com/nodejs/node/issues/53238), and threads hash.
  */
-export const kernel: Kernel = isWasmKernelSupported() ? await createWasmKernel() : createJsKernel()
+export const kernel: Kernel = choose()
+
+function choose(): Kernel {
+  if (!isWasmKernelSupported()) return createJsKernel()
+  try {
+    return createWasmKernel()
+  } catch (error) {
+    if (error instanceof RangeError) return createJsKernel()
+    throw error
+  }
+}

@@ -23,7 +23,7 @@ interface Exports {
 }
 
 const moduleBytes = Uint8Array.from(atob(KERNEL_WASM_BASE64), char => char.charCodeAt(0))
-let compiled: Promise<WebAssembly.Module> | undefined
+let compiled: WebAssembly.Module | undefined
 
 /** Whether this engine has WebAssembly with SIMD. */
 export function isWasmKernelSupported(): boolean {
@@ -33,11 +33,12 @@ export function isWasmKernelSupported(): boolean {
 /**
  * A kernel with memory of its own (1.4 MiB). The module is compiled once.
  *
- * @throws WebAssembly.CompileError where {@link isWasmKernelSupported} is false
+ * @throws WebAssembly.CompileError where {@link isWasmKernelSupported} is false; RangeError on the main thread of browsers that compile no
+ * more than 4 KiB while all else waits, as old versions of Chromium
  */
-export async function createWasmKernel(): Promise<Kernel> {
-  compiled ??= WebAssembly.compile(moduleBytes)
-  const { exports } = await WebAssembly.instantiate(await compiled)
+export function createWasmKernel(): Kernel {
+  compiled ??= new WebAssembly.Module(moduleBytes)
+  const { exports } = new WebAssembly.Instance(compiled)
   // The module's exports are what assembly/kernel.ts declares; the engine types them as unknown.
   return new WasmKernel(exports as unknown as Exports)
 }
