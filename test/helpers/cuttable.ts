@@ -1,6 +1,7 @@
 /** A TCP proxy that can be cut: what a server that is stopped and started again looks like from outside. */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { linkSockets } from './linked-sockets.ts'
 
 export class Cuttable {
   readonly #target: URL
@@ -43,19 +44,9 @@ export class Cuttable {
     return createServer(client => {
       const { hostname, port } = this.#target
       const upstream = connect({ host: hostname, port: Number(port) })
-      for (const [socket, other] of [
-        [client, upstream],
-        [upstream, client]
-      ] as const) {
-        this.#sockets.add(socket)
-        // Whatever happens to the one happens to the other.
-        socket.on('error', () => other.destroy())
-        socket.on('close', () => {
-          this.#sockets.delete(socket)
-          other.destroy()
-        })
-        socket.pipe(other)
-      }
+      linkSockets(client, upstream, this.#sockets)
+      client.pipe(upstream)
+      upstream.pipe(client)
     })
   }
 }

@@ -4,6 +4,7 @@
  */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { linkSockets } from './linked-sockets.ts'
 
 /** From then on: a wait after each read of a socket, which brings 64 KiB. In ms. */
 const PAUSE_MS = 20
@@ -52,18 +53,7 @@ export class Throttle {
 
   #connect(client: Socket, target: number): void {
     const upstream = connect(target, '127.0.0.1')
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client]
-    ] as const) {
-      this.#sockets.add(socket)
-      // Whatever happens to the one happens to the other.
-      socket.on('error', () => other.destroy())
-      socket.on('close', () => {
-        this.#sockets.delete(socket)
-        other.destroy()
-      })
-    }
+    linkSockets(client, upstream, this.#sockets)
     client.pipe(upstream)
     upstream.on('end', () => client.end())
     upstream.on('data', data => {
