@@ -108,7 +108,7 @@ describe('provenGroups', () => {
       }),
       { numRuns: 60 }
     )
-  }, 60_000)
+  })
 
   it('goes on behind damage in blobs of several runs', async () => {
     const stored = store(3 * RUN_BYTES + 5 * GROUP_BYTES + 7)

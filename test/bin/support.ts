@@ -58,7 +58,7 @@ export class Sandbox implements AsyncDisposable {
 
   async #execute(args: readonly string[], env: Readonly<Record<string, string>>): Promise<Ran> {
     const own = { PATH: this.#path, HOME: this.folder, BLOBS_WAIT: '20' }
-    const options = { env: { ...own, ...env }, timeout: 60_000 }
+    const options = { env: { ...own, ...env }, timeout: 100_000 }
     return await new Promise((resolve, reject) => {
       execFile(find('bash'), args, options, (error, stdout, stderr) => {
         if (error === null) resolve({ code: 0, stdout, stderr })

@@ -39,7 +39,7 @@ const TREE: Tree = {
 }
 const FILES = Object.keys(TREE).length
 
-beforeAll(ensureBuilt, 120_000)
+beforeAll(ensureBuilt)
 
 let folder: Scratch
 let programs: Program[]
@@ -540,7 +540,7 @@ describe('thousands of files', () => {
     for (const i of [0, 2_501, count - 1]) {
       expect(await readFile(join(folder.in('here'), name(i)), 'utf8')).toBe(`content ${i % 10}`)
     }
-  }, 240_000)
+  }, 300_000)
 })
 
 async function readAll(store: BlobStore, hash: Hash): Promise<Uint8Array> {

@@ -19,7 +19,7 @@ const PLACES = [0, 9 * MIB + 17, SIZE - 1]
 let folder: Scratch
 let programs: Program[]
 
-beforeAll(ensureBuilt, 120_000)
+beforeAll(ensureBuilt)
 
 beforeEach(async () => {
   folder = await scratch()
@@ -45,7 +45,7 @@ async function run(...args: readonly string[]): Promise<Result & { events: Progr
 
 describe.each(['legacy', 'filesystem'] as const)(
   'a home with a store of type "%s"',
-  { timeout: 120_000 },
+  { timeout: 300_000 },
   kind => {
     /** Where the blob's bytes are in the getter's home. */
     function pathOf(hash: string): string {
@@ -99,7 +99,7 @@ describe.each(['legacy', 'filesystem'] as const)(
   }
 )
 
-it('blobs that are deleted while all are verified are no failure', { timeout: 120_000 }, async () => {
+it('blobs that are deleted while all are verified are no failure', { timeout: 300_000 }, async () => {
   const home = ['--home', folder.in('home')]
   await run('init', ...home, '--store', 'legacy')
   const data = folder.in('home', 'blobs', 'data')

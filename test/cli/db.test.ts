@@ -13,7 +13,7 @@ import { ensureBuilt, Program, type ProgramEvent, type Result } from './program.
 const FIRST = { version: '20251223000000', name: 'create_blobs_store' }
 const SECOND = { version: '20261127000000', name: 'keep_and_forget' }
 
-beforeAll(ensureBuilt, 120_000)
+beforeAll(ensureBuilt)
 
 let folder: Scratch
 let path: string

@@ -18,7 +18,7 @@ import { ensureBuilt, Program, type ProgramEvent, type Result, throttled } from 
 let folder: Scratch
 let home: readonly string[]
 
-beforeAll(ensureBuilt, 120_000)
+beforeAll(ensureBuilt)
 
 beforeEach(async () => {
   folder = await scratch()
@@ -75,7 +75,7 @@ async function configure(text: string): Promise<void> {
   await writeFile(folder.in('home', 'config.toml'), text)
 }
 
-describe('blobs gc', { timeout: 120_000 }, () => {
+describe('blobs gc', { timeout: 300_000 }, () => {
   it('tells what it would delete, and deletes it', async () => {
     await blobs('init')
     const one = await add('one.bin')
@@ -138,7 +138,7 @@ describe('blobs gc', { timeout: 120_000 }, () => {
       await using throttle = new Throttle(10_000_000)
       const slowly = await throttled(ticket, throttle)
       const getting = new Program(['get', slowly, ...home, '--json'], { cwd: folder.path })
-      await getting.until(({ events }) => events.find(({ received }) => Number(received) > 10_000_000))
+      await getting.until(({ events }) => events.find(({ received }) => Number(received) > 8_000_000))
       await getting.stop('SIGKILL')
       await writeTree(folder.path, { 'other.bin': randomData(1000, 6) })
       await add('other.bin')
@@ -182,12 +182,12 @@ describe('blobs gc', { timeout: 120_000 }, () => {
   })
 })
 
-describe('blobs gc on a bucket', { timeout: 120_000 }, () => {
+describe('blobs gc on a bucket', { timeout: 300_000 }, () => {
   let s3: S3UnderTest
 
   beforeAll(async () => {
     s3 = await s3UnderTest()
-  }, 120_000)
+  })
 
   afterAll(() => s3.stop())
 
@@ -210,7 +210,7 @@ describe('blobs gc on a bucket', { timeout: 120_000 }, () => {
   })
 })
 
-describe('blobs tags', { timeout: 120_000 }, () => {
+describe('blobs tags', { timeout: 300_000 }, () => {
   it('lists, sets, renames and deletes', async () => {
     await blobs('init')
     const one = await add('one.bin')
@@ -263,7 +263,7 @@ describe('blobs tags', { timeout: 120_000 }, () => {
   )
 })
 
-describe('blobs rm', { timeout: 120_000 }, () => {
+describe('blobs rm', { timeout: 300_000 }, () => {
   it('does not take what a tag holds, unless it is forced to', async () => {
     await blobs('init')
     const one = await add('one.bin')
@@ -291,7 +291,7 @@ describe('blobs rm', { timeout: 120_000 }, () => {
   })
 })
 
-describe('max_size', { timeout: 120_000 }, () => {
+describe('max_size', { timeout: 300_000 }, () => {
   it('has "blobs add" refuse what is too large, and take it when there is room', async () => {
     await blobs('init')
     await configure('[blob_store]\nmax_size = 220_000\n')

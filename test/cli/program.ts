@@ -79,6 +79,8 @@ export class Program {
   readonly ended: Promise<Result>
   stdout = ''
   stderr = ''
+  /** All that it has said has come by then. */
+  #isClosed = false
 
   constructor(args: readonly string[], { cwd, env }: ProgramOptions) {
     const { DEBUG: _, BLOBS_HOME: __, ...inherited } = process.env
@@ -95,7 +97,10 @@ export class Program {
     })
     this.ended = new Promise((fulfil, reject) => {
       this.child.once('error', reject)
-      this.child.once('close', code => fulfil({ code, stdout: this.stdout, stderr: this.stderr }))
+      this.child.once('close', code => {
+        this.#isClosed = true
+        fulfil({ code, stdout: this.stdout, stderr: this.stderr })
+      })
     })
   }
 
@@ -113,7 +118,7 @@ export class Program {
     for (;;) {
       const found = find(this)
       if (found !== undefined) return found
-      if (this.child.exitCode !== null || Date.now() > deadline) {
+      if (this.#isClosed || Date.now() > deadline) {
         throw new Error(`it did not come (exit code ${this.child.exitCode}):\n${this.stdout}\n${this.stderr}`)
       }
       await wait(20)

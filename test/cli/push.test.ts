@@ -8,7 +8,7 @@ import { ensureBuilt, Program, type ProgramEvent, type Result } from './program.
 
 const TREE: Tree = { 'a.txt': 'a', 'sub/large.bin': randomData(3_000_000), empty: '' }
 
-beforeAll(ensureBuilt, 120_000)
+beforeAll(ensureBuilt)
 
 let folder: Scratch
 let programs: Program[]
@@ -88,7 +88,8 @@ describe('blobs push', () => {
       format: 'hash_seq',
       blobs: 5
     })
-    expect(program.stderr).toContain(`${ours} has pushed ${hash} and 5 blobs of it (2.9 MiB)`)
+    const notice = `${ours} has pushed ${hash} and 5 blobs of it (2.9 MiB)`
+    await program.until(({ stderr }) => stderr.includes(notice) || undefined)
 
     const [status] = await events('ours', 'status', String(hash), '--peer', addr)
     const ranges = [[0, expect.any(Number)]]

@@ -28,7 +28,7 @@ async function loadedBy(
   }
 }
 
-beforeAll(ensureBuilt, 120_000)
+beforeAll(ensureBuilt)
 
 describe('the program loads next to nothing', () => {
   it.each([

@@ -28,7 +28,7 @@ let programs: Program[]
 beforeAll(async () => {
   await ensureBuilt()
   s3 = await s3UnderTest()
-}, 120_000)
+})
 
 afterAll(() => s3.stop())
 
@@ -97,7 +97,7 @@ function summary(events: readonly ProgramEvent[], name: string): ProgramEvent {
   return found[0]!
 }
 
-describe.each(KINDS)('a home with a store of type "%s"', { timeout: 120_000 }, kind => {
+describe.each(KINDS)('a home with a store of type "%s"', { timeout: 300_000 }, kind => {
   it('adds, lists, verifies, gives out again and removes', async () => {
     const home = await makeHome(kind, 'home')
     expect(summary(await blobs('db', 'status', ...home), 'database')).toMatchObject({ state: 'current' })
@@ -264,7 +264,7 @@ describe('init', () => {
     ['the key is unknown', { accessKey: 'NOBODYSKEY0000000000' }, EXIT.refused],
     ['there is no such bucket', { bucket: 'there-is-no-such-bucket-here' }, EXIT.refused],
     ['nothing listens', { endpoint: 'http://127.0.0.1:9' }, EXIT.unreachable]
-  ])('makes nothing when %s, and says so in one line', { timeout: 90_000 }, async (_, changes, exitCode) => {
+  ])('makes nothing when %s, and says so in one line', async (_, changes, exitCode) => {
     const home = folder.in('home')
     const { code, stderr } = await failure([
       ...['init', '--home', home, '--store', 's3', '--s3-url', urlOf(s3.newPrefix(), changes)]

@@ -1,13 +1,13 @@
 /**
  * A TCP proxy through which bytes come back slowly once so many have come: so that a transfer is in its middle for as long as a
- * test needs, on however fast a machine.
+ * test needs, on however fast a machine, and also where what the test does meanwhile takes long: 10 MB take half a minute.
  */
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { linkSockets } from './linked-sockets.ts'
 
 /** From then on: a wait after each read of a socket, which brings 64 KiB. In ms. */
-const PAUSE_MS = 20
+const PAUSE_MS = 200
 
 export class Throttle {
   /** The ports that are passed on to. */

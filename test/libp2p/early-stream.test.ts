@@ -125,7 +125,7 @@ it('a provider that does not answer to the offer is asked once more', async () =
   const hash = await addTo(provider.store, 2)
   const fetching = getter.blobs.fetch(hash, { from: way.address })
   // The first time, early; the second time it is negotiated, which cannot end while the answers are held.
-  await expect.poll(() => asked, { timeout: 5000 }).toEqual(['get', 'get'])
+  await expect.poll(() => asked).toEqual(['get', 'get'])
   await new Promise(resolve => setTimeout(resolve, 1300))
   way.release()
   await fetching

@@ -2,7 +2,7 @@
 import type { Connection, Libp2p, Startable, Stream } from '@libp2p/interface'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { ChunkRanges } from '../../src/bao/ranges.ts'
-import { REQUESTS_BEFORE_SPARE, SPARE_STREAM_MS } from '../../src/libp2p/constants.ts'
+import { REQUESTS_BEFORE_SPARE } from '../../src/libp2p/constants.ts'
 import { type Blobs, type BlobsInit, blobs, type ServedRequest } from '../../src/libp2p/index.ts'
 import { streamReader } from '../../src/libp2p/stream-reader.ts'
 import { writeAll } from '../../src/libp2p/stream-writer.ts'
@@ -57,7 +57,7 @@ const ENOUGH = REQUESTS_BEFORE_SPARE + 3
 async function openAhead(provider: Side, getter: Side): Promise<Stream> {
   for (;;) {
     await fetchFrom(provider, getter, ENOUGH)
-    await expect.poll(() => provider.served.length, { timeout: 10_000 }).toBe(provider.asked)
+    await expect.poll(() => provider.served.length).toBe(provider.asked)
     const open = streamsOf(provider.node)
     if (open.length === 1 && open[0]!.status === 'open') return open[0]!
   }
@@ -92,7 +92,7 @@ describe('a getter', () => {
   it('that asks for nothing more closes it, and the provider takes it for no request', async () => {
     await openAhead(provider, getter)
     for (const { node } of [getter, provider]) {
-      await expect.poll(() => streamsOf(node).length, { timeout: SPARE_STREAM_MS + 5000 }).toBe(0)
+      await expect.poll(() => streamsOf(node).length).toBe(0)
     }
     expect(provider.served.length).toBe(provider.asked)
   })

@@ -26,7 +26,7 @@ interface Told {
 
 function run(program: string): Told {
   const args = ['--trace-pretenuring-statistics', '--input-type=module', '-e', program]
-  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 30_000 })
+  const { stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', timeout: 60_000 })
   // Where V8 does not know an option, it says so there.
   expect(stderr).toBe('')
   const [, bytes] = /^new space (\d+)$/m.exec(stdout) ?? []

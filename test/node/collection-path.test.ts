@@ -117,7 +117,7 @@ describe('a plan', () => {
     const plan = await planExport(store, root.hash, 'hash_seq')
     expect(plan.files).toHaveLength(100_000)
     expect((await planPath(store, root.hash, 'tree/7')).files).toHaveLength(100)
-  }, 30_000)
+  })
 })
 
 /** A node on this machine that ends with the test. */

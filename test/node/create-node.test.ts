@@ -124,7 +124,7 @@ describe('a node', () => {
         await Promise.all([getter.stop(), provider.stop()])
       }
     },
-    STOP_TIMEOUT_MS + 20_000
+    STOP_TIMEOUT_MS + 60_000
   )
 })
 

@@ -19,7 +19,7 @@ function busy(turns: number): string {
 /** The compilers that were done with the function, as V8 tells, up to the second one; and what went to standard error. */
 async function compiled(program: string): Promise<{ by: readonly string[]; stderr: string }> {
   const args = ['--trace-opt', '--no-use-osr', '--input-type=module', '-e', program]
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 30_000 })
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], timeout: 60_000 })
   const stderr = text(child.stderr)
   const by = new Set<string>()
   for await (const line of createInterface({ input: child.stdout })) {

@@ -204,7 +204,7 @@ describe.each([false, true])('a Get (status: %s)', hasStatus => {
     const response = respond([encodeRequest(get(hash))], store, { hasStatus })
     await Array.fromAsync(receive(get(hash), response, sink, { hasStatus, isAwaited: true }))
     expect(Buffer.compare(Buffer.concat(pieces), data)).toBe(0)
-  }, 5_000)
+  })
 
   it('fetches some children of a sequence that is held already', async () => {
     const from = new MemoryStore()

@@ -1,5 +1,12 @@
-import { expect, it } from 'vitest'
+import { afterEach, beforeEach, expect, it, vi } from 'vitest'
 import { Remembered } from '../../src/store/remembered.ts'
+
+beforeEach(() => {
+  vi.useFakeTimers({ toFake: ['performance'] })
+})
+afterEach(() => {
+  vi.useRealTimers()
+})
 
 it('looks once for all who ask meanwhile, and anew for those who want it fresh', async () => {
   let looks = 0

@@ -79,11 +79,16 @@ describe('ServedFile', () => {
 
   it('leaves to the cache what is in it', async () => {
     await using file = await open(path)
-    await file.readFile()
-    const served = new ServedFile(file, 'cached', data.length)
-    expect((await readAll(served)).equals(data)).toBe(true)
-    expect(served.bytesPast).toBe(0)
-    await served.close()
+    let tries = 0
+    const bytesPast = async () => {
+      await file.readFile()
+      const served = new ServedFile(file, `cached ${tries++}`, data.length)
+      expect((await readAll(served)).equals(data)).toBe(true)
+      await served.close()
+      return served.bytesPast
+    }
+    // What the process reads from the disk for other reasons meanwhile counts as well.
+    await expect.poll(bytesPast).toBe(0)
   })
 
   it('goes back to the cache when the disk is slow', async () => {

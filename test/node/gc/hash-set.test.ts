@@ -43,13 +43,9 @@ it.each([
   ['with the same beginning', (bytes: DataView, i: number) => bytes.setUint32(4, i)],
   ['with the same end', (bytes: DataView, i: number) => bytes.setUint32(0, i)],
   ['that are multiples of a power of two', (bytes: DataView, i: number) => bytes.setUint32(4, i << 12)]
-])(
-  '200,000 hashes %s, as somebody may make them up, take no hours',
-  (_, place) => {
-    const set = new HashSet()
-    const all = many(200_000, place)
-    for (const hash of all) set.add(hash)
-    expect(set.size).toBe(new Set(all.map(String)).size)
-  },
-  20_000
-)
+])('200,000 hashes %s, as somebody may make them up, take no hours', (_, place) => {
+  const set = new HashSet()
+  const all = many(200_000, place)
+  for (const hash of all) set.add(hash)
+  expect(set.size).toBe(new Set(all.map(String)).size)
+})

@@ -305,7 +305,7 @@ const KINDS: readonly Kind[] = [
 ]
 
 describe.each(KINDS)('on $name', ({ runs, open }) => {
-  it('nothing protected is lost, and nothing else is left', { timeout: 240_000 }, async () => {
+  it('nothing protected is lost, and nothing else is left', { timeout: 300_000 }, async () => {
     await fc.assert(
       fc.asyncProperty(plans(), async plan => {
         const folder = await mkdtemp(join(tmpdir(), 'gc-model-'))

@@ -78,7 +78,7 @@ async function leftIn(kind: Kind, folder: string): Promise<string[]> {
     .filter(name => wanted.test(name))
 }
 
-describe.each(KINDS)('on %s', { timeout: 120_000 }, kind => {
+describe.each(KINDS)('on %s', { timeout: 300_000 }, kind => {
   it('a lease of another process protects as long as that lives, and not any longer', async () => {
     const folder = await testFolder()
     const store = await testStore(kind, folder)
@@ -164,19 +164,21 @@ describe.each(KINDS)('on %s', { timeout: 120_000 }, kind => {
       await checkTagged(store)
       running[which] = await start(kind, folder, tasks[which]!, number++)
     }
+    // Of these at most four are deleted again: each of those who work has two at a time.
+    await expect.poll(async () => (await Array.fromAsync(store.tags.list())).length).toBeGreaterThan(6)
     for (const { child, said } of running) {
       await kill(child)
       expect(said).toHaveLength(1)
     }
     const tagged = await checkTagged(store)
-    expect(tagged.size).toBeGreaterThan(2)
+    expect(tagged.size).toBeGreaterThan(0)
     await collectGarbage(store, { partialAgeMs: -1000 })
     expect(await hashesIn(store)).toEqual([...tagged].sort())
     await checkTagged(store)
     for await (const { name } of store.tags.list()) await store.tags.delete(name)
     await collect(store)
     const again = await testStore(kind, folder)
-    await expect.poll(() => leftIn(kind, folder), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => leftIn(kind, folder)).toEqual([])
     await collect(again)
   })
 })

@@ -1,5 +1,6 @@
 /**
- * Uses a store in every way, for ever: to be killed. Arguments: the folder, a seed. Says `ready` when it has begun.
+ * Uses a store in every way, for ever: to be killed. Arguments: the folder, a seed. Says of each blob what is there of it, when that
+ * outlasts a kill.
  */
 import { Decoder, encode, hashBytes } from '../../../src/bao/index.ts'
 import { ChunkRanges } from '../../../src/bao/ranges.ts'
@@ -25,17 +26,19 @@ function randomBlob(): Uint8Array {
   return data
 }
 
+/** @returns whether all of it was saved */
 async function receive(
   store: LegacyFsStore,
   data: Uint8Array,
   hash: Hash,
   outboard: Uint8Array
-): Promise<void> {
+): Promise<boolean> {
   const fill = (from: Uint8Array) => async (offset: number, target: Uint8Array) => {
     target.set(from.subarray(offset, offset + target.length))
   }
   const source = { size: data.length, readData: fill(data), readOutboard: fill(outboard) }
   const groups = Math.ceil(data.length / 16_384)
+  let isSaved = true
   for (let part = 0; part < 4; part++) {
     const first = random(groups)
     const ranges =
@@ -46,8 +49,10 @@ async function receive(
       await writer.write(decoder.decode(piece))
     }
     if (random(5) > 0) await writer.close()
-    if (random(3) === 0) return
+    else isSaved = false
+    if (random(3) === 0) break
   }
+  return isSaved
 }
 
 async function* streamOf(data: Uint8Array): AsyncGenerator<Uint8Array> {
@@ -60,12 +65,14 @@ async function work(store: LegacyFsStore): Promise<void> {
     const data = randomBlob()
     const { hash, outboard } = hashBytes(data)
     const choice = random(10)
+    let isSaved = true
     try {
       if (choice < 3) await store.addBytes(data)
       else if (choice < 4) await store.addStream(streamOf(data))
-      else await receive(store, data, hash, outboard)
+      else isSaved = await receive(store, data, hash, outboard)
       if (choice === 9) await store.delete(hash)
       if (choice === 8) await store.tags.set(`tag ${random(20)}`, { hash, format: 'raw' })
+      if (isSaved) console.log((await store.status(hash)).state)
     } catch (error) {
       // Another process may delete what this one is writing.
       if (!(error instanceof BlobDeletedError)) throw error
@@ -74,5 +81,4 @@ async function work(store: LegacyFsStore): Promise<void> {
 }
 
 const store = await LegacyFsStore.open(folder!)
-console.log('ready')
 await Promise.all([work(store), work(store), work(store)])

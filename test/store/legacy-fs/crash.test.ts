@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
@@ -11,11 +12,17 @@ import { readClaimed, testFolder } from './support.ts'
 const CHILD = new URL('crash-child.ts', import.meta.url).pathname
 const ROUNDS = 14
 
-async function start(folder: string, seed: number): Promise<ChildProcess> {
+/** Starts a process, and waits until it has told of a blob in each of these states. */
+async function start(folder: string, seed: number, ...states: readonly string[]): Promise<ChildProcess> {
   const child = spawn(process.execPath, [CHILD, folder, String(seed)], {
     stdio: ['ignore', 'pipe', 'inherit']
   })
-  await Promise.race([once(child.stdout!, 'data'), once(child, 'exit')])
+  const told = new Set<string>()
+  for await (const line of createInterface(child.stdout)) {
+    told.add(line)
+    if (states.every(state => told.has(state))) break
+  }
+  child.stdout.resume()
   return child
 }
 
@@ -44,13 +51,13 @@ async function check(folder: string): Promise<{ complete: number; partial: numbe
 
 describe('a LegacyFsStore whose process is killed', () => {
   it(`has only right blobs after each of ${ROUNDS} kills at random moments`, {
-    timeout: 120_000
+    timeout: 300_000
   }, async () => {
     const folder = await testFolder()
     const total = { complete: 0, partial: 0 }
     for (let round = 0; round < ROUNDS; round++) {
-      const child = await start(folder, round)
-      await setTimeout(20 + ((round * 7919) % 10) * 40)
+      const child = await start(folder, round, 'complete', 'partial')
+      await setTimeout(((round * 7919) % 10) * 20)
       await kill(child)
       const { complete, partial } = await check(folder)
       total.complete += complete
@@ -60,14 +67,14 @@ describe('a LegacyFsStore whose process is killed', () => {
     expect(total.partial).toBeGreaterThan(ROUNDS)
   })
 
-  it('has only right blobs when another process goes on using the folder', { timeout: 60_000 }, async () => {
+  it('has only right blobs when another process goes on using the folder', async () => {
     const folder = await testFolder()
     // The same seed: both receive the same blobs at the same time.
     for (let round = 0; round < 4; round++) {
-      const children = await Promise.all([start(folder, round), start(folder, round)])
-      await setTimeout(500)
+      const children = await Promise.all([start(folder, round, 'complete'), start(folder, round, 'complete')])
+      await setTimeout(round * 100)
       await kill(children[0])
-      await setTimeout(300)
+      await setTimeout(200)
       await kill(children[1])
       const { complete } = await check(folder)
       expect(complete).toBeGreaterThan(0)

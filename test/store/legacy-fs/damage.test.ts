@@ -238,7 +238,7 @@ describe('making a blob partial, interrupted', () => {
 const CHILD = new URL('damage-child.ts', import.meta.url).pathname
 
 describe('a store whose process is killed while it finds damage', () => {
-  it('has never again what was found wrong, and claims nothing else', { timeout: 120_000 }, async () => {
+  it('has never again what was found wrong, and claims nothing else', { timeout: 300_000 }, async () => {
     const folder = await testFolder()
     let found = 0
     for (let life = 0; life < 10; life++) {

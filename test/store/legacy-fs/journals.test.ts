@@ -202,9 +202,7 @@ describe('a journal', () => {
     expect(readdirSync(join(folder, 'journals'))).toEqual([])
   })
 
-  it('holds all that had been added when the process was killed, also when the power fails then', {
-    timeout: 60_000
-  }, async () => {
+  it('holds all that had been added when the process was killed, also when the power fails then', async () => {
     const folder = await testFolder()
     const told: string[] = []
     await (await LegacyFsStore.open(folder)).close()

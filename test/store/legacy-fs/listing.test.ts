@@ -38,7 +38,7 @@ async function lookedAt(folder: string, shared: SharedPage): Promise<void> {
     await thread.terminate()
   })
   thread.postMessage(shared)
-  await expect.poll(() => new Int32Array(shared.memory)[1], { timeout: 20_000 }).toBe(0)
+  await expect.poll(() => new Int32Array(shared.memory)[1]).toBe(0)
 }
 
 describe('a list of many blobs', () => {
@@ -151,7 +151,7 @@ describe('a page', () => {
     })
     thread.postMessage(page.shared)
     // The first entry belongs to who lists: the thread stops before the step that has it.
-    await expect.poll(() => new Int32Array(memory)[1], { timeout: 20_000 }).toBeLessThan(32 + 5)
+    await expect.poll(() => new Int32Array(memory)[1]).toBeLessThan(32 + 5)
     expect(new Int32Array(memory)[1]).toBeGreaterThan(0)
     expect(hexes.slice(1).map((_, i) => page.at(i + 1)?.size)).toEqual(
       hexes.slice(1).map((_, i) => sizeOf(i + 1))

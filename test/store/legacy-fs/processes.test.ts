@@ -45,9 +45,7 @@ describe('two processes with one folder', () => {
     const store = await testStore(folder)
     const child = await writingProcess(folder, 0, 120)
     // Within a second it is on disk, and so known to everybody.
-    await expect
-      .poll(() => store.status(blob.hash), { timeout: 10_000 })
-      .toMatchObject({ ranges: groups(0, 120) })
+    await expect.poll(() => store.status(blob.hash)).toMatchObject({ ranges: groups(0, 120) })
     await readClaimed(store, { hash: blob.hash, status: (await store.status(blob.hash)) as never })
     await receive(store, blob, groups(110, GROUPS))
     expect(await store.status(blob.hash)).toEqual(complete)
@@ -61,9 +59,7 @@ describe('two processes with one folder', () => {
     const folder = await testFolder()
     const child = await writingProcess(folder, 30, 90)
     const store = await testStore(folder)
-    await expect
-      .poll(() => store.status(blob.hash), { timeout: 10_000 })
-      .toMatchObject({ ranges: groups(30, 90) })
+    await expect.poll(() => store.status(blob.hash)).toMatchObject({ ranges: groups(30, 90) })
     const exit = once(child.process, 'exit')
     child.process.kill('SIGKILL')
     await exit
@@ -80,7 +76,7 @@ describe('two processes with one folder', () => {
     const mine = await startReceiving(store, blob, groups(180, 190))
     const child = await writingProcess(folder, 0, 120)
     await expect
-      .poll(() => store.status(blob.hash), { timeout: 10_000 })
+      .poll(() => store.status(blob.hash))
       .toMatchObject({ ranges: groups(0, 120).union(groups(180, 190)) })
     await mine.close()
     child.process.kill('SIGKILL')

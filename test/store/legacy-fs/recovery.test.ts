@@ -95,7 +95,7 @@ describe('a partial blob', () => {
     await readClaimed(store, { hash: blob.hash, status: { state: 'complete', size: blob.size } })
   }
 
-  it('with a claim that is cut off at any byte claims nothing', { timeout: 60_000 }, async () => {
+  it('with a claim that is cut off at any byte claims nothing', async () => {
     const folder = await partialFolder()
     const path = file(folder, blob, '.ranges')
     const whole = await readFile(path)
@@ -297,7 +297,7 @@ describe('the temp folder', () => {
 })
 
 describe('garbage in any file', () => {
-  it('never crashes the store, nor becomes a byte that is handed out', { timeout: 60_000 }, async () => {
+  it('never crashes the store, nor becomes a byte that is handed out', async () => {
     const whole = sampleBlob(300_000, 1)
     const small = sampleBlob(700, 2)
     const part = sampleBlob(20 * GROUP, 3)

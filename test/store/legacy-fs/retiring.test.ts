@@ -257,7 +257,7 @@ async function runProgram(folder: string, more: string, ...flags: string[]): Pro
   const head = `import { LegacyFsStore } from ${JSON.stringify(module)}; const folder = ${JSON.stringify(folder)}`
   const program = join(await testFolder(), 'program.mjs')
   writeFileSync(program, `${head}\n${MUCH_USE}\n${more}`)
-  return (await run(process.execPath, [...flags, program], { timeout: 20_000 })).stdout
+  return (await run(process.execPath, [...flags, program], { timeout: 60_000 })).stdout
 }
 
 describe('the helper thread', () => {

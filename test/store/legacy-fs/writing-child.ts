@@ -1,8 +1,10 @@
 /**
- * Receives groups of a blob in a process of its own. Arguments: folder, size and seed of the blob, first group, end.
+ * Receives groups of a blob in a process of its own. Arguments: folder, size and seed of the blob, first group, end; and `unsaved` where
+ * what is written is not to be saved a second later.
  * Says `written` when they are written, waits for a line, then closes, and says the blob's state or the error's code.
  */
 import { once } from 'node:events'
+import { mock } from 'node:test'
 import { Decoder } from '../../../src/bao/index.ts'
 import { ChunkRanges } from '../../../src/bao/ranges.ts'
 import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
@@ -15,6 +17,7 @@ const source = memorySource(randomData(size, seed))
 const ranges = ChunkRanges.range(first * 16, end * 16)
 const bytes = await encodeAll(source, ranges)
 
+if (process.argv[7] === 'unsaved') mock.timers.enable({ apis: ['setTimeout'] })
 const store = await LegacyFsStore.open(folder!)
 const writer = await store.writer(source.hash, size)
 const decoder = new Decoder(source.hash, size, ranges)

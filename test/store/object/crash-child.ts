@@ -1,6 +1,6 @@
 /**
- * Brings blobs into a store in a folder, for ever: to be killed. Arguments: the folder, a seed, `one` or `many`. Says `ready`
- * when it has begun; with `one`, says how many bytes of its blob have been written after each write.
+ * Brings blobs into a store in a folder, for ever: to be killed. Arguments: the folder, a seed, `one` or `many`. Says with `one` how many
+ * bytes of its blob have been written, first and after each write; with `many`, of each blob what is there of it, when that outlasts a kill.
  */
 import { setTimeout } from 'node:timers/promises'
 import { encodeVerified } from '../../../src/bao/encoder.ts'
@@ -35,6 +35,7 @@ async function many(): Promise<void> {
     const data = randomBlob()
     const source = memorySource(data)
     const chunks = Math.ceil(data.length / 1024)
+    let isSaved = true
     try {
       for (let part = 0; part < 4; part++) {
         const first = random(chunks)
@@ -45,9 +46,11 @@ async function many(): Promise<void> {
         const writer = await store.writer(source.hash, data.length)
         for await (const verified of encodeVerified(source.hash, source, ranges)) await writer.write(verified)
         if (random(5) > 0) await writer.close()
+        else isSaved = false
         if (random(3) === 0) break
       }
       if (random(10) === 0) await store.delete(source.hash)
+      if (isSaved) console.log((await store.status(source.hash)).state)
     } catch (error) {
       if (!(error instanceof BlobDeletedError)) throw error
     }
@@ -58,6 +61,7 @@ async function one(): Promise<void> {
   const source = memorySource(crashBlob())
   const status = await store.status(source.hash)
   let written = status.state === 'partial' ? Number(status.ranges.boundaries[1]) * 1024 : 0
+  console.log(written)
   const rest = ChunkRanges.range(written / 1024)
   const writer = await store.writer(source.hash, source.size)
   for await (const verified of encodeVerified(source.hash, source, rest)) {
@@ -72,7 +76,6 @@ async function one(): Promise<void> {
   await new Promise(() => undefined)
 }
 
-console.log('ready')
 // Nothing else would keep the process alive.
 setInterval(() => undefined, 1000)
 if (kind === 'one') await one()

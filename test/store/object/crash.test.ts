@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, describe, expect, it } from 'vitest'
 import { encode } from '../../../src/bao/encoder.ts'
@@ -16,6 +17,7 @@ import { CRASH_BLOB_BYTES, crashBlob, openFolder } from './crashing.ts'
 
 const CHILD = new URL('crash-child.ts', import.meta.url).pathname
 const ROUNDS = 10
+const MIB = 1024 * 1024
 
 const cleanups: (() => Promise<void>)[] = []
 
@@ -29,14 +31,25 @@ async function testFolder(): Promise<string> {
   return folder
 }
 
-/** Starts a process, and waits until it has begun. What it says is gathered in `said`. */
-async function start(folder: string, seed: number, kind: 'one' | 'many') {
+/** Starts a process, and waits until it has said enough. What it says is gathered in `said`, also later. */
+async function start(
+  folder: string,
+  seed: number,
+  kind: 'one' | 'many',
+  isEnough: (said: readonly string[]) => boolean
+) {
   const child = spawn(process.execPath, [CHILD, folder, String(seed), kind], {
     stdio: ['ignore', 'pipe', 'inherit']
   })
   const said: string[] = []
-  child.stdout.setEncoding('utf8').on('data', (text: string) => said.push(...text.trim().split('\n')))
-  await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+  const lines = createInterface(child.stdout)
+  await new Promise<void>(resolve => {
+    lines.on('line', line => {
+      said.push(line)
+      if (isEnough(said)) resolve()
+    })
+    lines.on('close', resolve)
+  })
   return { child, said }
 }
 
@@ -64,13 +77,14 @@ async function check(folder: string, round: number): Promise<{ complete: number;
 
 describe('an ObjectStore whose process is killed', () => {
   it(`has only right blobs after each of ${ROUNDS} kills at random moments`, {
-    timeout: 180_000
+    timeout: 300_000
   }, async () => {
     const folder = await testFolder()
     const total = { complete: 0, partial: 0 }
     for (let round = 0; round < ROUNDS; round++) {
-      const { child } = await start(folder, round, 'many')
-      await setTimeout(50 + ((round * 7919) % 10) * 60)
+      const hasBoth = (said: readonly string[]) => said.includes('complete') && said.includes('partial')
+      const { child } = await start(folder, round, 'many', hasBoth)
+      await setTimeout(((round * 7919) % 10) * 30)
       await kill(child)
       const { complete, partial } = await check(folder, round)
       total.complete += complete
@@ -80,15 +94,21 @@ describe('an ObjectStore whose process is killed', () => {
     expect(total.partial).toBeGreaterThan(ROUNDS)
   })
 
-  it('goes on with a blob at most two parts before where it was', { timeout: 120_000 }, async () => {
+  it('goes on with a blob at most two parts before where it was', { timeout: 300_000 }, async () => {
     const folder = await testFolder()
     const { hash } = hashBytes(crashBlob())
     let lives = 0
     for (let isComplete = false; !isComplete; lives++) {
-      // Only against going on for ever: on a machine that is busy a life is short, and brings little more than it loses.
+      // Only against going on for ever: some lives bring little more than they lose.
       expect(lives).toBeLessThan(100)
-      const { child, said } = await start(folder, 0, 'one')
-      await setTimeout(300 + ((lives * 7919) % 7) * 100)
+      const most = (10 + 6 * (lives % 3)) * MIB
+      const hasBrought = (said: readonly string[]) => Number(said.at(-1)) >= Number(said[0]) + most
+      const { child, said } = await start(
+        folder,
+        0,
+        'one',
+        said => said.includes('complete') || hasBrought(said)
+      )
       await kill(child)
       isComplete = said.includes('complete')
       const written = isComplete ? CRASH_BLOB_BYTES : Number(said.findLast(line => /^\d+$/.test(line)) ?? 0)

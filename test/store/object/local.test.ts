@@ -40,7 +40,7 @@ describe('ObjectStore.local', () => {
       await store.addBytes(new Uint8Array(100_000))
       await store.close()`
     const args = ['--import', preload, '--input-type=module', '--eval', program]
-    await run(process.execPath, args, { env: { ...process.env, LOADED: noted }, timeout: 20_000 })
+    await run(process.execPath, args, { env: { ...process.env, LOADED: noted }, timeout: 60_000 })
     const loaded = await readFile(noted, 'utf8')
     expect(loaded).toContain('better-sqlite3')
     expect(loaded).not.toMatch(/node_modules\/(minio|zod)\/|node:https?$/m)

@@ -124,7 +124,7 @@ describe('what is not there', () => {
     expect(storage.calls).toHaveLength(2)
   })
 
-  it('is remembered of so many blobs and no more', { timeout: 60_000 }, async () => {
+  it('is remembered of so many blobs and no more', async () => {
     vi.useFakeTimers({ toFake: ['performance'] })
     const { b, storage } = await twoNodes()
     const hashOf = (i: number) => {

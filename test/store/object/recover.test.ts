@@ -410,7 +410,7 @@ describe('recovery', () => {
     expect(most).toBe(7)
   })
 
-  it('recovers many small blobs', { timeout: 120_000 }, async () => {
+  it('recovers many small blobs', { timeout: 300_000 }, async () => {
     const storage = new MemoryStorage()
     const count = 20_000
     for (let i = 0; i < count; i++) {

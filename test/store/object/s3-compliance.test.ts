@@ -53,9 +53,7 @@ testStore(
 describe('a blob that arrives on S3', () => {
   // The first is composed at the end, of the second parts are put together before.
   for (const parts of [1, 7]) {
-    it(`becomes complete when a small part comes behind ${parts} whole ones`, {
-      timeout: 60_000
-    }, async () => {
+    it(`becomes complete when a small part comes behind ${parts} whole ones`, async () => {
       await using store = await open({ dbPath: join(folder, `${count++}.db`), prefix: s3.newPrefix() })
       const blob = sampleBlob(parts * 8 * MIB + 100_000)
       await receive(store, blob, ChunkRanges.all)

@@ -7,7 +7,7 @@ import { DatabaseDamagedError, Metadata } from '../../../../src/store/object/met
 import { hashOf, testMetadata, testPath } from './support.ts'
 
 /** How long to wait for what must come; a failure, never a measurement. */
-const PATIENCE_MS = 20_000
+const PATIENCE_MS = 60_000
 
 async function until(isSo: () => boolean): Promise<void> {
   const deadline = Date.now() + PATIENCE_MS

@@ -56,9 +56,7 @@ function check(path: string, written: readonly number[]): void {
 }
 
 describe('several processes', () => {
-  it('make the database and write to it at the same time, and nothing of it is lost', {
-    timeout: 60_000
-  }, async () => {
+  it('make the database and write to it at the same time, and nothing of it is lost', async () => {
     const path = testPath()
     const writers = [0, 1, 2, 3].map(i => start(path, i * 1000, 200))
     expect(await Promise.all(writers.map(({ ended }) => ended))).toEqual([0, 0, 0, 0])
@@ -67,7 +65,7 @@ describe('several processes', () => {
     check(path, written)
   })
 
-  it('see what the others write', { timeout: 60_000 }, async () => {
+  it('see what the others write', async () => {
     const path = testPath()
     const metadata = testMetadata(path)
     const before = metadata.changes()
@@ -80,7 +78,7 @@ describe('several processes', () => {
 })
 
 describe('a process that is killed', () => {
-  it('loses nothing that it had written, and leaves nothing half', { timeout: 120_000 }, async () => {
+  it('loses nothing that it had written, and leaves nothing half', { timeout: 300_000 }, async () => {
     const path = testPath()
     const written: number[] = []
     for (let round = 0; round < 10; round++) {
@@ -96,7 +94,7 @@ describe('a process that is killed', () => {
     }
   })
 
-  it('does not disturb another one', { timeout: 60_000 }, async () => {
+  it('does not disturb another one', async () => {
     const path = testPath()
     const killed = start(path, 0, FOR_EVER)
     const other = start(path, FOR_EVER, 500)

@@ -202,7 +202,7 @@ describe('whatever is read', () => {
     fc.record({ type: fc.constant('wait' as const) })
   )
 
-  it('is right: any plan, any reads, any number at once, little memory', { timeout: 120_000 }, async () => {
+  it('is right: any plan, any reads, any number at once, little memory', { timeout: 300_000 }, async () => {
     const property = fc.asyncProperty(
       fc.option(fc.array(offsets, { maxLength: 6 }), { nil: undefined }),
       fc.constantFrom(0, 3 * MIB, 96 * MIB),

@@ -495,7 +495,7 @@ describe('lists', () => {
 })
 
 describe('a server that stops in the middle and comes back', () => {
-  it('is waited for by all that is under way', { timeout: 60_000 }, async () => {
+  it('is waited for by all that is under way', async () => {
     const content = bytes(20 * MIB)
     await storage.put('from', [content.subarray(0, 16 * MIB)])
     await storage.close()

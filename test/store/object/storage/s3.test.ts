@@ -28,5 +28,5 @@ testStorage({
   setup: async () => await open(s3.newPrefix()),
   teardown: async storage => await storage.close(),
   reopen: async storage => await open(prefixes.get(storage)!),
-  timeoutMs: 120_000
+  timeoutMs: 300_000
 })

@@ -49,5 +49,5 @@ describe('killed processes', () => {
       expect((await contents(folder)).filter(name => name.startsWith('.'))).toEqual([])
     }
     expect(objects).toBeGreaterThan(0)
-  }, 120_000)
+  }, 300_000)
 })

@@ -30,7 +30,7 @@ export type Test = (
 
 export function createTest<S extends ObjectStorage>(tested: StorageUnderTest<S>): Test {
   return (name, body) => {
-    it(name, { timeout: tested.timeoutMs ?? 60_000 }, async () => {
+    it(name, { timeout: tested.timeoutMs ?? 120_000 }, async () => {
       let storage = await tested.setup()
       const reopen = async () => {
         if (tested.reopen === undefined) throw new Error(`${tested.name} cannot be reopened`)
