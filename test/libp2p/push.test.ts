@@ -147,7 +147,7 @@ describe.each(['memory', 'legacy-fs', 'object: memory', 'object: folder'] as con
       pusher.services.blobs.push(hash, {
         to,
         signal: stop.signal,
-        onProgress: ({ sent }) => sent > 12 * MIB && stop.abort(reason)
+        onProgress: ({ sent }) => sent > 20 * MIB && stop.abort(reason)
       })
     )
     expect(failure).toBe(reason)

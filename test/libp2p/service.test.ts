@@ -457,7 +457,7 @@ describe('a hostile peer', () => {
   }
 
   it('that sends no request in time, or half of one, is given up', async () => {
-    const { provider, hash, open, check } = await attacked({ requestTimeoutMs: 300 })
+    const { provider, hash, open, check } = await attacked({ requestTimeoutMs: 1000 })
     const served: ServedRequest[] = []
     provider.services.blobs.addEventListener('request', event => served.push(event.detail))
     const silent = [await open(), await open(IROH_PROTOCOL)]

@@ -2,7 +2,17 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
 import fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi
+} from 'vitest'
 import {
   StreamIdleTimeoutError,
   StreamResetError,
@@ -151,6 +161,7 @@ describe.each(MUXER_OPTIONS)('with %s yamux options', muxer => {
     test('counts from the last byte while the consumer waits', async () => {
       const reader = streamReader(receiver, { idleTimeoutMs: 100 })
       await streamWriter(sender).write(HELLO)
+      await until(() => reader.bufferedBytes === HELLO.length)
       const error = await readAll(reader).then(
         () => undefined,
         (err: unknown) => err
@@ -160,11 +171,13 @@ describe.each(MUXER_OPTIONS)('with %s yamux options', muxer => {
     })
 
     test('does not count while the consumer is busy', async () => {
+      vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+      onTestFinished(() => void vi.useRealTimers())
       const reader = streamReader(receiver, { idleTimeoutMs: 200 })
       const writer = streamWriter(sender)
       await writer.write(HELLO)
       await reader.next()
-      await sleep(400)
+      vi.advanceTimersByTime(400)
       const next = reader.next()
       await writer.write(HELLO)
       expect((await next).value).toEqual(Buffer.from(HELLO))

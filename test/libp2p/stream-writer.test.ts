@@ -1,7 +1,17 @@
 /** How writing ends: every way a peer, a connection or a caller can end it, and that nothing waits for ever. */
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Stream } from '@libp2p/interface'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  onTestFinished,
+  test,
+  vi
+} from 'vitest'
 import {
   StreamBusyError,
   StreamEndedError,
@@ -155,17 +165,25 @@ describe.each(MUXER_OPTIONS)('with %s yamux options', muxer => {
 
   test('a slow peer that takes a little now and then does not run into the idle timeout', async () => {
     const reader = streamReader(receiver, { maxBufferedBytes: 64 * KIB })
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const writer = streamWriter(sender, { idleTimeoutMs: 700 })
+    let waited = 0
     const slow = (async () => {
-      let paused = 0
+      let written = 0
       for await (const _ of reader) {
-        if (reader.bytesRead > paused + 2 * MIB) {
-          paused = reader.bytesRead
-          await sleep(100)
-        }
+        // Something has been taken since the last time.
+        if (writer.bytesWritten === written || reader.bytesRead > 10 * MIB) continue
+        await sleep(5)
+        written = writer.bytesWritten
+        vi.advanceTimersByTime(400)
+        waited += 400
       }
     })()
-    expect(await writeAll(sender, patternSource(16 * MIB, MIB), { idleTimeoutMs: 700 })).toBe(16 * MIB)
+    for (const piece of patternSource(16 * MIB, MIB)) await writer.write(piece)
+    await writer.end()
     await slow
+    expect(waited).toBeGreaterThan(700)
   })
 
   test('a signal given before', async () => {

@@ -71,14 +71,14 @@ export async function until(isSo: () => boolean): Promise<void> {
   while (!isSo()) await sleep(2)
 }
 
-/** Waits until a number has not changed for 100 ms. */
+/** Waits until a number has not changed for 20 looks, each in a turn of its own: however long the machine stands still between two. */
 export async function untilSteady(read: () => number): Promise<number> {
   let value = read()
-  for (let since = Date.now(); Date.now() - since < 100; await sleep(5)) {
-    if (read() !== value) {
-      value = read()
-      since = Date.now()
-    }
+  for (let looks = 0; looks < 20; looks++) {
+    await sleep(5)
+    if (read() === value) continue
+    value = read()
+    looks = 0
   }
   return value
 }

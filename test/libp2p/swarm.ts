@@ -128,6 +128,28 @@ export function limitedTo(bytesPerSecond: number): (store: BlobStore) => BlobSto
     })
 }
 
+/** A wrapper that adds what is read to `counted`. */
+export function counting(counted: { bytes: number }): (store: BlobStore) => BlobStore {
+  return store =>
+    slowedStore(store, async bytes => {
+      counted.bytes += bytes
+    })
+}
+
+/** So many times slower than another one, however fast this machine is. */
+export function slowerThan(
+  other: { readonly bytes: number },
+  times: number
+): (store: BlobStore) => BlobStore {
+  let read = 0
+  return store =>
+    slowedStore(store, async bytes => {
+      read += bytes
+      const due = read * times
+      await until(() => other.bytes >= due)
+    })
+}
+
 /** Stops for ever after so many bytes. */
 export function stallingAfter(bytes: number): (store: BlobStore) => BlobStore {
   let left = bytes

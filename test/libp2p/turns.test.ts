@@ -1,5 +1,5 @@
 /** How those who write share the turns of the event loop. */
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { Turns } from '../../src/libp2p/turns.ts'
 
 function busyFor(ms: number): void {
@@ -9,6 +9,8 @@ function busyFor(ms: number): void {
 
 describe('turns', () => {
   test('who comes while there is time writes at once', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    onTestFinished(() => void vi.useRealTimers())
     const turns = new Turns()
     let written = 0
     const writes = [1, 2, 3].map(() => turns.write(() => written++))

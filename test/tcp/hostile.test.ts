@@ -25,18 +25,23 @@ import {
   readMessage,
   startNode,
   type TestNode,
-  UPGRADE_TIMEOUT_MS,
   until
 } from './support.ts'
 
 const TLS = '/tls/1.0.0'
 
+/** How long peers may take who are let go in time, in ms. */
+const SHORT_MS = 1_000
+
 let node: TestNode
+/** The same, but it has less patience with who has not shown yet who he is. */
+let impatient: TestNode
 let hostKey: PrivateKey
 let good: Credentials
 
 beforeAll(async () => {
   node = await startNode('ours')
+  impatient = await startNode('ours', { upgradeTimeoutMs: SHORT_MS })
   hostKey = await generateKeyPair('Ed25519')
   good = await makeCertificate({ hostKey })
 })
@@ -52,7 +57,7 @@ afterEach(async () => {
 })
 
 afterAll(async () => {
-  await node.stop()
+  await Promise.all([node.stop(), impatient.stop()])
 })
 
 /** Agrees on TLS with the node, as who dials. */
@@ -224,12 +229,17 @@ describe('a TLS peer', () => {
       talk(socket)
       await closed(socket)
     } else {
+      const dialled = Promise.withResolvers<void>()
       await using listener = await listenRaw(async socket => {
         await acceptTls(socket)
         const tls = tlsServer(socket, { ...good, ALPNProtocols: ['/yamux/1.0.0'] })
-        tls.once('secure', () => setTimeout(() => talk(socket), 50))
+        tls.once('secure', async () => {
+          await dialled.promise
+          talk(socket)
+        })
       })
       const connection = await node.dial(listener.addr)
+      dialled.resolve()
       await until(() => connection.status !== 'open')
     }
     await until(() => node.getConnections().length === 0)
@@ -253,15 +263,15 @@ describe('a TLS peer', () => {
   })
 
   it('that says nothing more is let go in time', async () => {
-    const socket = await dialRaw(node)
-    await proposeTls(socket)
     const start = performance.now()
+    const socket = await dialRaw(impatient)
+    await proposeTls(socket)
     await closed(socket)
-    expect(performance.now() - start).toBeGreaterThan(UPGRADE_TIMEOUT_MS / 2)
+    expect(performance.now() - start).toBeGreaterThan(SHORT_MS / 2)
   })
 
   it('that sends a handshake byte by byte, and slowly, is let go in time', async () => {
-    const socket = await dialRaw(node)
+    const socket = await dialRaw(impatient)
     await proposeTls(socket)
     const timer = setInterval(() => socket.write(Buffer.from([0x16])), 100)
     await closed(socket)
@@ -282,6 +292,7 @@ describe('who does not read', () => {
     const accepted = acceptedSocket()
     // In place of the 80,000 questions whose answers would fill the system's buffers.
     await using busy = await startNode('ours', {
+      upgradeTimeoutMs: SHORT_MS,
       connectionGater: {
         denyInboundConnection: async () => {
           await fillUp(await accepted)
@@ -297,7 +308,7 @@ describe('who does not read', () => {
 
   it('is let go in time when he has sent all he wanted to', async () => {
     const accepted = acceptedSocket()
-    await using patient = await startNode('ours', { transport: { inboundSocketInactivityTimeout: 1_000 } })
+    await using patient = await startNode('ours', { transport: { inboundSocketInactivityTimeout: 2_000 } })
     const socket = await dialRaw(patient)
     await proposeTls(socket)
     const tls = tlsClient(socket, { ...good, ALPNProtocols: ['/yamux/1.0.0'] })
@@ -390,14 +401,14 @@ describe('who dials', () => {
       (socket: Socket) => setInterval(() => socket.write(HEADER.subarray(0, 1)), 100).unref()
     ]
   ])('and says %s is let go in time', async (_, behave) => {
-    const socket = await dialRaw(node)
+    const socket = await dialRaw(impatient)
     const timer = behave(socket)
     await closed(socket)
     clearInterval(timer)
   })
 
   it('many at a time and say nothing do not end the node', async () => {
-    const sockets = await Promise.all(Array.from({ length: 50 }, async () => await dialRaw(node)))
+    const sockets = await Promise.all(Array.from({ length: 50 }, async () => await dialRaw(impatient)))
     await Promise.all(sockets.map(closed))
   })
 

@@ -13,8 +13,8 @@ import { noise as ourNoise } from '../../src/noise/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { type TcpInit, tcp } from '../../src/tcp/index.ts'
 
-/** How long a peer may take to be accepted, in ms: less than libp2p's 10 s, so that tests need not wait for them. */
-export const UPGRADE_TIMEOUT_MS = 1_000
+/** How long a peer may take to be accepted, in ms: longer than any that means well takes, also where the machine stands still. */
+const UPGRADE_TIMEOUT_MS = 60_000
 
 /** `ours` is this transport with noise; the others are js-libp2p as others run it. */
 export const NODE_KINDS = {
@@ -34,6 +34,7 @@ export type TestNode = Libp2p<{ blobs: Blobs }> & { store: MemoryStore } & Async
 export interface NodeInit {
   readonly privateKey?: PrivateKey
   readonly connectionGater?: ConnectionGater
+  readonly upgradeTimeoutMs?: number
   readonly transport?: TcpInit
   /** Sees each encrypted connection before its muxer does. */
   readonly onSecured?: (connection: MessageStream) => void
@@ -41,7 +42,13 @@ export interface NodeInit {
 
 export async function startNode(
   kind: NodeKind,
-  { privateKey, connectionGater, transport: init, onSecured }: NodeInit = {}
+  {
+    privateKey,
+    connectionGater,
+    upgradeTimeoutMs = UPGRADE_TIMEOUT_MS,
+    transport: init,
+    onSecured
+  }: NodeInit = {}
 ): Promise<TestNode> {
   const { transport, encrypters } = NODE_KINDS[kind]
   const store = new MemoryStore()
@@ -51,7 +58,7 @@ export async function startNode(
     connectionEncrypters: encrypters.map(encrypter => encrypter()),
     streamMuxers: [onSecured === undefined ? yamux() : watchedYamux(onSecured)],
     connectionManager: {
-      inboundUpgradeTimeout: UPGRADE_TIMEOUT_MS,
+      inboundUpgradeTimeout: upgradeTimeoutMs,
       // All come from one address here.
       inboundConnectionThreshold: Number.POSITIVE_INFINITY,
       reconnectRetries: 0
