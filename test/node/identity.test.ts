@@ -1,4 +1,5 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { chmod, readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { describe, expect, it } from 'vitest'
@@ -25,17 +26,23 @@ describe('the identity', () => {
     const path = folder.in('identity.key')
     const script = `
       const { loadOrCreateIdentity } = await import(${JSON.stringify(MODULE)})
-      const [, path, at] = process.argv
-      while (Date.now() < Number(at));
+      const { existsSync } = await import('node:fs')
+      const [, path, go] = process.argv
+      console.log('ready')
+      while (!existsSync(go));
       const key = await loadOrCreateIdentity(path)
       console.log(Buffer.from(key.raw).toString('hex'))`
-    const at = `${Date.now() + 1500}`
-    const keys = await Promise.all(
-      Array.from({ length: 4 }, () => run(process.execPath, ['--input-type=module', '-e', script, path, at]))
-    )
+    const go = folder.in('go')
+    const makers = Array.from({ length: 4 }, () => {
+      const running = run(process.execPath, ['--input-type=module', '-e', script, path, go])
+      return { running, isReady: once(running.child.stdout!, 'data') }
+    })
+    await Promise.all(makers.map(({ isReady }) => isReady))
+    await writeFile(go, '')
+    const keys = await Promise.all(makers.map(({ running }) => running))
     expect(new Set(keys.map(({ stdout }) => stdout)).size).toBe(1)
-    expect(keys[0]?.stdout.trim()).toMatch(/^[0-9a-f]{128}$/)
-    expect(await readdir(folder.path)).toEqual(['identity.key'])
+    expect(keys[0]?.stdout).toMatch(/^ready\n[0-9a-f]{128}\n$/)
+    expect((await readdir(folder.path)).sort()).toEqual(['go', 'identity.key'])
   })
 
   it('that others can read is made private, with a warning', async () => {

@@ -2,7 +2,7 @@
 import { setImmediate, setTimeout } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { GROUP_BYTES, RUN_BYTES } from '../../../src/bao/constants.ts'
 import { encodeVerified } from '../../../src/bao/encoder.ts'
 import { ChunkRanges } from '../../../src/bao/ranges.ts'
@@ -64,9 +64,16 @@ async function writeBytes(writer: BlobWriter, from: Blob, start: number, end: nu
   for await (const verified of proven(from, bytes(from, start, end))) await writer.write(verified)
 }
 
+/** From now on nothing is saved because a second has gone by, however long that takes. */
+function stopTime(): void {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'Date'] })
+  onTestFinished(() => void vi.useRealTimers())
+}
+
 describe('a blob of several parts', () => {
   for (const some of [blob, wide, blobOf(PART_BYTES + 1, 3), blobOf(PART_BYTES, 4)]) {
     it(`becomes complete when ${some.size} bytes come in order, each part put once`, async () => {
+      stopTime()
       const storage = new WatchedStorage()
       const store = await testStore(storage)
       await receive(store, some)
@@ -77,6 +84,7 @@ describe('a blob of several parts', () => {
   }
 
   it('becomes complete when its parts come in reverse', async () => {
+    stopTime()
     const storage = new WatchedStorage()
     const store = await testStore(storage)
     const writer = await store.writer(wide.hash, wide.size)
@@ -204,12 +212,9 @@ describe('what is in memory only', () => {
       }
     })()
     await gate.reached
-    let before = -1
-    while (before !== taken) {
-      before = taken
-      await setTimeout(100)
-    }
-    expect(taken).toBeGreaterThanOrEqual(MOST_UNSAVED_BYTES - RUN_BYTES)
+    while (taken < MOST_UNSAVED_BYTES - RUN_BYTES) await setTimeout(5)
+    // Time for more, which is not to be taken.
+    await setTimeout(100)
     expect(taken).toBeLessThanOrEqual(MOST_UNSAVED_BYTES + RUN_BYTES)
     // All that was taken is held already.
     expect(await claimed(store, wide)).toBeGreaterThanOrEqual(taken)
@@ -230,13 +235,17 @@ describe('what is in memory only', () => {
     const other = await store.writer(wide.hash, wide.size)
     const reason = new Error('no longer wanted')
     const stop = new AbortController()
+    let taken = 0
     const writing = (async () => {
       for await (const verified of proven(wide, ChunkRanges.all)) {
         await writer.write(verified, { signal: stop.signal })
+        for (const leaf of verified.leaves) taken += leaf.bytes.length
       }
     })()
     await gate.reached
-    await setTimeout(300)
+    while (taken < MOST_UNSAVED_BYTES - RUN_BYTES) await setTimeout(5)
+    // The next one is not taken.
+    await setTimeout(100)
     const behind = (async () => {
       for await (const verified of proven(wide, bytes(wide, 30 * MIB, 31 * MIB))) {
         await other.write(verified, { signal: stop.signal })
@@ -255,22 +264,27 @@ describe('what is in memory only', () => {
   })
 
   it('is saved after a second, in few objects, which become one when the part is full', async () => {
+    stopTime()
     const storage = new WatchedStorage()
     const dbPath = await testDatabase()
     const store = await testStore(storage, dbPath)
+    const saved = async () => (await leftOvers(storage, blob.hash)).length
     const writer = await store.writer(blob.hash, blob.size)
     await writeBytes(writer, blob, 0, 3 * MIB)
+    vi.advanceTimersByTime(SAVE_MS - 1)
+    await setTimeout(20)
     expect(storage.calls.filter(isFragmentPut)).toEqual([])
-    await setTimeout(SAVE_MS + 500)
-    expect((await leftOvers(storage, blob.hash)).length).toBe(1)
+    vi.advanceTimersByTime(1)
+    await expect.poll(saved).toBe(1)
     // What another process sees is what is saved.
     const other = await testStore(new WatchedStorage(storage.inner), dbPath)
     expect(await claimed(other, blob)).toBe(3 * MIB)
     await writeBytes(writer, blob, 3 * MIB, 4 * MIB)
     await writeBytes(writer, blob, 6 * MIB, 7 * MIB)
-    await setTimeout(SAVE_MS + 500)
-    expect((await leftOvers(storage, blob.hash)).length).toBe(2)
-    await setTimeout(SAVE_MS)
+    vi.advanceTimersByTime(2 * SAVE_MS)
+    await expect.poll(saved).toBe(2)
+    vi.advanceTimersByTime(2 * SAVE_MS)
+    await setTimeout(20)
     expect(storage.calls.filter(isFragmentPut).length).toBe(2)
     await writeBytes(writer, blob, 4 * MIB, 6 * MIB)
     await writeBytes(writer, blob, 7 * MIB, 8 * MIB)
@@ -287,11 +301,11 @@ describe('what is in memory only', () => {
     const gate = new Gate()
     const store = await testStore(storage)
     const small = blobOf(3 * MIB + 1, 5)
-    const writer = await store.writer(small.hash, small.size)
-    await writeBytes(writer, small, 0, MIB)
     storage.before = async call => {
       if (isFragmentPut(call)) await gate.pass()
     }
+    const writer = await store.writer(small.hash, small.size)
+    await writeBytes(writer, small, 0, MIB)
     // It is on its way when the last bytes come.
     await gate.reached
     await writeBytes(writer, small, MIB, small.size)
@@ -328,12 +342,15 @@ describe('when the storage fails', () => {
     const storage = new WatchedStorage()
     const store = await testStore(storage)
     const failure = new StorageUnavailableError('the storage is away')
+    let failures = 0
+    storage.before = call => {
+      if (!isFragmentPut(call)) return
+      failures++
+      throw failure
+    }
     const writer = await store.writer(blob.hash, blob.size)
     await writeBytes(writer, blob, 0, MIB)
-    storage.before = call => {
-      if (isFragmentPut(call)) throw failure
-    }
-    await setTimeout(SAVE_MS + 300)
+    await expect.poll(() => failures).toBeGreaterThan(0)
     await expect(writer.close()).rejects.toBe(failure)
     expect(await store.status(blob.hash)).toEqual({ state: 'absent' })
   })

@@ -99,8 +99,7 @@ for (const [name, [from, end, isSaved]] of Object.entries(moments)) {
       expect(await store.status(from.hash)).toEqual({ state: 'absent' })
       await expectRight(reader, from)
       await reader.close()
-      await setTimeout(50)
-      expect(await Array.fromAsync(storage.list({ prefix: 'blobs/' }))).toEqual([])
+      await expect.poll(() => Array.fromAsync(storage.list({ prefix: 'blobs/' }))).toEqual([])
     })
 
     it('goes on when the writer closes before the end', async () => {
@@ -206,8 +205,8 @@ describe('a reader of a partial blob', () => {
     const store = await testStore(storage)
     const writer = await store.writer(blob.hash, blob.size)
     const stop = new AbortController()
+    let rounds = 0
     const reading = (async () => {
-      let rounds = 0
       while (!stop.signal.aborted) {
         const reader = await store.open(blob.hash)
         if (reader !== undefined) {
@@ -217,7 +216,6 @@ describe('a reader of a partial blob', () => {
         }
         await setTimeout(1)
       }
-      return rounds
     })()
     for (const stride of [0, 1, 2]) {
       for (let at = stride * RUN_BYTES; at < blob.size; at += 3 * RUN_BYTES) {
@@ -229,8 +227,9 @@ describe('a reader of a partial blob', () => {
       await setTimeout(SAVE_MS + 300)
     }
     await writer.close()
+    await expect.poll(() => rounds).toBeGreaterThan(3)
     stop.abort()
-    expect(await reading).toBeGreaterThan(3)
+    await reading
     await expectComplete(store, storage, blob)
   })
 
