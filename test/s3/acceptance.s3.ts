@@ -18,6 +18,7 @@ import {
 } from '../helpers/commands.ts'
 import { Cuttable } from '../helpers/cuttable.ts'
 import { minioClient, type S3UnderTest, s3UnderTest } from '../helpers/s3.ts'
+import { Throttle } from '../helpers/throttle.ts'
 
 /** Several times what a process may hold in memory. */
 const LARGE = 640 * MIB
@@ -143,7 +144,8 @@ describe(`a node with its blobs in a bucket`, () => {
     )
     const { hash: comingHash } = await added(source, coming.path)
     const server = await serve(source)
-    const cut = run(home, dir, ['get', comingHash, '--peer', server.addr])
+    await using throttle = new Throttle(100 * MIB)
+    const cut = run(home, dir, ['get', comingHash, '--peer', await throttle.before(server.addr)])
     await cut.event(event => isProgress(event) && Number(event.received) > 60 * MIB)
     cut.child.kill('SIGKILL')
     await cut.exit
@@ -183,8 +185,10 @@ describe(`a node with its blobs in a bucket`, () => {
     let had = 0
     const twice: number[] = []
     for (let kills = 0; kills < 5; kills++) {
-      const receiving = run(home, dir, ['get', hash, '--peer', server.addr])
       const stopAfter = (20 + Math.random() * 60) * MIB
+      // So that it is in its middle when it is killed, however late that is.
+      await using throttle = new Throttle(stopAfter + 24 * MIB)
+      const receiving = run(home, dir, ['get', hash, '--peer', await throttle.before(server.addr)])
       const event = await receiving.event(
         event => event.event === 'done' || (isProgress(event) && Number(event.received) > stopAfter)
       )

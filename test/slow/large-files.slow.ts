@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, readdir, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { throttled } from '../cli/program.ts'
 import {
   digestOf,
   type Event,
@@ -13,6 +14,7 @@ import {
   rssMibOf,
   run as runArgs
 } from '../helpers/commands.ts'
+import { Throttle } from '../helpers/throttle.ts'
 
 let dir: string
 
@@ -69,9 +71,11 @@ describe('two processes', () => {
     let done: Event | undefined
     let sentInAll = 0
     while (done === undefined) {
-      const receiving = run(join(dir, 'none'), into, 'receive', ticket)
-      let received = 0
       const stopAt = 10 * MIB + kills * 7 * MIB
+      // So that it is in its middle when it is killed, however late that is.
+      await using throttle = new Throttle(kills < 5 ? stopAt + 8 * MIB : Number.POSITIVE_INFINITY)
+      const receiving = run(join(dir, 'none'), into, 'receive', await throttled(ticket, throttle))
+      let received = 0
       const progressed = receiving.event(({ event, received: bytes }) => {
         if (event === 'progress') received = Number(bytes)
         return event === 'done' || (kills < 5 && received > stopAt)
@@ -103,7 +107,8 @@ describe('two processes', () => {
     const file = await randomFile('orphan', 300 * MIB)
     const first = await send(join(dir, 'home-3'), file.path)
     const into = await freshFolder('into-orphan')
-    const cutOff = run(join(dir, 'none'), into, 'receive', first.ticket)
+    await using throttle = new Throttle(60 * MIB)
+    const cutOff = run(join(dir, 'none'), into, 'receive', await throttled(first.ticket, throttle))
     await cutOff.event(({ event, received }) => event === 'progress' && Number(received) > 30 * MIB)
     first.sending.child.kill('SIGKILL')
     const error = await cutOff.event(({ event }) => event === 'error')

@@ -177,6 +177,10 @@ describe.each(KINDS)('on %s', { timeout: 300_000 }, kind => {
     await checkTagged(store)
     for await (const { name } of store.tags.list()) await store.tags.delete(name)
     await collect(store)
+    // Who was killed between writing an object and moving it to its place has left it where it is swept a week later.
+    for (const name of await leftIn(kind, folder)) {
+      if (name.startsWith('blobs/temp/')) await utimes(join(folder, name), 1, 1)
+    }
     const again = await testStore(kind, folder)
     await expect.poll(() => leftIn(kind, folder)).toEqual([])
     await collect(again)

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { hashBytes } from '../../../src/bao/index.ts'
 import { Hash } from '../../../src/hash.ts'
 import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
@@ -207,17 +207,21 @@ describe('a journal', () => {
     const told: string[] = []
     await (await LegacyFsStore.open(folder)).close()
     for (let round = 0; round < 5; round++) {
-      const child = spawn(process.execPath, [CHILD, folder], { stdio: ['ignore', 'pipe', 'inherit'] })
-      let text = ''
-      child.stdout.on('data', (data: Buffer) => {
-        text += data
+      const tells = join(await testFolder(), 'told')
+      writeFileSync(tells, '')
+      const child = spawn(process.execPath, [CHILD, folder, tells], {
+        stdio: ['ignore', 'ignore', 'inherit']
       })
-      while (journaled(folder).length < 300 * (round + 1)) await setTimeout(5)
+      onTestFinished(() => void child.kill('SIGKILL'))
+      while (journaled(folder).length < 300 * (round + 1)) {
+        expect(child.exitCode, 'the child ended by itself').toBe(null)
+        await setTimeout(5)
+      }
       await setTimeout(round * 20)
       const closed = once(child, 'close')
       child.kill('SIGKILL')
       await closed
-      told.push(...text.split('\n').slice(0, -1))
+      told.push(...readFileSync(tells, 'utf8').split('\n').slice(0, -1))
       if (round % 2 === 0) continue
       await using store = await LegacyFsStore.open(folder)
       await expectAll(store, told.map(Hash.parse))

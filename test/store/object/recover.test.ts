@@ -400,9 +400,12 @@ describe('recovery', () => {
     const store = await testStore(storage)
     let now = 0
     let most = 0
+    const allAtOnce = Promise.withResolvers<void>()
     storage.before = async ({ method }) => {
       if (method !== 'read') return
       most = Math.max(most, ++now)
+      if (now === 7) allAtOnce.resolve()
+      await allAtOnce.promise
       await new Promise(resolve => setTimeout(resolve, 1))
       now--
     }
