@@ -9,6 +9,7 @@ import { nextTurn } from '../protocol/fair-turns.ts'
 import { encodeRequest, type Request } from '../protocol/request.ts'
 import { closeStream } from './close-stream.ts'
 import { AGREE_TIMEOUT_PART, MAX_BUSY_RETRIES, MAX_RETRY_AFTER_MS } from './constants.ts'
+import { deadline } from './deadline.ts'
 import { openEarly } from './early-stream.ts'
 import type { BlobsLimits } from './limits.ts'
 import { idOf, nameOf, type ProviderAddress } from './provider-address.ts'
@@ -197,9 +198,9 @@ export class Getter {
     // Old versions of js-libp2p may lose what comes with the offer: then nothing comes back.
     const undecided = response.isAsExpected
       ? undefined
-      : setTimeout(() => {
+      : deadline(idleTimeoutMs * AGREE_TIMEOUT_PART, () => {
           if (!response.isAsExpected) stream.abort(new DeclinedError('the peer does not answer to the offer'))
-        }, idleTimeoutMs * AGREE_TIMEOUT_PART)
+        })
     const isFollowed = isGet(request) && this.#agreed.get(connection) === stream.protocol
     const ended = isFollowed ? this.#spares.follow(connection, stream.protocol) : undefined
     try {
@@ -226,7 +227,7 @@ export class Getter {
       if (error instanceof StreamIdleTimeoutError) throw error
       throw new DeclinedError('the peer did not agree to the protocol', { cause: error })
     } finally {
-      clearTimeout(undecided)
+      undecided?.()
       ended?.()
     }
   }

@@ -9,6 +9,7 @@ import { encodeStatus } from '../protocol/status.ts'
 import type { BlobStore } from '../store/index.ts'
 import { closeStream } from './close-stream.ts'
 import { MAX_SILENT_STREAMS_PER_PEER, RESPONSE_MEMORY_BYTES } from './constants.ts'
+import { deadline } from './deadline.ts'
 import type { BlobsLimits } from './limits.ts'
 import { StreamLimits } from './stream-limits.ts'
 import { type StreamReader, streamReader } from './stream-reader.ts'
@@ -119,7 +120,7 @@ export class Provider {
    */
   async #untilAsked(stream: Stream, reader: StreamReader, ending: AbortController): Promise<boolean> {
     const { requestTimeoutMs } = this.#init.limits
-    const timer = abortAfter(ending, requestTimeoutMs, 'the request did not begin within')
+    const inTime = abortAfter(ending, requestTimeoutMs, 'the request did not begin within')
     try {
       if (await reader.arrival()) return true
       await stream.close({ signal: ending.signal })
@@ -127,7 +128,7 @@ export class Provider {
       this.#init.log.trace('a stream has ended without a request: %e', error)
       stream.abort(toError(error))
     } finally {
-      clearTimeout(timer)
+      inTime()
     }
     return false
   }
@@ -186,8 +187,8 @@ export class Provider {
     const peer = connection.remotePeer
     const startedAt = performance.now()
     const { signal } = ending
-    const requestTimer = abortAfter(ending, limits.requestTimeoutMs, 'the request did not come within')
-    const streamTimer = abortAfter(ending, limits.streamTimeoutMs, 'the stream was open for')
+    const requestHasCome = abortAfter(ending, limits.requestTimeoutMs, 'the request did not come within')
+    const streamHasEnded = abortAfter(ending, limits.streamTimeoutMs, 'the stream was open for')
     const onClose = (): void => ending.abort(new Error('the stream was closed'))
     stream.addEventListener('close', onClose)
     const writer = streamWriter(stream, {
@@ -211,7 +212,7 @@ export class Provider {
         authorize: authorize && (request => authorize({ peer, request })),
         onRequest: received => {
           request = received
-          clearTimeout(requestTimer)
+          requestHasCome()
           leave =
             received.type === 'observe' ? this.#observers.enter(peer.toString()) : this.#enterResponses()
           if (leave === undefined) throw new BusyError(limits.retryAfterMs)
@@ -231,8 +232,8 @@ export class Provider {
     } finally {
       leave?.()
       stream.removeEventListener('close', onClose)
-      clearTimeout(requestTimer)
-      clearTimeout(streamTimer)
+      requestHasCome()
+      streamHasEnded()
     }
     if (failure !== undefined) log('a request of %p was not answered in full: %e', peer, failure)
     const ms = performance.now() - startedAt
@@ -240,8 +241,9 @@ export class Provider {
   }
 }
 
-function abortAfter(controller: AbortController, ms: number, text: string): NodeJS.Timeout | number {
-  return setTimeout(() => controller.abort(new RequestTimeoutError(`${text} ${ms} ms`)), ms)
+/** @returns to be called when what it waits for has happened */
+function abortAfter(controller: AbortController, ms: number, text: string): () => void {
+  return deadline(ms, () => controller.abort(new RequestTimeoutError(`${text} ${ms} ms`)))
 }
 
 function toError(error: unknown): Error {

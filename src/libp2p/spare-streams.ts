@@ -11,6 +11,7 @@ import type { Connection, Logger, Stream } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { nextTurn } from '../protocol/fair-turns.ts'
 import { REQUESTS_BEFORE_SPARE, REQUESTS_FOLLOW_MS, SPARE_STREAM_MS } from './constants.ts'
+import { deadline } from './deadline.ts'
 import { openEarly } from './early-stream.ts'
 import { grantInBulk, openSilently } from './yamux-options.ts'
 
@@ -129,12 +130,12 @@ export class SpareStreams {
     const onEnd = (): void => drop(held)
     stream.addEventListener('close', onEnd)
     stream.addEventListener('remoteCloseWrite', onEnd)
-    const timer = setTimeout(onEnd, SPARE_STREAM_MS)
+    const isUsed = deadline(SPARE_STREAM_MS, onEnd)
     const held: Held = {
       stream,
       offer,
       letGo: () => {
-        clearTimeout(timer)
+        isUsed()
         stream.removeEventListener('close', onEnd)
         stream.removeEventListener('remoteCloseWrite', onEnd)
         if (line.spare === held) line.spare = undefined

@@ -16,6 +16,7 @@ import {
   StreamNotReadError
 } from './stream-errors.ts'
 import type { Turns } from './turns.ts'
+import { closesAtOnce } from './yamux-options.ts'
 
 /**
  * Bytes handed to the stream at a time, and so the most that waits in its write buffer, by default.
@@ -122,6 +123,8 @@ class Writer implements StreamWriter {
   #closeError: Error | undefined
   #busy = false
   #ended = false
+  /** Whether it is told of what it may wait for. */
+  #isListening = false
   #wake: (() => void) | undefined
   readonly #idle: IdleTimer | undefined
   #idleError: StreamIdleTimeoutError | undefined
@@ -139,11 +142,7 @@ class Writer implements StreamWriter {
         this.#wake?.()
       })
     }
-    stream.addEventListener('drain', this.#onChange)
-    // A peer that stops reading gets our buffer emptied: idle, but never a drain.
-    stream.addEventListener('idle', this.#onChange)
     stream.addEventListener('close', this.#onClose)
-    this.#signal?.addEventListener('abort', this.#onChange)
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -199,6 +198,7 @@ class Writer implements StreamWriter {
    * piece: a drain is no sign of progress, other streams of the connection cause it too.
    */
   async #drained(): Promise<void> {
+    this.#listen()
     this.#idle?.begin()
     try {
       while (this.#stream.writableNeedsDrain) {
@@ -215,8 +215,19 @@ class Writer implements StreamWriter {
     }
   }
 
+  /** Most streams are over before there is anything to wait for. */
+  #listen(): void {
+    if (this.#isListening) return
+    this.#isListening = true
+    this.#stream.addEventListener('drain', this.#onChange)
+    // A peer that stops reading gets our buffer emptied: idle, but never a drain.
+    this.#stream.addEventListener('idle', this.#onChange)
+    this.#signal?.addEventListener('abort', this.#onChange)
+  }
+
   /** `stream.close` waits for events that may never come, and a second call does nothing: so once, with a time limit. */
   async #closeWrite(): Promise<void> {
+    if (closesAtOnce(this.#stream)) return await this.#closeNow()
     const timeoutMs = this.#idleTimeoutMs ?? DEFAULT_END_TIMEOUT_MS
     const giveUp = new AbortController()
     const timer = setTimeout(
@@ -236,6 +247,19 @@ class Writer implements StreamWriter {
     } finally {
       clearTimeout(timer)
       this.#signal?.removeEventListener('abort', onAbort)
+      this.#release()
+    }
+  }
+
+  async #closeNow(): Promise<void> {
+    try {
+      await this.#stream.close()
+      this.#throwIfBroken()
+    } catch (err) {
+      this.#throwIfBroken()
+      this.#stream.abort(err instanceof Error ? err : new Error(String(err)))
+      throw err
+    } finally {
       this.#release()
     }
   }
@@ -266,10 +290,12 @@ class Writer implements StreamWriter {
   }
 
   #release(): void {
-    this.#stream.removeEventListener('drain', this.#onChange)
-    this.#stream.removeEventListener('idle', this.#onChange)
     this.#stream.removeEventListener('close', this.#onClose)
-    this.#signal?.removeEventListener('abort', this.#onChange)
+    if (this.#isListening) {
+      this.#stream.removeEventListener('drain', this.#onChange)
+      this.#stream.removeEventListener('idle', this.#onChange)
+      this.#signal?.removeEventListener('abort', this.#onChange)
+    }
     this.#idle?.stop()
     this.#wake?.()
   }

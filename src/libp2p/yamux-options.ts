@@ -87,6 +87,11 @@ export function openSilently(stream: Stream): void {
   }
 }
 
+/** Whether closing our side of the stream waits for nothing: js-yamux sends a frame, as soon as all before it has been sent. */
+export function closesAtOnce(stream: Stream): boolean {
+  return isYamuxStream(stream) && stream.writeBufferLength === 0 && !stream.writableNeedsDrain
+}
+
 /** What is private to the types of js-yamux only. */
 interface YamuxStream {
   readonly recvWindow: number
