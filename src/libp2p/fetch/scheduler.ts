@@ -12,6 +12,7 @@ import type { Hash } from '../../hash.ts'
 import { NotAvailableError } from '../../protocol/errors.ts'
 import { SizeMismatchError } from '../../store/errors.ts'
 import { MAX_WATCHED_BLOBS, PIECE_BYTES, PROVIDER_PAUSE_MS, STEAL_INTERVAL_MS } from '../constants.ts'
+import { deadline } from '../deadline.ts'
 import type { Getter } from '../getter.ts'
 import type { BlobsLimits } from '../limits.ts'
 import type { Misbehaviour } from '../misbehaviour.ts'
@@ -47,8 +48,8 @@ interface Phase {
   /** Not to wait for what providers may hold later. */
   readonly isOptional: boolean
   readonly running: Set<Promise<void>>
-  /** Ends what is asked beside data. */
-  readonly ending: AbortController
+  /** Ends what is asked beside data, once there has been anything. */
+  ending: AbortController | undefined
   readonly ended: PromiseWithResolvers<void>
   isOver: boolean
   /** When something last came, or became known to be held somewhere. */
@@ -111,7 +112,7 @@ export class Scheduler {
       onLost,
       isOptional,
       running: new Set(),
-      ending: new AbortController(),
+      ending: undefined,
       ended: Promise.withResolvers(),
       isOver: false,
       changedAt: performance.now()
@@ -119,21 +120,23 @@ export class Scheduler {
     this.#phase = phase
     let hasCome = false
     for (const provider of this.#providers) provider.lookAnew()
-    const ticking = setInterval(() => {
+    const tick = (): void => {
       this.#isTick = true
       this.wake()
-    }, STEAL_INTERVAL_MS)
+      endTicking = deadline(STEAL_INTERVAL_MS, tick)
+    }
+    let endTicking = deadline(STEAL_INTERVAL_MS, tick)
     this.wake()
     try {
       await phase.ended.promise
       hasCome = true
     } finally {
-      clearInterval(ticking)
+      endTicking()
       this.#phase = undefined
       // What has come in full ends by itself.
       for (const { tasks } of this.#providers)
         for (const task of tasks) if (!hasCome || task.current !== undefined) task.stop()
-      phase.ending.abort(new Error('the fetch has ended'))
+      phase.ending?.abort(new Error('the fetch has ended'))
       await Promise.all(phase.running)
       this.#endPauses()
     }
@@ -211,7 +214,7 @@ export class Scheduler {
     provider.state = 'connecting'
     this.#track(phase, async () => {
       try {
-        provider.peer = await this.#init.getter.connect(provider.address, phase.ending.signal)
+        provider.peer = await this.#init.getter.connect(provider.address, whenEnding(phase))
         provider.isMistrusted = this.#init.misbehaviour.isMistrusted(provider.peer.toString())
         provider.state = 'ready'
       } catch (error) {
@@ -405,7 +408,7 @@ export class Scheduler {
       return false
     const watch = new AbortController()
     holding.watch = watch
-    const signal = AbortSignal.any([watch.signal, phase.ending.signal])
+    const signal = AbortSignal.any([watch.signal, whenEnding(phase)])
     // Until it has answered it is not asked for more of this blob.
     const lacks = holding.lacks
     holding.lacks = ChunkRanges.all
@@ -460,7 +463,7 @@ export class Scheduler {
     const { maxBlobBytes, stallTimeoutMs: idleTimeoutMs } = limits
     this.#track(phase, async () => {
       try {
-        const { signal } = phase.ending
+        const signal = whenEnding(phase)
         const size = await proveSize(getter, provider.address, item.hash, {
           maxBlobBytes,
           idleTimeoutMs,
@@ -522,6 +525,12 @@ export class Scheduler {
     })
     return mayGrow && performance.now() - phase.changedAt < this.#init.limits.stallTimeoutMs
   }
+}
+
+/** A signal that aborts when the phase ends. */
+function whenEnding(phase: Phase): AbortSignal {
+  phase.ending ??= new AbortController()
+  return phase.ending.signal
 }
 
 /** Whether it takes one of the places among those who are asked at the same time. */

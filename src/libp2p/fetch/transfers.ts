@@ -37,6 +37,8 @@ interface Shared {
 
 interface Caller {
   readonly onProgress: (progress: FetchProgress) => void
+  /** Aborts when the caller does not wait any longer. */
+  readonly leaving: AbortSignal | undefined
 }
 
 export class Transfers {
@@ -54,30 +56,19 @@ export class Transfers {
    * own wait, but when the last one has gone, the transfer.
    */
   async fetch(wish: Wish): Promise<FetchResult> {
-    const { signal, onProgress } = wish
-    signal?.throwIfAborted()
+    wish.signal?.throwIfAborted()
     const key = keyOf(wish)
     const shared = this.#shared.get(key) ?? this.#begin(key, wish)
     shared.transfer.addProviders(wish.providers)
     shared.transfer.askSizes ||= wish.askSizes
-    const failing = new AbortController()
-    const leaving = signal === undefined ? failing.signal : AbortSignal.any([failing.signal, signal])
-    const caller: Caller = {
-      onProgress: progress => {
-        try {
-          if (!leaving.aborted) onProgress?.(progress)
-        } catch (error) {
-          // It is this caller's failure, and none of the transfer.
-          failing.abort(error)
-        }
-      }
-    }
+    const caller = callerOf(wish)
+    const { leaving } = caller
     shared.callers.add(caller)
     try {
       return await abortable(shared.result, leaving)
     } finally {
       shared.callers.delete(caller)
-      if (leaving.aborted && shared.callers.size === 0) await this.#abort(key, shared, leaving.reason)
+      if (leaving?.aborted && shared.callers.size === 0) await this.#abort(key, shared, leaving.reason)
     }
   }
 
@@ -124,6 +115,23 @@ export class Transfers {
     if (this.#shared.get(key) === shared) this.#shared.delete(key)
     shared.transfer.abort(reason)
     await shared.result.catch(() => undefined)
+  }
+}
+
+function callerOf({ signal, onProgress }: Wish): Caller {
+  if (onProgress === undefined) return { onProgress: () => undefined, leaving: signal }
+  const failing = new AbortController()
+  const leaving = signal === undefined ? failing.signal : AbortSignal.any([failing.signal, signal])
+  return {
+    leaving,
+    onProgress: progress => {
+      try {
+        if (!leaving.aborted) onProgress(progress)
+      } catch (error) {
+        // It is this caller's failure, and none of the transfer.
+        failing.abort(error)
+      }
+    }
   }
 }
 
