@@ -18,6 +18,8 @@ export interface Landing {
 export interface StoreLandingInit {
   readonly store: BlobStore
   readonly pool: Pool
+  /** What is waited for before anything is written. */
+  readonly mayWrite?: Promise<void> | undefined
   /** A size is known, or claimed, for the first time. */
   readonly onSize: (size: number) => void
   /** A blob begins that is much larger than it was thought to be. */
@@ -32,6 +34,7 @@ export interface StoreLandingInit {
 export function storeLanding({
   store,
   pool,
+  mayWrite,
   onSize,
   onLarge,
   onBytes,
@@ -62,6 +65,7 @@ export function storeLanding({
       if (part.left > guess + 2 * PIECE_BYTES) onLarge(task)
       let writer: BlobWriter
       try {
+        if (mayWrite !== undefined) await mayWrite
         writer = await store.writer(blob.hash, size, task)
       } catch (error) {
         throw reported(task, error)

@@ -6,9 +6,10 @@ import type { Logger, PeerId } from '@libp2p/interface'
 import { bytesWithin } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
+import { nextTurn } from '../../protocol/fair-turns.ts'
 import { Links } from '../../protocol/links.ts'
 import { missingRanges } from '../../protocol/missing.ts'
-import type { BlobFormat, BlobStore } from '../../store/index.ts'
+import type { BlobFormat, BlobStatus, BlobStore, Lease } from '../../store/index.ts'
 import { RANGES_PER_REQUEST } from '../constants.ts'
 import type { Getter } from '../getter.ts'
 import type { BlobsLimits } from '../limits.ts'
@@ -76,8 +77,7 @@ export class Transfer {
   async run(): Promise<FetchResult> {
     const { hash, format, ranges } = this.#job
     await using lease = await this.#context.store.lease(this)
-    await lease.protect({ hash, format })
-    await this.#fetchRoot(format === 'raw' ? ranges : ChunkRanges.all)
+    await this.#fetchRoot(format === 'raw' ? ranges : ChunkRanges.all, lease)
     if (format === 'hash_seq') {
       // What it links to is known only now.
       await lease.protect({ hash, format })
@@ -86,11 +86,12 @@ export class Transfer {
     return this.#tally.result(hash, format)
   }
 
-  async #fetchRoot(wanted: ChunkRanges): Promise<void> {
+  async #fetchRoot(wanted: ChunkRanges, lease: Lease): Promise<void> {
     const { hash, format } = this.#job
     const tally = this.#tally
     if (format === 'raw') tally.blobs = 1
-    const missing = missingRanges(await this.#context.store.status(hash, this), wanted)
+    const { status, isProtected } = await this.#protectRoot(lease)
+    const missing = missingRanges(status, wanted)
     tally.had += missing.heldBytes
     const knowTotal = (size: number): void => {
       if (format === 'raw') tally.total = tally.had + bytesWithin(missing.ranges, size)
@@ -101,10 +102,29 @@ export class Transfer {
       const pool = this.#pool()
       pool.add([item])
       pool.close()
-      await this.#fetchPool(pool, knowTotal)
+      await this.#fetchPool(pool, knowTotal, isProtected)
     }
+    await isProtected
     tally.blobsDone = 1
     this.#report()
+  }
+
+  /**
+   * What is held of a blob is looked at when nobody takes it for garbage any more. Of most that are fetched nothing is held: then that is
+   * seen to while the request is on its way, before anything is written.
+   */
+  async #protectRoot(lease: Lease): Promise<{ status: BlobStatus; isProtected: Promise<void> }> {
+    const { hash, format } = this.#job
+    const { store } = this.#context
+    const status = await store.status(hash, this)
+    if (status.state === 'absent') {
+      const isProtected = new Promise<void>(nextTurn).then(() => lease.protect({ hash, format }))
+      // Who writes first waits for it.
+      isProtected.catch(() => undefined)
+      return { status, isProtected }
+    }
+    await lease.protect({ hash, format })
+    return { status: await store.status(hash, this), isProtected: Promise.resolve() }
   }
 
   async #fetchChildren(): Promise<void> {
@@ -176,11 +196,17 @@ export class Transfer {
     return new Pool({ rangesPerRequest: this.#job.rangesPerRequest ?? RANGES_PER_REQUEST, onDone })
   }
 
-  async #fetchPool(pool: Pool, onSize: (size: number) => void = () => undefined): Promise<void> {
+  /** @param mayWrite is waited for before anything is written */
+  async #fetchPool(
+    pool: Pool,
+    onSize: (size: number) => void = () => undefined,
+    mayWrite?: Promise<void>
+  ): Promise<void> {
     this.signal.throwIfAborted()
     const landing = storeLanding({
       store: this.#context.store,
       pool,
+      mayWrite,
       onSize,
       onLarge: task => this.#scheduler.shorten(task),
       onBytes: bytes => {
