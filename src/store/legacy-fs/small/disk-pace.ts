@@ -29,6 +29,11 @@ export class DiskPace {
     return this.#slowCalls < SLOW_CALLS || performance.now() >= this.#avoidUntil
   }
 
+  /** Whether something was done in this turn of the event loop. */
+  get isInTurn(): boolean {
+    return this.#isTurnTimed
+  }
+
   /** Does something that waits for the disk, and takes note of how long. */
   time<T>(action: () => T): T {
     const start = performance.now()

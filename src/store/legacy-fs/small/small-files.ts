@@ -105,7 +105,9 @@ export class SmallFiles {
   async write(hash: Hash, bytes: Uint8Array): Promise<string> {
     this.#atOnce++
     try {
-      const written = this.#isHelped(true) ? await this.#writes.add({ hash, bytes }) : undefined
+      const written = this.#isHelped(true)
+        ? (this.#writeAlone(hash, bytes) ?? (await this.#writes.add({ hash, bytes })))
+        : undefined
       if (written === undefined) return await this.#limiter.run(() => this.#writeOne(hash, bytes))
       if (isFailure(written)) throw toError(written)
       return written
@@ -210,6 +212,14 @@ export class SmallFiles {
       (isHere ? this.#writeHere(records) : undefined) ??
       (await this.#ask({ kind: 'write', records }))?.results
     return blobs.map((_, i) => results?.[i] as string | Failure | undefined)
+  }
+
+  /** One that follows on one that was alone does not wait for others, which may come in this turn of the event loop: these go together. */
+  #writeAlone(hash: Hash, bytes: Uint8Array): string | Failure | undefined {
+    if (this.#atOnce > 1 || !this.#wasAlone || this.#writing.isInTurn) return undefined
+    const records = Buffer.allocUnsafe(recordBytes(bytes))
+    writeRecord(records, 0, hash.bytes, bytes)
+    return this.#writeHere(records)?.[0]
   }
 
   /** @returns undefined when it had better be left to the thread */
