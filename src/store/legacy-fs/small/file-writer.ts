@@ -18,10 +18,11 @@ export class FileWriter {
   readonly #temp: TempFolder
   readonly #journal: JournalWriter | undefined
 
-  constructor({ dataFolder, tempFolder, journals }: ThreadData) {
+  /** @param room see {@link JournalWriter} */
+  constructor({ dataFolder, tempFolder, journals }: ThreadData, room = 0) {
     this.#dataFolder = dataFolder
     this.#temp = new TempFolder(tempFolder)
-    this.#journal = journals && new JournalWriter(journals, { dataFolder, temp: this.#temp })
+    this.#journal = journals && new JournalWriter(journals, { dataFolder, temp: this.#temp }, room)
   }
 
   /**

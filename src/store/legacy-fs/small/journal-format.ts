@@ -3,7 +3,7 @@
  *
  * | file | |
  * |---|---|
- * | `<owner>-<n>.<m>.journal` | 8 bytes of magic, 32 bytes that name the time since the machine was started, then the blobs, one after the other: the hash (32 bytes), the length (4, little-endian), the data |
+ * | `<owner>-<n>.<m>.journal` | 8 bytes of magic, 32 bytes that name the time since the machine was started, then the blobs, one after the other: the hash (32 bytes), the length (4, little-endian), the data; then, perhaps, zeros, as room for more |
  * | `<owner>-<n>.<m>.journal.gone` | what was deleted since: the hash (32 bytes), and how long the journal was then (8, little-endian): what it says of this blob up to there counts no more |
  *
  * A record proves itself by its hash: the last one may have been cut off. The owner is an open store of some process, see
@@ -73,12 +73,12 @@ export interface JournalRecord {
   readonly data: Buffer
 }
 
-/** The records from an offset on, up to one that was cut off. Whether their data is right is not looked at. */
+/** The records from an offset on, up to one that was cut off, or room for more: a blob of nothing has none. Whether their data is right is not looked at. */
 export function* recordsIn(bytes: Buffer, from: number): Generator<JournalRecord, void, undefined> {
   for (let at = from; at + RECORD_HEAD_BYTES <= bytes.length; ) {
     const start = at + RECORD_HEAD_BYTES
     const end = start + bytes.readUInt32LE(at + HASH_BYTES)
-    if (end > bytes.length) return
+    if (end === start || end > bytes.length) return
     yield { at, hash: bytes.subarray(at, at + HASH_BYTES), data: bytes.subarray(start, end) }
     at = end
   }

@@ -27,6 +27,10 @@ interface Journal {
 interface OpenJournal {
   readonly journal: Journal
   readonly file: number
+  /** Bytes to make it longer by at a time; 0: no more than by what is added. */
+  readonly room: number
+  /** Where the file may end: behind the last record there may be room for more. */
+  end: number
   /** By the clock of `performance`. */
   readonly begun: number
 }
@@ -45,13 +49,19 @@ export interface Noted {
 export class JournalWriter {
   readonly #place: JournalPlace
   readonly #retiring: Retiring
+  readonly #room: number
   readonly #journals: Journal[] = []
   #count = 0
   #open: OpenJournal | undefined
 
-  constructor(place: JournalPlace, retiring: Retiring) {
+  /**
+   * @param room bytes of zeros that are written ahead, for records that are added one by one: to write over what is there takes a disk
+   *   half as long as to make a file longer
+   */
+  constructor(place: JournalPlace, retiring: Retiring, room = 0) {
     this.#place = place
     this.#retiring = retiring
+    this.#room = room
   }
 
   /** Adds records. When it returns they are on disk; when it throws, they do not count. */
@@ -60,15 +70,23 @@ export class JournalWriter {
       const { journal, begun } = this.#open
       if (journal.bytes >= FULL_BYTES || performance.now() - begun > OLD_MS) this.close()
     }
-    const { journal, file } = this.#open ?? this.#begin()
+    const open = this.#open ?? this.#begin(this.#room)
+    const { journal, file } = open
     const { path, bytes: at } = journal
     const before = goneBytes(path)
+    if (before > 0 && open.room > 0) {
+      // Who has deleted a blob took the room for records: what is added there would count as deleted, too.
+      this.close()
+      this.#begin(0)
+      return this.append(records)
+    }
     try {
-      writeAll(file, records)
+      widen(open, at + records.length)
+      writeAll(file, records, at)
       fdatasyncSync(file)
       journal.bytes += records.length
     } catch (error) {
-      this.#takeBack(file, journal)
+      this.#takeBack(journal)
       throw error
     }
     if (fstatSync(file).nlink === 0) {
@@ -99,8 +117,15 @@ export class JournalWriter {
 
   /** Adds nothing more to the journal that is open. */
   close(): void {
-    if (this.#open !== undefined) closeSync(this.#open.file)
+    const open = this.#open
+    if (open === undefined) return
     this.#open = undefined
+    const { file, end, journal } = open
+    try {
+      if (end > journal.bytes) ftruncateSync(file, journal.bytes)
+    } finally {
+      closeSync(file)
+    }
   }
 
   /** Adds nothing more to a journal. */
@@ -115,12 +140,13 @@ export class JournalWriter {
     if (place >= 0) this.#journals.splice(place, 1)
   }
 
-  #begin(): OpenJournal {
+  #begin(room: number): OpenJournal {
     const { folder, prefix, boot } = this.#place
     const path = `${folder}${sep}${prefix}.${this.#count++}.journal`
-    const file = openSync(path, 'ax')
+    const file = openSync(path, 'wx')
     const journal = { path, bytes: HEADER_BYTES, isDoubtful: false }
-    this.#open = { journal, file, begun: performance.now() }
+    const open = { journal, file, room, end: HEADER_BYTES, begun: performance.now() }
+    this.#open = open
     this.#journals.push(journal)
     try {
       writeAll(file, encodeHeader(boot))
@@ -129,19 +155,13 @@ export class JournalWriter {
       this.#discard(journal)
       throw error
     }
-    return this.#open
+    return open
   }
 
   /** What comes behind half a record would not be found, and on a full disk it takes room that the files need. */
-  #takeBack(file: number, journal: Journal): void {
+  #takeBack(journal: Journal): void {
     if (journal.bytes === HEADER_BYTES) this.#discard(journal)
-    else {
-      try {
-        ftruncateSync(file, journal.bytes)
-      } finally {
-        this.close()
-      }
-    }
+    else this.close()
   }
 
   /** One that holds nothing. On a full disk there would be one for each try, and a note beside each for whatever is deleted. */
@@ -162,6 +182,21 @@ export class JournalWriter {
       for (const _ of retireJournal(path, { ...this.#retiring, isDoubtful }));
       this.forget(path)
     }
+  }
+}
+
+/** Has a file reach as far as this, and further if there is to be room. */
+function widen(open: OpenJournal, end: number): void {
+  if (end <= open.end) return
+  const { file, journal } = open
+  open.end = end + open.room
+  if (open.room === 0) return
+  try {
+    writeAll(file, Buffer.alloc(open.end - journal.bytes), journal.bytes)
+  } catch {
+    // The disk is nearly full: what is added may have its place all the same.
+    ftruncateSync(file, journal.bytes)
+    open.end = end
   }
 }
 

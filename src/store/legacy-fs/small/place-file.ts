@@ -34,6 +34,10 @@ export function placeFile(
   }
 }
 
-export function writeAll(file: number, bytes: Uint8Array): void {
-  for (let written = 0; written < bytes.length; ) written += writeSync(file, bytes, written)
+/** @param at where; else behind what was written last */
+export function writeAll(file: number, bytes: Uint8Array, at?: number): void {
+  for (let written = 0; written < bytes.length; ) {
+    const position = at === undefined ? undefined : at + written
+    written += writeSync(file, bytes, written, bytes.length - written, position)
+  }
 }

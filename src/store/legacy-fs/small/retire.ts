@@ -1,18 +1,10 @@
 /** Removes a journal when the blobs' own files hold what it says, and are on disk. Synchronous: for a thread of its own. */
-import {
-  closeSync,
-  constants,
-  fdatasyncSync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync
-} from 'node:fs'
+import { closeSync, constants, fdatasyncSync, fstatSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { hashBytes } from '../../../bao/outboard.ts'
 import { isNotFound } from '../../fs-errors.ts'
 import { FOR_READING } from '../../small-file.ts'
+import { fileStats, versionOf } from '../../stats.ts'
 import type { TempFolder } from '../../temp.ts'
 import { dataPath } from '../layout.ts'
 import { Gone } from './gone.ts'
@@ -39,6 +31,7 @@ export interface Retiring {
  * @throws what kept a file from being put on disk; the journal stays then
  */
 export function* retireJournal(path: string, retiring: Retiring): Generator<void, void, undefined> {
+  const before = versionAt(path)
   const journal = readIfThere(path)
   if (journal === undefined) return
   const gone = new Gone(path)
@@ -49,7 +42,7 @@ export function* retireJournal(path: string, retiring: Retiring): Generator<void
   }
   syncFolder(retiring.dataFolder)
   // The clocks of machines that share a folder may differ: it was not as old as it seemed.
-  if (sizeOf(path) !== journal.length) return
+  if (versionAt(path) !== before) return
   rmSync(path, { force: true })
   rmSync(gonePath(path), { force: true })
   syncFolder(dirname(path))
@@ -106,6 +99,8 @@ function readIfThere(path: string): Buffer | undefined {
   }
 }
 
-function sizeOf(path: string): number | undefined {
-  return statSync(path, { throwIfNoEntry: false })?.size
+/** Differs when something was written to it, which may have been where there was room in it. */
+function versionAt(path: string): string | undefined {
+  const stats = fileStats(path)
+  return stats && versionOf(stats)
 }

@@ -41,6 +41,9 @@ const MOST_WRITTEN = 256
 /** Bytes of journals that are written to here: far less than what makes a journal be retired at once, which takes long. */
 const MOST_OWN_BYTES = 64 * 1024 * 1024
 
+/** Bytes that such a journal has room for, some dozens of blobs: to make room takes as long as one of them. */
+const OWN_ROOM_BYTES = 256 * 1024
+
 type ReadResult = SmallFile | 'other' | 'changed'
 
 interface SmallBlob {
@@ -226,7 +229,7 @@ export class SmallFiles {
   #writeHere(records: Uint8Array): (string | Failure)[] | undefined {
     const isFree = this.#isHelpPossible && this.#writing.isQuick && this.#thread?.isBusy !== true
     if (!isFree || (this.#own?.journalBytes ?? 0) > MOST_OWN_BYTES) return undefined
-    const own = this.#own ?? new FileWriter(this.#threadData())
+    const own = this.#own ?? new FileWriter(this.#threadData(), OWN_ROOM_BYTES)
     this.#own = own
     return this.#writing.time(() => own.write(records))
   }
