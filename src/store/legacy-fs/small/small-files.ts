@@ -41,6 +41,9 @@ const MOST_WRITTEN = 256
 /** Bytes of journals that are written to here: far less than what makes a journal be retired at once, which takes long. */
 const MOST_OWN_BYTES = 64 * 1024 * 1024
 
+/** After so many that were alone, the next one will be. */
+const ALONE_IN_A_ROW = 4
+
 /** Bytes that such a journal has room for, some dozens of blobs: to make room takes as long as one of them. */
 const OWN_ROOM_BYTES = 256 * 1024
 
@@ -68,8 +71,8 @@ export class SmallFiles {
   #crowdedAt = 0
   readonly #reading = new DiskPace()
   readonly #writing = new DiskPace()
-  /** Whether what was written last was a single one. */
-  #wasAlone = true
+  /** How many batches there were, one after the other, of a single blob each. */
+  #alone = 1
   #thread: HelperThread | undefined
   /** Writes what is alone. */
   #own: FileWriter | undefined
@@ -209,17 +212,17 @@ export class SmallFiles {
     for (const { hash, bytes } of blobs) at = writeRecord(records, at, hash.bytes, bytes)
     const isAlone = blobs.length === 1
     // The first that is alone after many is the last of these, or more of them are on their way.
-    const isHere = isAlone && this.#wasAlone
-    this.#wasAlone = isAlone
+    const isHere = isAlone && this.#alone > 0
+    this.#alone = isAlone ? this.#alone + 1 : 0
     const results =
       (isHere ? this.#writeHere(records) : undefined) ??
       (await this.#ask({ kind: 'write', records }))?.results
     return blobs.map((_, i) => results?.[i] as string | Failure | undefined)
   }
 
-  /** One that follows on one that was alone does not wait for others, which may come in this turn of the event loop: these go together. */
+  /** One that follows on some that were alone does not wait for others, which may come in this turn of the event loop: these go together. */
   #writeAlone(hash: Hash, bytes: Uint8Array): string | Failure | undefined {
-    if (this.#atOnce > 1 || !this.#wasAlone || this.#writing.isInTurn) return undefined
+    if (this.#atOnce > 1 || this.#alone < ALONE_IN_A_ROW || this.#writing.isInTurn) return undefined
     const records = Buffer.allocUnsafe(recordBytes(bytes))
     writeRecord(records, 0, hash.bytes, bytes)
     return this.#writeHere(records)?.[0]
