@@ -5,6 +5,7 @@ import type { Hash } from '../../src/hash.ts'
 import { blobs } from '../../src/libp2p/index.ts'
 import { collectGarbage } from '../../src/node/gc/collect.ts'
 import { HashSequence } from '../../src/protocol/hash-sequence.ts'
+import type { HashAndFormat } from '../../src/store/index.ts'
 import { MemoryStore } from '../../src/store/memory/index.ts'
 import { randomData } from '../helpers/data.ts'
 import { createTestNode } from '../helpers/libp2p.ts'
@@ -70,4 +71,66 @@ it('keeps what a caller holds a lease of', async () => {
   await stop()
   await collectGarbage(getter.store, { partialAgeMs: -1000 })
   for (const each of [hash, child.hash]) expect((await getter.store.status(each)).state).toBe('complete')
+})
+
+/** A getter whose store tells what it is asked, in order, and protects nothing before `mayProtect`. */
+async function startWatched(mayProtect: Promise<unknown>) {
+  const store = new MemoryStore()
+  const asked: string[] = []
+  const watched = new Proxy(store, {
+    get(target, name) {
+      if (name === 'lease') {
+        return async () => {
+          const lease = await target.lease()
+          const protect = async (...roots: HashAndFormat[]) => {
+            await mayProtect
+            await lease.protect(...roots)
+            asked.push('protected')
+          }
+          const release = () => lease.release()
+          return { protect, release, [Symbol.asyncDispose]: release }
+        }
+      }
+      const value: unknown = Reflect.get(target, name)
+      if (typeof value !== 'function') return value
+      return (...args: unknown[]) => {
+        if (name === 'status' || name === 'writer') asked.push(name)
+        return value.apply(target, args)
+      }
+    }
+  })
+  const node = await createTestNode({ services: { blobs: blobs({ store: watched }) } })
+  running.push(node)
+  return { store, asked, blobs: node.services.blobs }
+}
+
+it('writes nothing that is not protected, but asks for it meanwhile', async () => {
+  const provider = await start()
+  const { hash } = await provider.store.addBytes(randomData(5000))
+  const protecting = Promise.withResolvers<void>()
+  const getter = await startWatched(protecting.promise)
+  const served = new Promise(resolve => provider.blobs.addEventListener('request', resolve, { once: true }))
+  const fetching = getter.blobs.fetch(hash, { from: provider.addrs })
+  await served
+  expect(getter.asked).toEqual(['status'])
+  protecting.resolve()
+  await fetching
+  expect(getter.asked).toEqual(['status', 'protected', 'writer'])
+})
+
+it('looks at what is there when that is protected', async () => {
+  const [provider, getter] = [await start(), await startWatched(Promise.resolve())]
+  const { hash } = await provider.store.addBytes(randomData(5000))
+  await getter.store.addBytes(randomData(5000))
+  await getter.blobs.fetch(hash, { from: provider.addrs })
+  expect(getter.asked).toEqual(['status', 'protected', 'status'])
+})
+
+it('fails when it cannot be protected, and writes nothing', async () => {
+  const failing = Promise.reject(new Error('no room for a lease'))
+  failing.catch(() => undefined)
+  const [provider, getter] = [await start(), await startWatched(failing)]
+  const { hash } = await provider.store.addBytes(randomData(5000))
+  await expect(getter.blobs.fetch(hash, { from: provider.addrs })).rejects.toThrow('no room for a lease')
+  expect(getter.asked).toEqual(['status'])
 })
