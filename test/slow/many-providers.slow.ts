@@ -96,8 +96,8 @@ it('arrives whole, and hardly anything is fetched twice', { timeout: 600_000 }, 
   let there = 0
   /** Gets until a part of the whole is there, or to the end. */
   const getUpTo = async (part: number, whenHalfIsThere?: () => void): Promise<Event | undefined> => {
-    // What comes from who lies, or twice, is more than that; and it is in its middle when it is killed, however late that is.
-    const most = part < 1 ? (part - there) * total * 1.1 + 24 * MIB : Number.POSITIVE_INFINITY
+    // So that it is in its middle when it is killed, however late that is. Some of what was there is lost by a kill, or comes twice.
+    const most = part < 1 ? (part - there) * total * 1.2 + 80 * MIB : Number.POSITIVE_INFINITY
     await using throttle = new Throttle(most)
     const getting = await get(throttle)
     const last = await getting.event((event: Event) => {
