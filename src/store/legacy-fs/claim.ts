@@ -112,10 +112,15 @@ export function isAbout(claim: Claim, identity: Identity, lengths: Lengths): boo
 
 /** The claim that is on disk, if it can be read. Nobody has compared it with the files yet. */
 export async function readClaim(layout: Layout, hash: Hash): Promise<Claim | undefined> {
+  return decodeClaim(hash, await readBytes(layout, hash))
+}
+
+/** @returns nothing when there is no claim */
+async function readBytes(layout: Layout, hash: Hash): Promise<Buffer> {
   try {
-    return decodeClaim(hash, await readFile(layout.ranges(hash)))
+    return await readFile(layout.ranges(hash))
   } catch (error) {
-    if (isNotFound(error)) return undefined
+    if (isNotFound(error)) return Buffer.alloc(0)
     throw error
   }
 }
@@ -126,12 +131,45 @@ export async function readClaim(layout: Layout, hash: Hash): Promise<Claim | und
  * @param isSynced whether to wait until it is on disk
  */
 export async function writeClaim(
-  { layout, temp, dataSync }: FsContext,
+  context: FsContext,
   hash: Hash,
   claim: Claim,
   isSynced: boolean
 ): Promise<void> {
+  await writeAside(context, hash, claim, isSynced, async () => true)
+}
+
+/**
+ * Replaces the claim on disk by one that is made of it. Another process may do so at the same time. A new claim has to be on disk
+ * before it is put in place, which may take a second: when the old one has been replaced meanwhile, it is made anew of that.
+ *
+ * @param make gets the claim that is on disk, if it can be read
+ * @param isSynced whether to wait until it is on disk
+ */
+export async function updateClaim(
+  context: FsContext,
+  hash: Hash,
+  make: (found: Claim | undefined) => Promise<Claim>,
+  isSynced: boolean
+): Promise<Claim> {
+  for (;;) {
+    const bytes = await readBytes(context.layout, hash)
+    const claim = await make(decodeClaim(hash, bytes))
+    const isStill = async () => bytes.equals(await readBytes(context.layout, hash))
+    if (await writeAside(context, hash, claim, isSynced, isStill)) return claim
+  }
+}
+
+/** @returns whether it was put in place, which `mayReplace` decides */
+async function writeAside(
+  { layout, temp, dataSync }: FsContext,
+  hash: Hash,
+  claim: Claim,
+  isSynced: boolean,
+  mayReplace: () => Promise<boolean>
+): Promise<boolean> {
   const path = temp.newPath()
+  let isInPlace = false
   try {
     const file = await open(path, 'wx')
     try {
@@ -140,12 +178,14 @@ export async function writeClaim(
     } finally {
       await file.close()
     }
+    if (!(await mayReplace())) return false
     await rename(path, layout.ranges(hash))
-  } catch (error) {
-    await rm(path, { force: true })
-    throw error
+    isInPlace = true
+  } finally {
+    if (!isInPlace) await rm(path, { force: true })
   }
   if (isSynced) await dataSync.sync()
+  return true
 }
 
 /**

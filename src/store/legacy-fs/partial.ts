@@ -20,9 +20,10 @@ import {
   dropFromClaim,
   type Identity,
   isAbout,
+  isSameIdentity,
   type Lengths,
   readClaim,
-  writeClaim
+  updateClaim
 } from './claim.ts'
 import type { FsContext } from './context.ts'
 import { findComplete } from './found.ts'
@@ -170,7 +171,16 @@ export class PartialBlob {
     this.#timer = undefined
     await this.settle()
     if (this.#failure !== undefined) throw this.#failure
+    if (!this.#isComplete && this.#saved.containsAll(this.#held)) await this.#lookWhetherStillSaved()
     await this.#save(isClaimSynced)
+  }
+
+  /** Another process that saved in the very same moment may have replaced our claim by one without what was new in it. */
+  async #lookWhetherStillSaved(): Promise<void> {
+    const claim = await readClaim(this.#context.layout, this.hash)
+    // A claim about other files is for `#save` to notice, once there is something to save.
+    if (claim === undefined || !isSameIdentity(claim.identity, this.identity)) return
+    this.#saved = this.#saved.intersect(claim.ranges)
   }
 
   /** Takes back what was held, and has turned out to be wrong. Writers may bring it again. */
@@ -262,13 +272,14 @@ export class PartialBlob {
       if (isSynced) await this.#sync()
       if (this.#failure !== undefined || this.#isComplete) return
       if (!(await this.#files.areInPlace(layout, this.hash))) return await this.#onReplaced()
-      // Another process may write to the same files: what it has claimed is on disk, too.
-      const theirs = await readClaim(layout, this.hash)
       const { identity } = this.#files
       const mine: Claim = { identity, lengths, size: this.size, ranges: held }
-      const isShared = theirs?.size === this.size && isAbout(theirs, identity, await this.#files.lengths())
-      const claim = isShared ? union(mine, theirs) : mine
-      await writeClaim(this.#context, this.hash, claim, isSynced && isClaimSynced)
+      // Another process may write to the same files: what it has claimed is on disk, too.
+      const withTheirs = async (theirs: Claim | undefined): Promise<Claim> => {
+        const isShared = theirs?.size === this.size && isAbout(theirs, identity, await this.#files.lengths())
+        return isShared ? union(mine, theirs) : mine
+      }
+      const claim = await updateClaim(this.#context, this.hash, withTheirs, isSynced && isClaimSynced)
       this.#saved = claim.ranges
       this.#held = this.#held.union(claim.ranges)
       if (!held.containsAll(claim.ranges)) this.#home.onChange()

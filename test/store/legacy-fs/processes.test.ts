@@ -1,10 +1,11 @@
 /** Several processes with one folder. */
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdir } from 'node:fs/promises'
+import { type FileHandle, open, readdir, readFile, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { BlobStatus } from '../../../src/store/index.ts'
+import { decodeClaim } from '../../../src/store/legacy-fs/claim.ts'
 import { groups, readClaimed, receive, sampleBlob, startReceiving, testFolder, testStore } from './support.ts'
 
 const CHILD = new URL('writing-child.ts', import.meta.url).pathname
@@ -36,6 +37,27 @@ async function writingProcess(folder: string, first: number, end: number): Promi
     }
   }
 }
+
+/** Has the first file below a folder that is to be on disk wait until it is released. */
+async function holdFirstSync(folder: string): Promise<{ reached: Promise<void>; release: () => void }> {
+  const reached = Promise.withResolvers<void>()
+  const released = Promise.withResolvers<void>()
+  await using probe = await open(folder)
+  const prototype: FileHandle = Object.getPrototypeOf(probe)
+  const { datasync } = prototype
+  const spy = vi.spyOn(prototype, 'datasync').mockImplementation(async function (this: FileHandle) {
+    if ((await readlink(`/proc/self/fd/${this.fd}`)).startsWith(folder)) {
+      spy.mockRestore()
+      reached.resolve()
+      await released.promise
+    }
+    await datasync.call(this)
+  })
+  onTestFinished(() => spy.mockRestore())
+  return { reached: reached.promise, release: released.resolve }
+}
+
+const claimOf = (folder: string) => join(folder, 'data', `${blob.hash}.ranges`)
 
 const complete: BlobStatus = { state: 'complete', size: blob.size }
 
@@ -74,6 +96,8 @@ describe('two processes with one folder', () => {
     const folder = await testFolder()
     const store = await testStore(folder)
     const mine = await startReceiving(store, blob, groups(180, 190))
+    const claimed = async () => decodeClaim(blob.hash, await readFile(claimOf(folder)))?.ranges
+    await expect.poll(claimed).toEqual(groups(180, 190))
     const child = await writingProcess(folder, 0, 120)
     await expect
       .poll(() => store.status(blob.hash))
@@ -85,6 +109,41 @@ describe('two processes with one folder', () => {
     const status = await again.status(blob.hash)
     expect(status).toMatchObject({ ranges: groups(0, 120).union(groups(180, 190)) })
     await readClaimed(again, { hash: blob.hash, status: status as never })
+  })
+
+  it.runIf(process.platform === 'linux')(
+    'keep what one has saved while the other was waiting for the disk to do so',
+    async () => {
+      const folder = await testFolder()
+      const [mine, theirs] = [await testStore(folder), await testStore(folder)]
+      const writers = [
+        await startReceiving(mine, blob, groups(0, 10)),
+        await startReceiving(theirs, blob, groups(20, 30))
+      ]
+      const held = await holdFirstSync(join(folder, 'temp'))
+      const closing = writers[0]!.close()
+      await held.reached
+      await writers[1]!.close()
+      held.release()
+      await closing
+      const status = await (await testStore(folder)).status(blob.hash)
+      expect(status).toMatchObject({ ranges: groups(0, 10).union(groups(20, 30)) })
+    }
+  )
+
+  it('save again at the end what the other has replaced', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    await receive(store, blob, groups(0, 10))
+    const path = claimOf(folder)
+    const before = await readFile(path)
+    const writer = await startReceiving(store, blob, groups(20, 30))
+    await expect.poll(async () => before.equals(await readFile(path))).toBe(false)
+    // As a process does that has read it before.
+    await writeFile(path, before)
+    await writer.close()
+    const status = await (await testStore(folder)).status(blob.hash)
+    expect(status).toMatchObject({ ranges: groups(0, 10).union(groups(20, 30)) })
   })
 
   it('can each complete what the other is receiving', async () => {
