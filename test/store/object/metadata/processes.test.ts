@@ -58,10 +58,10 @@ function check(path: string, written: readonly number[]): void {
 describe('several processes', () => {
   it('make the database and write to it at the same time, and nothing of it is lost', async () => {
     const path = testPath()
-    const writers = [0, 1, 2, 3].map(i => start(path, i * 1000, 200))
+    const writers = [0, 1, 2, 3].map(i => start(path, i * 1000, 100))
     expect(await Promise.all(writers.map(({ ended }) => ended))).toEqual([0, 0, 0, 0])
     const written = writers.flatMap(writer => writer.written())
-    expect(written).toHaveLength(800)
+    expect(written).toHaveLength(400)
     check(path, written)
   })
 
@@ -97,12 +97,12 @@ describe('a process that is killed', () => {
   it('does not disturb another one', async () => {
     const path = testPath()
     const killed = start(path, 0, FOR_EVER)
-    const other = start(path, FOR_EVER, 500)
+    const other = start(path, FOR_EVER, 200)
     await Promise.all([killed.started, other.started])
     killed.child.kill('SIGKILL')
     await killed.ended
     expect(await other.ended).toBe(0)
-    expect(other.written()).toHaveLength(500)
+    expect(other.written()).toHaveLength(200)
     check(path, [...killed.written(), ...other.written()])
   })
 })
