@@ -1,7 +1,8 @@
 /** A TCP proxy that can be cut: what a server that is stopped and started again looks like from outside. */
 import { once } from 'node:events'
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
+import { connect, createServer, type Server, type Socket } from 'node:net'
 import { linkSockets } from './linked-sockets.ts'
+import { listen } from './listen.ts'
 
 export class Cuttable {
   readonly #target: URL
@@ -35,9 +36,7 @@ export class Cuttable {
 
   async restore(): Promise<void> {
     this.#server = this.#make()
-    this.#server.listen(this.#port, '127.0.0.1')
-    await once(this.#server, 'listening')
-    this.#port = (this.#server.address() as AddressInfo).port
+    this.#port = await listen(this.#server, this.#port)
   }
 
   #make(): Server {

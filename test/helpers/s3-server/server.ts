@@ -7,7 +7,7 @@
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { listen } from '../listen.ts'
 import { type Answer, empty, errorAnswer, xml } from './answer.ts'
 import { type Body, readBody } from './body.ts'
 import {
@@ -107,9 +107,7 @@ export class S3TestServer implements AsyncDisposable {
     const server = createServer((incoming, response) => void this.#serve(incoming, response))
     // Longer than any client keeps an idle connection: else a request may meet a connection that is just being closed.
     server.keepAliveTimeout = 300_000
-    server.listen(this.#port, HOST)
-    await once(server, 'listening')
-    this.#port = (server.address() as AddressInfo).port
+    this.#port = await listen(server, this.#port)
     this.#server = server
   }
 
