@@ -67,6 +67,8 @@ export class PartialBlob {
   #held: ChunkRanges
   /** What the claim on disk says. */
   #saved: ChunkRanges
+  /** Whether it is we who have written it. */
+  #hasSaved = false
   #unsavedBytes = 0
   #unnotedBytes = 0
   #noting: Promise<void> | undefined
@@ -171,11 +173,14 @@ export class PartialBlob {
     this.#timer = undefined
     await this.settle()
     if (this.#failure !== undefined) throw this.#failure
-    if (!this.#isComplete && this.#saved.containsAll(this.#held)) await this.#lookWhetherStillSaved()
+    if (this.#hasSaved && !this.#isComplete) await this.#lookWhetherStillSaved()
     await this.#save(isClaimSynced)
   }
 
-  /** Another process that saved in the very same moment may have replaced our claim by one without what was new in it. */
+  /**
+   * Another process that saved in the very same moment may have replaced our claim by one without what was new in it. Where we have written
+   * none, what is missing by now has been taken out since it was wrong.
+   */
   async #lookWhetherStillSaved(): Promise<void> {
     const claim = await readClaim(this.#context.layout, this.hash)
     // A claim about other files is for `#save` to notice, once there is something to save.
@@ -281,6 +286,7 @@ export class PartialBlob {
       }
       const claim = await updateClaim(this.#context, this.hash, withTheirs, isSynced && isClaimSynced)
       this.#saved = claim.ranges
+      this.#hasSaved = true
       this.#held = this.#held.union(claim.ranges)
       if (!held.containsAll(claim.ranges)) this.#home.onChange()
     }).catch(error => {
