@@ -9,6 +9,7 @@ import { type Stream, StreamMessageEvent, type StreamMuxer, type StreamMuxerFact
 import type { Registrar } from '@libp2p/interface-internal'
 import { nextTurn } from '../protocol/fair-turns.ts'
 import { MULTISTREAM, multistreamLine } from './multistream.ts'
+import { openSilently } from './yamux-options.ts'
 
 const HEADER = multistreamLine(MULTISTREAM)
 
@@ -39,16 +40,61 @@ export function promptConsent<C extends ConsentComponents>(
 
 function prompt(muxer: StreamMuxer, components: ConsentComponents): StreamMuxer {
   const dispatch = muxer.safeDispatchEvent.bind(muxer)
+  const postponed = new Postponed(muxer)
   muxer.safeDispatchEvent = (type, init: CustomEventInit = {}) => {
     if (type !== 'stream') return dispatch(type, init)
-    agree(init.detail, components, () => dispatch(type, init))
+    agree(init.detail, components, postponed, () => dispatch(type, init))
     return true
   }
   return muxer
 }
 
+/** What a muxer of @libp2p/utils has beside what its type says. */
+interface Sending {
+  send(data: unknown): unknown
+}
+
+/**
+ * Consents for which nobody has asked anything yet. They leave with what is sent next on the connection, at the latest in the next turn
+ * of the event loop: until then, what has come for other streams is dealt with, so that a request to a store far away leaves before.
+ */
+class Postponed {
+  #consents: (() => void)[] = []
+  #isScheduled = false
+
+  constructor(muxer: StreamMuxer) {
+    if (!isSending(muxer)) return
+    const send = muxer.send.bind(muxer)
+    muxer.send = data => {
+      this.#sendAll()
+      return send(data)
+    }
+  }
+
+  push(consent: () => void): void {
+    this.#consents.push(consent)
+    if (this.#isScheduled) return
+    this.#isScheduled = true
+    nextTurn(() => {
+      this.#isScheduled = false
+      this.#sendAll()
+    })
+  }
+
+  #sendAll(): void {
+    if (this.#consents.length === 0) return
+    const consents = this.#consents
+    this.#consents = []
+    for (const consent of consents) consent()
+  }
+}
+
+function isSending(muxer: object): muxer is StreamMuxer & Sending {
+  return 'send' in muxer && typeof muxer.send === 'function'
+}
+
 /** @param tell has libp2p look after the stream */
-function agree(stream: Stream, components: ConsentComponents, tell: () => void): void {
+function agree(stream: Stream, components: ConsentComponents, postponed: Postponed, tell: () => void): void {
   // Muxers that do without multistream-select have a protocol from the start.
   if (stream.protocol !== '') {
     tell()
@@ -58,7 +104,7 @@ function agree(stream: Stream, components: ConsentComponents, tell: () => void):
   const onFirst = ({ data }: StreamMessageEvent): void => {
     hasCome = true
     stream.removeEventListener('message', onFirst)
-    answer(stream, data.subarray(), components, tell)
+    answer(stream, data.subarray(), components, postponed, tell)
   }
   stream.addEventListener('message', onFirst)
   // What comes in the same breath has come by then.
@@ -69,7 +115,13 @@ function agree(stream: Stream, components: ConsentComponents, tell: () => void):
   })
 }
 
-function answer(stream: Stream, bytes: Uint8Array, { registrar }: ConsentComponents, tell: () => void): void {
+function answer(
+  stream: Stream,
+  bytes: Uint8Array,
+  { registrar }: ConsentComponents,
+  postponed: Postponed,
+  tell: () => void
+): void {
   const protocol = offeredBy(bytes)
   if (protocol === undefined || !isSpoken(registrar, protocol)) {
     tell()
@@ -79,20 +131,30 @@ function answer(stream: Stream, bytes: Uint8Array, { registrar }: ConsentCompone
     return
   }
   const end = HEADER.length + 1 + bytes[HEADER.length]!
-  try {
-    stream.send(bytes.subarray(0, end))
-  } catch (error) {
-    stream.abort(error instanceof Error ? error : new Error(String(error)))
-    return
+  const consent = (): boolean => {
+    try {
+      stream.send(bytes.subarray(0, end))
+      return true
+    } catch (error) {
+      stream.abort(error instanceof Error ? error : new Error(String(error)))
+      return false
+    }
   }
-  if (bytes.length > end) stream.unshift(bytes.subarray(end))
   // Not before: libp2p counts the streams of a protocol.
   const tellAgreed = (): void => {
     stream.protocol = protocol
     tell()
   }
-  if (bytes.length > end || stream.remoteWriteStatus === 'closed') tellAgreed()
-  else nextTurn(tellAgreed)
+  if (bytes.length > end || stream.remoteWriteStatus === 'closed') {
+    if (!consent()) return
+    if (bytes.length > end) stream.unshift(bytes.subarray(end))
+    tellAgreed()
+  } else {
+    openSilently(stream)
+    postponed.push(() => {
+      if (consent()) nextTurn(tellAgreed)
+    })
+  }
 }
 
 /** The protocol, if both lines of an offer are there. */
