@@ -178,10 +178,8 @@ async function* readBatches(
   const planner = new Planner(source, ranges)
   const buffers = options.reuseBuffers ? new ReusedBuffers() : undefined
   const reader = new WireReader(source, options.kernel ?? defaultKernel, options.signal)
-  let isFirst = source.isFar === true
-  const readNext = (): Promise<Uint8Array> | undefined => {
-    const most = isFirst ? GROUP_BYTES : typeof batchBytes === 'function' ? batchBytes() : batchBytes
-    isFirst = false
+  const readNext = (isAwaited = false): Promise<Uint8Array> | undefined => {
+    const most = isAwaited ? GROUP_BYTES : typeof batchBytes === 'function' ? batchBytes() : batchBytes
     const batch = planner.next(most)
     if (batch.isEmpty) return undefined
     const reading = reader.read(batch, buffers?.take(batch.bytes, most) ?? new Uint8Array(batch.bytes))
@@ -190,8 +188,14 @@ async function* readBatches(
     return reading
   }
 
-  let reading = readNext()
+  const isFar = source.isFar === true
+  let reading = readNext(isFar)
   try {
+    // What comes first from far away is waited for: it leaves before the next piece is planned, whose bytes are on their way all the same.
+    if (isFar && reading !== undefined) {
+      yield await reading
+      reading = readNext()
+    }
     while (reading !== undefined) {
       const bytes: Uint8Array = await reading
       reading = readNext()

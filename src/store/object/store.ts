@@ -535,9 +535,12 @@ export class ObjectStore implements BlobStore {
 
   async #open(hash: Hash, { ranges, signal }: OpenOptions): Promise<BlobReader | undefined> {
     if (hash.equals(EMPTY_HASH)) return this.#opened(new EmptyReader(reader => this.#closed(reader)))
-    await this.#findRow(hash, signal)
+    let row = this.#context.metadata.find(hash)
+    if (row?.state !== 'complete') {
+      await this.#findRow(hash, signal)
+      row = this.#context.metadata.find(hash)
+    }
     // From here to where the reader is known, nobody can delete it.
-    const row = this.#context.metadata.find(hash)
     const { storage, cache, budget } = this.#context
     if (row?.state === 'complete') {
       const options = {
