@@ -32,6 +32,8 @@ export interface EncodeOptions {
    * @default false
    */
   readonly reuseBuffers?: boolean | undefined
+  /** Waited for when a piece has been read, before it is checked and handed out: for who shares a processor with many others. */
+  readonly turn?: (() => Promise<void>) | undefined
   readonly kernel?: Kernel | undefined
 }
 
@@ -198,6 +200,7 @@ async function* readBatches(
     }
     while (reading !== undefined) {
       const bytes: Uint8Array = await reading
+      await options.turn?.()
       reading = readNext()
       yield bytes
     }

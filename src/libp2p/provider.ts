@@ -208,7 +208,7 @@ export class Provider {
         onPushed: pushed => onPushed({ peer, ...pushed }),
         maxBlobBytes: limits.maxBlobBytes,
         // The writer waits until a piece has left the stream: what the connection still holds of it is less than the next three.
-        encode: { batchBytes: this.#batchBytes, reuseBuffers: true },
+        encode: { batchBytes: this.#batchBytes, reuseBuffers: true, turn: () => this.#turns.enter() },
         authorize: authorize && (request => authorize({ peer, request })),
         onRequest: received => {
           request = received

@@ -51,7 +51,7 @@ export interface StreamWriterOptions {
    * @default 61_440
    */
   readonly pieceBytes?: number
-  /** Shared by those who write at the same time: no piece is handed over before there is time for it. */
+  /** Shared by those who write at the same time: after the first piece of a write, none is handed over before there is time for it. */
   readonly turns?: Turns
 }
 
@@ -150,9 +150,8 @@ class Writer implements StreamWriter {
     try {
       this.#throwIfUnusable()
       for (let at = 0; at < bytes.length; at += this.#pieceBytes) {
-        const piece = bytes.subarray(at, at + this.#pieceBytes)
-        if (this.#turns === undefined) this.#send(piece)
-        else await this.#turns.write(() => this.#send(piece))
+        if (at > 0) await this.#turns?.enter()
+        this.#send(bytes.subarray(at, at + this.#pieceBytes))
         if (this.#stream.writableNeedsDrain) await this.#drained()
       }
     } finally {

@@ -1,48 +1,35 @@
 /**
- * Shares the turns of the event loop among all who write.
+ * Lets a few in in each turn of the event loop, of all who hash and write.
  *
- * When many connections take more at the same time, Node tells all of them within one turn. Each then encrypts a piece, and reads
- * and hashes the next one: with 200 of them everything else would wait for a quarter of a second.
+ * When many connections can take more at the same time, or what was read for them is there, Node tells all of them within one turn, and
+ * hardly anything happens between one and the next. Each then hashes a piece and encrypts it: with 200 of them everything else waits for
+ * a tenth of a second. So they are counted: how long they took one knows too late.
  */
 
-/** How long writing may go on within one turn, in ms. What it brings about, such as hashing the next piece, comes on top. */
-const TURN_MS = 5
+/** Who is let in in one turn, at most. A piece of 128 KiB takes a quarter of a millisecond; one at a time, turns would cost a tenth. */
+export const MOST_IN_A_TURN = 8
 
 /** Browsers have none; they have no sockets either that could all be ready in one turn. */
 const nextTurn: (callback: () => void) => unknown = globalThis.setImmediate ?? setTimeout
 
 export class Turns {
-  /** When the first one wrote in this turn, if somebody has. */
-  #since: number | undefined
+  /** How many have been let in in this turn. */
+  #count = 0
   readonly #waiting: (() => void)[] = []
 
-  /** Does `write` at once when there is time left in this turn, or in one of the next, in the order of the calls. */
-  async write(write: () => void): Promise<void> {
-    if (this.#waiting.length === 0 && this.#hasTime()) {
-      write()
+  /** Resolves at once for the first who come in a turn, and for the others in one of the next, in the order of the calls. */
+  async enter(): Promise<void> {
+    if (this.#count < MOST_IN_A_TURN) {
+      if (this.#count++ === 0) nextTurn(this.#begin)
       return
     }
-    await new Promise<void>((resolve, reject) => {
-      this.#waiting.push(() => {
-        try {
-          write()
-          resolve()
-        } catch (error) {
-          reject(error)
-        }
-      })
-    })
-  }
-
-  #hasTime(): boolean {
-    if (this.#since !== undefined) return performance.now() - this.#since < TURN_MS
-    this.#since = performance.now()
-    nextTurn(this.#begin)
-    return true
+    await new Promise<void>(resolve => this.#waiting.push(resolve))
   }
 
   readonly #begin = (): void => {
-    this.#since = undefined
-    while (this.#waiting.length > 0 && this.#hasTime()) this.#waiting.shift()!()
+    const next = this.#waiting.splice(0, MOST_IN_A_TURN)
+    this.#count = next.length
+    if (next.length > 0) nextTurn(this.#begin)
+    for (const letIn of next) letIn()
   }
 }

@@ -73,7 +73,7 @@ export interface RespondOptions {
   /** Told why a response ended early, or with a status that is not ok. */
   readonly onFailure?: ((error: unknown) => void) | undefined
   /** With `reuseBuffers`, what is yielded may be overwritten once three more large pieces have been. */
-  readonly encode?: Pick<EncodeOptions, 'batchBytes' | 'kernel' | 'reuseBuffers'> | undefined
+  readonly encode?: Pick<EncodeOptions, 'batchBytes' | 'kernel' | 'reuseBuffers' | 'turn'> | undefined
 }
 
 /** After how many ms to ask again for a blob that has turned out to be damaged, and is being looked at. */

@@ -209,6 +209,21 @@ describe('encode', () => {
     expect(new Set(small.map(({ buffer }) => buffer)).size).toBe(5)
   })
 
+  it('waits for its turn before it hands out a piece', async () => {
+    const source = memorySource(randomData(5 * RUN_BYTES))
+    let turns = 0
+    const turn = async (): Promise<void> => {
+      await new Promise(setImmediate)
+      turns++
+    }
+    let pieces = 0
+    for await (const _ of encode(source.hash, source, ChunkRanges.all, { turn })) {
+      pieces++
+      expect(turns).toBe(pieces)
+    }
+    expect(pieces).toBeGreaterThan(5)
+  })
+
   it('stops at the first chunk that is not held, and says which', async () => {
     const data = randomData(10 * GROUP_BYTES + 100)
     const whole = await encodeAll(memorySource(data), ChunkRanges.all)
