@@ -113,6 +113,15 @@ console.log(
         ''
       ],
       [
+        'of that, the most that its thread ran, ms',
+        spread(
+          of(s => s.provider.heldCpuMs),
+          0
+        ),
+        '',
+        ''
+      ],
+      [
         'first getter done, s',
         spread(
           of(s => Math.min(...s.seconds)),
