@@ -143,18 +143,20 @@ export async function writeClaim(
  * Replaces the claim on disk by one that is made of it. Another process may do so at the same time. A new claim has to be on disk
  * before it is put in place, which may take a second: when the old one has been replaced meanwhile, it is made anew of that.
  *
- * @param make gets the claim that is on disk, if it can be read
+ * @param make gets the claim that is on disk, if it can be read; undefined: there is nothing to be claimed any more
  * @param isSynced whether to wait until it is on disk
+ * @returns undefined when `make` did, and the claim was left as it is
  */
 export async function updateClaim(
   context: FsContext,
   hash: Hash,
-  make: (found: Claim | undefined) => Promise<Claim>,
+  make: (found: Claim | undefined) => Promise<Claim | undefined>,
   isSynced: boolean
-): Promise<Claim> {
+): Promise<Claim | undefined> {
   for (;;) {
     const bytes = await readBytes(context.layout, hash)
     const claim = await make(decodeClaim(hash, bytes))
+    if (claim === undefined) return undefined
     const isStill = async () => bytes.equals(await readBytes(context.layout, hash))
     if (await writeAside(context, hash, claim, isSynced, isStill)) return claim
   }

@@ -276,15 +276,17 @@ export class PartialBlob {
       const lengths = await this.#files.lengths()
       if (isSynced) await this.#sync()
       if (this.#failure !== undefined || this.#isComplete) return
-      if (!(await this.#files.areInPlace(layout, this.hash))) return await this.#onReplaced()
       const { identity } = this.#files
       const mine: Claim = { identity, lengths, size: this.size, ranges: held }
       // Another process may write to the same files: what it has claimed is on disk, too.
-      const withTheirs = async (theirs: Claim | undefined): Promise<Claim> => {
+      const withTheirs = async (theirs: Claim | undefined): Promise<Claim | undefined> => {
+        // Looked at each time: while ours was waiting for the disk, theirs may have become one about other files.
+        if (!(await this.#files.areInPlace(layout, this.hash))) return undefined
         const isShared = theirs?.size === this.size && isAbout(theirs, identity, await this.#files.lengths())
         return isShared ? union(mine, theirs) : mine
       }
       const claim = await updateClaim(this.#context, this.hash, withTheirs, isSynced && isClaimSynced)
+      if (claim === undefined) return await this.#onReplaced()
       this.#saved = claim.ranges
       this.#hasSaved = true
       this.#held = this.#held.union(claim.ranges)

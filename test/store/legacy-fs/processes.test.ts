@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { type FileHandle, open, readdir, readFile, readlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { BlobDeletedError } from '../../../src/store/errors.ts'
 import type { BlobStatus } from '../../../src/store/index.ts'
 import { decodeClaim } from '../../../src/store/legacy-fs/claim.ts'
 import { groups, readClaimed, receive, sampleBlob, startReceiving, testFolder, testStore } from './support.ts'
@@ -126,6 +127,26 @@ describe('two processes with one folder', () => {
       await writers[1]!.close()
       held.release()
       await closing
+      const status = await (await testStore(folder)).status(blob.hash)
+      expect(status).toMatchObject({ ranges: groups(0, 10).union(groups(20, 30)) })
+    }
+  )
+
+  it.runIf(process.platform === 'linux')(
+    'leave alone what one has begun anew while the other was waiting for the disk to save what is gone',
+    async () => {
+      const folder = await testFolder()
+      const [mine, theirs] = [await testStore(folder), await testStore(folder)]
+      const writer = await startReceiving(mine, blob, groups(0, 10))
+      const held = await holdFirstSync(join(folder, 'temp'))
+      const closing = writer.close()
+      await held.reached
+      await theirs.delete(blob.hash)
+      await receive(theirs, blob, groups(20, 30))
+      held.release()
+      await expect(closing).rejects.toThrow(BlobDeletedError)
+      expect(await theirs.status(blob.hash)).toMatchObject({ ranges: groups(20, 30) })
+      await receive(theirs, blob, groups(0, 10))
       const status = await (await testStore(folder)).status(blob.hash)
       expect(status).toMatchObject({ ranges: groups(0, 10).union(groups(20, 30)) })
     }
