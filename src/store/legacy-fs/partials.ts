@@ -185,9 +185,10 @@ export class Partials {
    */
   placeSmall(hash: Hash, write: () => Promise<string>, wasAbsent: boolean): Promise<void> {
     return this.#exclusively(hash, async () => {
-      const { layout } = this.#context
+      const { layout, journals } = this.#context
       const found = wasAbsent ? undefined : findComplete(layout, hash)
-      if (found !== undefined && (await this.#integrity.ensure(hash, found))) return
+      const isKept = found !== undefined && !journals.mayBeInVain(hash)
+      if (isKept && (await this.#integrity.ensure(hash, found))) return
       // Of such a blob there is something in part only when somebody sends it with a wrong size.
       const live = this.find(hash)
       if (live !== undefined) {
@@ -234,14 +235,15 @@ export class Partials {
       (live !== undefined && !live.hasFailed && !live.held.isEmpty)
     if (live !== undefined) await this.#abandon(live)
     await explained(`cannot delete blob ${hash} from ${layout.dataFolder}`, async () => {
-      // What is set aside was complete, and may be small.
+      // What is set aside was complete, and may be small. Of what is not there, a killed process may have left a record without a file.
+      const isNotThere = found.state === 'absent'
       const mayBeJournaled =
         found.state === 'complete'
           ? groupCount(found.size) === 1
-          : fileStats(layout.setAside(hash)) !== undefined
+          : isNotThere || fileStats(layout.setAside(hash)) !== undefined
       const isNoted = !mayBeJournaled || (await this.#isForgotten(hash))
       await this.#removeFiles(hash, found)
-      if (isNoted) return
+      if (isNoted || isNotThere) return
       // Now there should be room for it. A journal may just have been retired, and the blob made up from it.
       await journals.forget(hash)
       await this.#removeFiles(hash, found)

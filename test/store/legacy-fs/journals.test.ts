@@ -1,13 +1,14 @@
 /** Many small blobs at a time are safe in a journal before their own files are on disk. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, rmSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { hashBytes } from '../../../src/bao/index.ts'
 import { Hash } from '../../../src/hash.ts'
 import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
+import { noteGone } from '../../../src/store/legacy-fs/small/gone.ts'
 import { HEADER_BYTES, recordsIn } from '../../../src/store/legacy-fs/small/journal-format.ts'
 import { randomData } from '../../helpers/data.ts'
 import { testFolder, testStore } from './support.ts'
@@ -142,6 +143,31 @@ describe('a journal', () => {
     const opened = await testStore(folder)
     for (const hash of [first!, second!, third!]) expect((await opened.status(hash)).state).toBe('absent')
     await expectAll(opened, [fourth!, ...rest])
+  })
+
+  it('holds what is added again when who was deleting it was killed before its file was gone', async () => {
+    const folder = await testFolder()
+    const store = await LegacyFsStore.open(folder)
+    await addMany(store, folder)
+    const [hash] = journaled(folder)
+    for (const path of journalsOf(folder)) noteGone(path, hash!, statSync(path).size)
+    await store.addBytes(readFileSync(dataOf(folder, hash!)))
+    await store.close()
+    startAnew(folder)
+    rmSync(dataOf(folder, hash!))
+    await expectAll(await testStore(folder), [hash!])
+  })
+
+  it('does not bring what is deleted when who was adding it was killed before it had a file', async () => {
+    const folder = await testFolder()
+    const store = await LegacyFsStore.open(folder)
+    await addMany(store, folder)
+    const [hash] = journaled(folder)
+    rmSync(dataOf(folder, hash!))
+    expect(await store.delete(hash!)).toBe(false)
+    await store.close()
+    startAnew(folder)
+    expect((await (await testStore(folder)).status(hash!)).state).toBe('absent')
   })
 
   it('is left alone as long as its store is open', async () => {

@@ -40,6 +40,9 @@ import type { JournalPlace } from './messages.ts'
 /** Milliseconds after its last record at which a journal is retired: Linux writes what is older than 30 seconds, every 5. */
 const RETIRE_AFTER_MS = 45_000
 
+/** Milliseconds after which the system has written a file for sure. */
+const ON_DISK_AFTER_MS = 120_000
+
 /** Milliseconds between two looks at what may be retired. */
 const LOOK_MS = 15_000
 
@@ -114,6 +117,18 @@ export class Journals {
       noteGone(path, hash, Number(size))
       this.#unsynced.add(gonePath(path))
     }
+  }
+
+  /**
+   * Whether what journals say of a blob may count no more though its file is there, and is not on disk for sure: who was deleting it
+   * has been killed in between.
+   */
+  mayBeInVain(hash: Hash): boolean {
+    const { isSynced, layout } = this.#context
+    if (!isSynced) return false
+    const stats = fileStats(layout.data(hash))
+    if (stats === undefined || Date.now() - Number(stats.mtimeMs) > ON_DISK_AFTER_MS) return false
+    return readdirSync(layout.journalFolder).some(name => journalOfGone(name) !== undefined)
   }
 
   /** Waits until what was said is on disk. */
