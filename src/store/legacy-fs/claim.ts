@@ -143,7 +143,7 @@ export async function writeClaim(
  * Replaces the claim on disk by one that is made of it. Another process may do so at the same time. A new claim has to be on disk
  * before it is put in place, which may take a second: when the old one has been replaced meanwhile, it is made anew of that.
  *
- * @param make gets the claim that is on disk, if it can be read; undefined: there is nothing to be claimed any more
+ * @param make gets the claim that is on disk, if it can be read; returns undefined to leave that as it is
  * @param isSynced whether to wait until it is on disk
  * @returns undefined when `make` did, and the claim was left as it is
  */
@@ -201,11 +201,14 @@ export async function dropFromClaim(
   identity: Identity,
   wrong: ChunkRanges
 ): Promise<ChunkRanges | undefined> {
-  const claim = await readClaim(context.layout, hash)
-  if (claim === undefined || !isSameIdentity(claim.identity, identity)) return undefined
-  await rm(context.layout.note(hash), { force: true })
-  const ranges = claim.ranges.subtract(wrong)
-  if (ranges.equals(claim.ranges)) return ranges
-  await writeClaim(context, hash, { ...claim, ranges }, context.isSynced)
-  return ranges
+  let left: ChunkRanges | undefined
+  const withoutWrong = async (found: Claim | undefined): Promise<Claim | undefined> => {
+    left = undefined
+    if (found === undefined || !isSameIdentity(found.identity, identity)) return undefined
+    await rm(context.layout.note(hash), { force: true })
+    left = found.ranges.subtract(wrong)
+    return left.equals(found.ranges) ? undefined : { ...found, ranges: left }
+  }
+  await updateClaim(context, hash, withoutWrong, context.isSynced)
+  return left
 }

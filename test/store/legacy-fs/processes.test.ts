@@ -152,6 +152,24 @@ describe('two processes with one folder', () => {
     }
   )
 
+  it.runIf(process.platform === 'linux')(
+    'keep what one has saved while the other was waiting for the disk to take back what is wrong',
+    async () => {
+      const folder = await testFolder()
+      const [mine, theirs] = [await testStore(folder), await testStore(folder)]
+      await receive(mine, blob, groups(0, 10))
+      await using file = await open(join(folder, 'data', `${blob.hash}.data.part`), 'r+')
+      await file.write(Buffer.alloc(16), 0, 16, 3 * 16_384)
+      const held = await holdFirstSync(join(folder, 'temp'))
+      const reporting = mine.reportDamage(blob.hash)
+      await held.reached
+      await receive(theirs, blob, groups(20, 30))
+      held.release()
+      const right = groups(0, 3).union(groups(4, 10)).union(groups(20, 30))
+      expect(await reporting).toMatchObject({ ranges: right })
+    }
+  )
+
   it('save again at the end what the other has replaced', async () => {
     const folder = await testFolder()
     const store = await testStore(folder)
