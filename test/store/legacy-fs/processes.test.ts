@@ -137,8 +137,8 @@ describe('two processes with one folder', () => {
     async () => {
       const folder = await testFolder()
       const [mine, theirs] = [await testStore(folder), await testStore(folder)]
-      const writer = await startReceiving(mine, blob, groups(0, 10))
       const held = await holdFirstSync(join(folder, 'temp'))
+      const writer = await startReceiving(mine, blob, groups(0, 10))
       const closing = writer.close()
       await held.reached
       await theirs.delete(blob.hash)

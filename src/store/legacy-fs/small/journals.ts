@@ -9,7 +9,8 @@
  * - When the machine has been started anew in between, what a journal says is held against the files, and what they lack is
  *   made up. A record proves itself by its hash, so this can only make things right.
  * - Who deletes a blob says so beside each journal that there is, so that it does not come back: what is deleted is what stood
- *   in the journal up to then. Added anew after that, it stands further on, or in another journal.
+ *   in the journal up to then. Added anew after that, it stands further on, or in another journal: also where its file is still
+ *   there, as who was deleting it was killed before that was gone.
  */
 import { readdirSync, renameSync } from 'node:fs'
 import { open, readFile, rm } from 'node:fs/promises'
