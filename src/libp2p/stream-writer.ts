@@ -150,7 +150,8 @@ class Writer implements StreamWriter {
     try {
       this.#throwIfUnusable()
       for (let at = 0; at < bytes.length; at += this.#pieceBytes) {
-        if (at > 0) await this.#turns?.enter()
+        // Without turns no piece waits for anything but the stream: who sees that it takes more knows that all has been handed over.
+        if (at > 0 && this.#turns !== undefined) await this.#turns.enter()
         this.#send(bytes.subarray(at, at + this.#pieceBytes))
         if (this.#stream.writableNeedsDrain) await this.#drained()
       }
@@ -200,12 +201,14 @@ class Writer implements StreamWriter {
     this.#listen()
     this.#idle?.begin()
     try {
-      while (this.#stream.writableNeedsDrain) {
+      for (;;) {
+        // Also before the first wait: what has happened since the last look, as while others had their turn, wakes nobody any more.
+        this.#throwIfUnusable()
+        if (!this.#stream.writableNeedsDrain) return
         if (this.#idleError !== undefined) throw this.#idleError
         await new Promise<void>(resolve => {
           this.#wake = resolve
         })
-        this.#throwIfUnusable()
       }
     } finally {
       this.#idle?.end()

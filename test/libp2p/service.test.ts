@@ -201,6 +201,14 @@ describe('the service', () => {
     }
   )
 
+  it('fetches so many blobs that the request is sent in several pieces', async () => {
+    const [provider, getter] = [await start(), await start()]
+    const hashes: Hash[] = []
+    for (let i = 0; i < 2200; i++) hashes.push((await provider.store.addBytes(randomData(10, i))).hash)
+    const result = await getter.services.blobs.fetchMany(hashes, { from: provider.getMultiaddrs() })
+    expect(result.fetched.length).toBe(2200)
+  })
+
   it('serves many fetches of one blob at once, and tells those above its limit to come again', async () => {
     const provider = await start({ limits: { maxStreamsPerPeer: 4, maxStreams: 6, retryAfterMs: 20 } })
     const getters = await Promise.all(Array.from({ length: 4 }, () => start()))

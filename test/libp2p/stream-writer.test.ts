@@ -21,6 +21,7 @@ import {
 } from '../../src/libp2p/stream-errors.ts'
 import { streamReader } from '../../src/libp2p/stream-reader.ts'
 import { streamWriter, WRITE_PIECE_BYTES, writeAll } from '../../src/libp2p/stream-writer.ts'
+import { MOST_IN_A_TURN, Turns } from '../../src/libp2p/turns.ts'
 import { createTestPair, MUXER_OPTIONS, type TestPair } from '../helpers/libp2p.ts'
 import {
   BUFFER_LIMIT_BYTES,
@@ -36,7 +37,10 @@ import {
 const TOO_MUCH = new Uint8Array(64 * MIB)
 
 /** A method that muxers call on their streams, which is not in the interface of streams. */
-function callOf(stream: Stream, name: 'onMuxerDrain' | 'onRemoteCloseRead'): () => void {
+function callOf(
+  stream: Stream,
+  name: 'onMuxerDrain' | 'onMuxerNeedsDrain' | 'onRemoteCloseRead'
+): () => void {
   const method: unknown = Reflect.get(stream, name)
   if (typeof method !== 'function') throw new Error(`the stream has no ${name}: it is not of @libp2p/utils`)
   return () => method.call(stream)
@@ -138,6 +142,21 @@ describe.each(MUXER_OPTIONS)('with %s yamux options', muxer => {
       await expect(writer.write(TOO_MUCH)).rejects.toBe(reason)
       await expect(writer.end()).rejects.toBe(reason)
       expect(sender.status).toBe('open')
+    })
+
+    test('the signal rejects also when it aborts while others have their turn', async () => {
+      streamReader(receiver)
+      const abort = new AbortController()
+      const turns = new Turns()
+      const taken = Promise.all(Array.from({ length: MOST_IN_A_TURN }, () => turns.enter()))
+      const writer = streamWriter(sender, { signal: abort.signal, turns, pieceBytes: KIB })
+      const sent = writer.write(TOO_MUCH.subarray(0, 2 * KIB))
+      // The second piece has not been handed over yet, so nobody waits for room.
+      callOf(sender, 'onMuxerNeedsDrain')()
+      const reason = new Error('changed my mind')
+      abort.abort(reason)
+      await expect(sent).rejects.toBe(reason)
+      await taken
     })
 
     // Yamux has no frame for it; this is what muxers that have one call when it comes.
