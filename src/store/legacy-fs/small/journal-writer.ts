@@ -123,6 +123,8 @@ export class JournalWriter {
     const { file, end, journal } = open
     try {
       if (end > journal.bytes) ftruncateSync(file, journal.bytes)
+    } catch {
+      // The room that is left is no record: it does no harm, and whoever closes has more to put away.
     } finally {
       closeSync(file)
     }
