@@ -1,5 +1,5 @@
 /**
- * How fast one thread hashes: both kernels, and blake3-wasm for comparison (which gives hashes of whole blobs only).
+ * How fast one thread hashes: the kernels, and blake3-wasm for comparison (which gives hashes of whole blobs only).
  *
  *     node bench/kernel.ts [part of a trial's name ...]
  */
@@ -19,6 +19,7 @@ import {
   JOB_WORDS,
   type Kernel
 } from '../dist/bao/kernel/index.js'
+import { compileWide } from '../dist/node/hash-wide.js'
 import { describeLoad, describeMachine } from './lib/machine.ts'
 import { runAlternating, selectNamed, type Trial, toTable } from './lib/trial.ts'
 
@@ -85,6 +86,7 @@ function encodeRun(kernel: Kernel, data: Uint8Array, firstChunk: number): Encode
 const data = someBytes(RUNS * RUN_BYTES)
 const runs = Array.from({ length: RUNS }, (_, i) => data.subarray(i * RUN_BYTES, (i + 1) * RUN_BYTES))
 const wasm = createWasmKernel()
+const wide = createWasmKernel(compileWide())
 const encoded = runs.map((run, i) => encodeRun(wasm, run, i * RUN_CHUNKS))
 
 /** A trial that does something with each run. */
@@ -111,6 +113,8 @@ function verifyTrial(name: string, kernel: Kernel): Trial {
 const trials: readonly Trial[] = [
   subtreeTrial('wasm subtree', wasm),
   verifyTrial('wasm verify', wasm),
+  subtreeTrial('wide subtree', wide),
+  verifyTrial('wide verify', wide),
   subtreeTrial('js subtree', createJsKernel()),
   verifyTrial('js verify', createJsKernel()),
   trialOf(BASELINE, run => {

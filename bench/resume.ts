@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util'
 import { multiaddr } from '@multiformats/multiaddr'
 import { ChunkRanges } from '../dist/bao/ranges.js'
 import { Hash } from '../dist/hash.js'
-import { collectGarbageEarly, createNode, optimizeLate } from '../dist/node/index.js'
+import { collectGarbageEarly, createNode, hashWide, optimizeLate } from '../dist/node/index.js'
 import { endChild, endWithParent, messageFrom, startChild } from './lib/child.ts'
 import { makeFile } from './lib/files.ts'
 import { describeLoad, describeMachine } from './lib/machine.ts'
@@ -110,6 +110,7 @@ if (process.send === undefined) {
   endWithParent()
   collectGarbageEarly()
   optimizeLate()
+  hashWide()
   if (half === 'provide') await provide(storeName(kind!), args[0]!, args[1]!)
   else await get(storeName(kind!), args[0]!, args[1]!, args[2]!, Number(args[3]))
 }

@@ -13,6 +13,7 @@ import { join } from 'node:path'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { parseArgs, promisify } from 'node:util'
 import { collectGarbageEarly } from '../dist/node/collect-garbage-early.js'
+import { hashWide } from '../dist/node/hash-wide.js'
 import { optimizeLate } from '../dist/node/optimize-late.js'
 import { Limiter } from '../dist/store/limiter.js'
 import { measurePart } from './lib/compare-part.ts'
@@ -37,6 +38,7 @@ const { values } = parseArgs({
 })
 collectGarbageEarly()
 optimizeLate()
+hashWide()
 const bytes = Number(values.mib) * MIB
 const count = Number(values.small)
 const plain = new PlainS3(AT_ONCE)

@@ -9,6 +9,7 @@ import { Hash } from '../../dist/hash.js'
 import { type Blobs, blobs } from '../../dist/libp2p/index.js'
 import { forEachBounded } from '../../dist/node/bounded.js'
 import { collectGarbageEarly } from '../../dist/node/collect-garbage-early.js'
+import { hashWide } from '../../dist/node/hash-wide.js'
 import { optimizeLate } from '../../dist/node/optimize-late.js'
 import { MemoryStore } from '../../dist/store/memory/index.js'
 import { ask, endChild, endWithParent, startChild } from './child.ts'
@@ -133,6 +134,7 @@ if (import.meta.main) {
   endWithParent()
   collectGarbageEarly()
   optimizeLate()
+  hashWide()
   // V8 marks its whole heap for every 64 MiB of buffers. That of two hundred nodes is large, which no getter's is that has a process
   // to itself: it took half of what all of them do here.
   setFlagsFromString('--external-memory-accounted-in-global-limit')

@@ -124,6 +124,8 @@ export async function main(args: readonly string[]): Promise<void> {
   const runTransfer: Run = async (command, action) => {
     collectGarbageEarly()
     optimizeLate()
+    const { hashWide } = await import('../node/hash-wide.ts')
+    hashWide()
     await run(command, action)
   }
 

@@ -36,6 +36,7 @@ export {
   type GarbageReport,
   IncompleteSequenceError
 } from './gc/collect.ts'
+export { hashWide } from './hash-wide.ts'
 export { createHome, isHome, NoHomeError, requireHome } from './home.ts'
 export { HOME_VARIABLE, homePath, UnexpectedUrlError } from './home-path.ts'
 export { IdentityError, loadOrCreateIdentity } from './identity.ts'

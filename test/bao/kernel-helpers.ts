@@ -6,15 +6,25 @@ import {
   FLAG_PARENT,
   FLAG_ROOT,
   JOB_WORDS,
-  type Kernel
+  type Kernel,
+  wideModuleBytes
 } from '../../src/bao/kernel/index.ts'
+import { compileWide } from '../../src/node/hash-wide.ts'
 import { parentCv, subtreeCv } from './oracle.ts'
 
 export const GROUP = 16_384
 export const RUN = 1_048_576
 
-/** Both kernels, for `describe.each`. */
-export const KERNELS: readonly Kernel[] = [createWasmKernel(), createJsKernel()]
+/** All kernels, for `describe.each`. */
+export const KERNELS: readonly { readonly form: string; readonly kernel: Kernel }[] = [
+  { form: 'WebAssembly', kernel: createWasmKernel() },
+  { form: 'WebAssembly, wide', kernel: createWasmKernel(compileWide()) },
+  {
+    form: 'WebAssembly, wide but for vectors',
+    kernel: createWasmKernel(new WebAssembly.Module(wideModuleBytes()))
+  },
+  { form: 'JavaScript', kernel: createJsKernel() }
+]
 
 /** The bytes of the golden vectors: byte i is `(i * 167 + (i >> 8) * 13) & 255`. */
 export function patternBytes(length: number): Uint8Array {

@@ -14,7 +14,7 @@ import { GROUP, KERNELS, RUN } from './kernel-helpers.ts'
 
 const INPUT_BYTES = 20_000
 
-describe.each(KERNELS)('kernel $name: misuse is a RangeError that names the limit', kernel => {
+describe.each(KERNELS)('kernel in $form: misuse is a RangeError that names the limit', ({ kernel }) => {
   const cv = new Uint8Array(32)
   const carry = new Uint8Array(CARRY_BYTES)
   const jobs = new Uint32Array(JOB_WORDS)

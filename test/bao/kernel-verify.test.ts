@@ -67,7 +67,7 @@ const someNodes: readonly Node[] = [
   leafNode(patternBytes(1024), 77n, false)
 ]
 
-describe.each(KERNELS)('kernel $name: verify', kernel => {
+describe.each(KERNELS)('kernel in $form: verify', ({ kernel }) => {
   it.each([0, 1, 1024, 1025, GROUP - 1, GROUP, GROUP + 1, 2 * GROUP, 3 * GROUP + 1, SIZE, 16 * GROUP])(
     'accepts a whole blob of %d bytes',
     size => {

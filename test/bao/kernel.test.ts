@@ -67,7 +67,7 @@ const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex')
 /** The second opinion. */
 const blake3 = (bytes: Uint8Array): string => createHash().update(bytes).digest('hex')
 
-describe.each(KERNELS)('kernel $name', kernel => {
+describe.each(KERNELS)('kernel in $form', ({ kernel }) => {
   describe('subtree', () => {
     it.each(INTERESTING_SIZES)('hashes a whole blob of %d bytes as blake3-wasm does', size => {
       const data = patternBytes(size)

@@ -35,6 +35,11 @@ function likeTheCommand(): void {
   optimizeLate()
 }
 
+async function hashLikeTheCommand(): Promise<void> {
+  const { hashWide } = await import('../../../dist/node/hash-wide.js')
+  hashWide()
+}
+
 export function raw(stack: Stack): Contestant {
   return {
     name: RAW_NAMES[stack],
@@ -69,6 +74,7 @@ export function ours(store: StoreName, stack: Stack): Contestant {
     parts: PARTS,
     open: async dir => {
       likeTheCommand()
+      await hashLikeTheCommand()
       return (await import('./ours.ts')).openOurs(dir, { store, stack })
     }
   }
@@ -83,6 +89,7 @@ export function oursAskingSizes(stack: Stack): Contestant {
     title: `${plain.title}, asking for sizes first`,
     open: async dir => {
       likeTheCommand()
+      await hashLikeTheCommand()
       return (await import('./ours.ts')).openOurs(dir, { store: 'legacy-fs', stack, askSizes: true })
     }
   }

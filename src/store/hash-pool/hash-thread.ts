@@ -1,5 +1,6 @@
 /** One hashing thread, as the main thread sees it. */
 import { Worker } from 'node:worker_threads'
+import { kernelModule } from '../../bao/kernel/index.ts'
 import type { FailedJob, FromThread, HashedJob, HashJob } from './messages.ts'
 
 /** V8's own memory: what a thread hashes is outside of it. */
@@ -20,7 +21,8 @@ export class HashThread {
     // Beside this file, as the source or as what was built of it.
     const extension = import.meta.url.endsWith('.ts') ? 'ts' : 'js'
     this.#worker = new Worker(new URL(`./hashing-thread.${extension}`, import.meta.url), {
-      resourceLimits: LIMITS
+      resourceLimits: LIMITS,
+      workerData: kernelModule
     })
     let why = new Error('it was told to')
     this.#worker.on('message', (message: FromThread) => {

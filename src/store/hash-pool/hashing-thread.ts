@@ -5,14 +5,18 @@
  * that was computed, whatever was read.
  */
 import { readSync } from 'node:fs'
-import { parentPort } from 'node:worker_threads'
+import { parentPort, workerData } from 'node:worker_threads'
 import { alignedBuffer } from '../../bao/aligned-buffer.ts'
 import { CV_BYTES, RUN_BYTES } from '../../bao/constants.ts'
 import { outboardBytes } from '../../bao/geometry.ts'
+import { useModule } from '../../bao/kernel/index.ts'
 import { hashRun } from '../../bao/outboard.ts'
 import { errorCode } from '../fs-errors.ts'
 import { CopyWriter } from './copy-writer.ts'
 import type { FailedJob, HashedJob, HashJob } from './messages.ts'
+
+// The kernel as the main thread has it.
+if (workerData instanceof WebAssembly.Module) useModule(workerData)
 
 const writer = new CopyWriter()
 

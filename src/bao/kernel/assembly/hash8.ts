@@ -2,10 +2,15 @@
  * BLAKE3's compression of eight nodes at a time, as two sets (a, b) of four. A vector holds the same word of four nodes,
  * one per lane.
  *
+ * Compiled twice: `WIDE` is given to the compiler. The wide form is for V8's `--experimental-wasm-revectorize`, which makes one vector of 256 bits of each two
+ * of 128 when what is done with both is the same, from where they are stored side by side back to where they are loaded: for
+ * set a and set b all the way. It knows shifts, but no swizzle of bytes. Without it that form is a tenth slower than the
+ * narrow one, with it half as fast again.
+ *
  * Why it has this form, as measured with Node 24 on an AMD EPYC (Zen 5):
  * - Two sets, because the operations of one wait for each other and the processor has room for both: one set is a quarter
- *   slower.
- * - The rounds loop, which keeps the code small: written out they are a tenth slower.
+ *   slower. Two of 256 bits, sixteen nodes, are no faster than one: there are not enough registers.
+ * - The rounds loop, which keeps the code small: written out they are a tenth slower, and wide a tenth faster.
  * - Rotations by 16 and 8 are swizzles with the mask in a local: a shuffle, or a constant at each use, is slower.
  * - Additions go in the order of `add3`: the other one is up to 12 % slower.
  * - Compiled with -O1: -O3 makes it a fifth to a third slower.
@@ -21,13 +26,15 @@ export const PARENT: u32 = 4;
 export const ROOT: u32 = 8;
 
 // Memory. The compiler puts its own static data (the permutation) between --memoryBase and SCHEDULE.
-/** 7 rounds x 16 u16: offset of each message word in WORDS_A and WORDS_B, in the order in which the round uses them. */
+/** 7 rounds x 16 u16: offset of each message word from WORDS, in the order in which the round uses them. */
 const SCHEDULE: usize = 2048;
-/** Message words of the current block, one vector each: 16 of set a, then 16 of set b. */
-const WORDS_A: usize = 2560;
-const WORDS_B: usize = WORDS_A + 256;
+/** Message words of the current block: of each a vector of set a, and behind it one of set b. */
+const WORDS: usize = 2560;
+const SET_B: usize = 16;
+/** Words of the chaining values, in the same way. */
+const VALUES: usize = WORDS + 512;
 /** First byte that this file does not use. */
-export const HASH8_END: usize = WORDS_B + 256;
+export const HASH8_END: usize = VALUES + 256;
 
 const PERMUTATION = memory.data<u8>([2, 6, 3, 10, 7, 0, 4, 13, 1, 11, 12, 5, 9, 14, 15, 8]);
 
@@ -35,7 +42,7 @@ writeSchedule();
 
 function writeSchedule(): void {
   for (let i: usize = 0; i < 16; i++) {
-    store<u16>(SCHEDULE + 2 * i, <u16>(16 * i));
+    store<u16>(SCHEDULE + 2 * i, <u16>(32 * i));
   }
   for (let row = SCHEDULE; row < SCHEDULE + 6 * 32; row += 32) {
     for (let i: usize = 0; i < 16; i++) {
@@ -59,7 +66,7 @@ export function hash8(
   firstFlags: u32, lastFlags: u32, flags: u32,
   target: usize
 ): void {
-  // Masks in locals: as constants at each use they would be loaded each time.
+  // Masks of the narrow form in locals: as constants at each use they would be loaded each time.
   const by16 = i8x16(2, 3, 0, 1, 6, 7, 4, 5, 10, 11, 8, 9, 14, 15, 12, 13);
   const by8 = i8x16(1, 2, 3, 0, 5, 6, 7, 4, 9, 10, 11, 8, 13, 14, 15, 12);
 
@@ -95,8 +102,7 @@ export function hash8(
 
   const last = blocks - 1;
   for (let block: u32 = 0; block < blocks; block++) {
-    transposeBlock(source, stride, WORDS_A);
-    transposeBlock(source + 4 * stride, stride, WORDS_B);
+    transposeBlocks(source, stride);
     source += BLOCK;
 
     let blockFlags = flags;
@@ -144,152 +150,152 @@ export function hash8(
       let word: usize;
 
       word = load<u16>(row, 0);
-      a0 = add3(a0, v128.load(word, WORDS_A), a4);
-      b0 = add3(b0, v128.load(word, WORDS_B), b4);
-      a12 = i8x16.swizzle(v128.xor(a12, a0), by16);
-      b12 = i8x16.swizzle(v128.xor(b12, b0), by16);
+      a0 = add3(a0, v128.load(word, WORDS), a4);
+      b0 = add3(b0, v128.load(word, WORDS + SET_B), b4);
+      a12 = rotate16(v128.xor(a12, a0), by16);
+      b12 = rotate16(v128.xor(b12, b0), by16);
       a8 = i32x4.add(a8, a12);
       b8 = i32x4.add(b8, b12);
       a4 = rotate12(v128.xor(a4, a8));
       b4 = rotate12(v128.xor(b4, b8));
       word = load<u16>(row, 2);
-      a0 = add3(a0, v128.load(word, WORDS_A), a4);
-      b0 = add3(b0, v128.load(word, WORDS_B), b4);
-      a12 = i8x16.swizzle(v128.xor(a12, a0), by8);
-      b12 = i8x16.swizzle(v128.xor(b12, b0), by8);
+      a0 = add3(a0, v128.load(word, WORDS), a4);
+      b0 = add3(b0, v128.load(word, WORDS + SET_B), b4);
+      a12 = rotate8(v128.xor(a12, a0), by8);
+      b12 = rotate8(v128.xor(b12, b0), by8);
       a8 = i32x4.add(a8, a12);
       b8 = i32x4.add(b8, b12);
       a4 = rotate7(v128.xor(a4, a8));
       b4 = rotate7(v128.xor(b4, b8));
 
       word = load<u16>(row, 4);
-      a1 = add3(a1, v128.load(word, WORDS_A), a5);
-      b1 = add3(b1, v128.load(word, WORDS_B), b5);
-      a13 = i8x16.swizzle(v128.xor(a13, a1), by16);
-      b13 = i8x16.swizzle(v128.xor(b13, b1), by16);
+      a1 = add3(a1, v128.load(word, WORDS), a5);
+      b1 = add3(b1, v128.load(word, WORDS + SET_B), b5);
+      a13 = rotate16(v128.xor(a13, a1), by16);
+      b13 = rotate16(v128.xor(b13, b1), by16);
       a9 = i32x4.add(a9, a13);
       b9 = i32x4.add(b9, b13);
       a5 = rotate12(v128.xor(a5, a9));
       b5 = rotate12(v128.xor(b5, b9));
       word = load<u16>(row, 6);
-      a1 = add3(a1, v128.load(word, WORDS_A), a5);
-      b1 = add3(b1, v128.load(word, WORDS_B), b5);
-      a13 = i8x16.swizzle(v128.xor(a13, a1), by8);
-      b13 = i8x16.swizzle(v128.xor(b13, b1), by8);
+      a1 = add3(a1, v128.load(word, WORDS), a5);
+      b1 = add3(b1, v128.load(word, WORDS + SET_B), b5);
+      a13 = rotate8(v128.xor(a13, a1), by8);
+      b13 = rotate8(v128.xor(b13, b1), by8);
       a9 = i32x4.add(a9, a13);
       b9 = i32x4.add(b9, b13);
       a5 = rotate7(v128.xor(a5, a9));
       b5 = rotate7(v128.xor(b5, b9));
 
       word = load<u16>(row, 8);
-      a2 = add3(a2, v128.load(word, WORDS_A), a6);
-      b2 = add3(b2, v128.load(word, WORDS_B), b6);
-      a14 = i8x16.swizzle(v128.xor(a14, a2), by16);
-      b14 = i8x16.swizzle(v128.xor(b14, b2), by16);
+      a2 = add3(a2, v128.load(word, WORDS), a6);
+      b2 = add3(b2, v128.load(word, WORDS + SET_B), b6);
+      a14 = rotate16(v128.xor(a14, a2), by16);
+      b14 = rotate16(v128.xor(b14, b2), by16);
       a10 = i32x4.add(a10, a14);
       b10 = i32x4.add(b10, b14);
       a6 = rotate12(v128.xor(a6, a10));
       b6 = rotate12(v128.xor(b6, b10));
       word = load<u16>(row, 10);
-      a2 = add3(a2, v128.load(word, WORDS_A), a6);
-      b2 = add3(b2, v128.load(word, WORDS_B), b6);
-      a14 = i8x16.swizzle(v128.xor(a14, a2), by8);
-      b14 = i8x16.swizzle(v128.xor(b14, b2), by8);
+      a2 = add3(a2, v128.load(word, WORDS), a6);
+      b2 = add3(b2, v128.load(word, WORDS + SET_B), b6);
+      a14 = rotate8(v128.xor(a14, a2), by8);
+      b14 = rotate8(v128.xor(b14, b2), by8);
       a10 = i32x4.add(a10, a14);
       b10 = i32x4.add(b10, b14);
       a6 = rotate7(v128.xor(a6, a10));
       b6 = rotate7(v128.xor(b6, b10));
 
       word = load<u16>(row, 12);
-      a3 = add3(a3, v128.load(word, WORDS_A), a7);
-      b3 = add3(b3, v128.load(word, WORDS_B), b7);
-      a15 = i8x16.swizzle(v128.xor(a15, a3), by16);
-      b15 = i8x16.swizzle(v128.xor(b15, b3), by16);
+      a3 = add3(a3, v128.load(word, WORDS), a7);
+      b3 = add3(b3, v128.load(word, WORDS + SET_B), b7);
+      a15 = rotate16(v128.xor(a15, a3), by16);
+      b15 = rotate16(v128.xor(b15, b3), by16);
       a11 = i32x4.add(a11, a15);
       b11 = i32x4.add(b11, b15);
       a7 = rotate12(v128.xor(a7, a11));
       b7 = rotate12(v128.xor(b7, b11));
       word = load<u16>(row, 14);
-      a3 = add3(a3, v128.load(word, WORDS_A), a7);
-      b3 = add3(b3, v128.load(word, WORDS_B), b7);
-      a15 = i8x16.swizzle(v128.xor(a15, a3), by8);
-      b15 = i8x16.swizzle(v128.xor(b15, b3), by8);
+      a3 = add3(a3, v128.load(word, WORDS), a7);
+      b3 = add3(b3, v128.load(word, WORDS + SET_B), b7);
+      a15 = rotate8(v128.xor(a15, a3), by8);
+      b15 = rotate8(v128.xor(b15, b3), by8);
       a11 = i32x4.add(a11, a15);
       b11 = i32x4.add(b11, b15);
       a7 = rotate7(v128.xor(a7, a11));
       b7 = rotate7(v128.xor(b7, b11));
 
       word = load<u16>(row, 16);
-      a0 = add3(a0, v128.load(word, WORDS_A), a5);
-      b0 = add3(b0, v128.load(word, WORDS_B), b5);
-      a15 = i8x16.swizzle(v128.xor(a15, a0), by16);
-      b15 = i8x16.swizzle(v128.xor(b15, b0), by16);
+      a0 = add3(a0, v128.load(word, WORDS), a5);
+      b0 = add3(b0, v128.load(word, WORDS + SET_B), b5);
+      a15 = rotate16(v128.xor(a15, a0), by16);
+      b15 = rotate16(v128.xor(b15, b0), by16);
       a10 = i32x4.add(a10, a15);
       b10 = i32x4.add(b10, b15);
       a5 = rotate12(v128.xor(a5, a10));
       b5 = rotate12(v128.xor(b5, b10));
       word = load<u16>(row, 18);
-      a0 = add3(a0, v128.load(word, WORDS_A), a5);
-      b0 = add3(b0, v128.load(word, WORDS_B), b5);
-      a15 = i8x16.swizzle(v128.xor(a15, a0), by8);
-      b15 = i8x16.swizzle(v128.xor(b15, b0), by8);
+      a0 = add3(a0, v128.load(word, WORDS), a5);
+      b0 = add3(b0, v128.load(word, WORDS + SET_B), b5);
+      a15 = rotate8(v128.xor(a15, a0), by8);
+      b15 = rotate8(v128.xor(b15, b0), by8);
       a10 = i32x4.add(a10, a15);
       b10 = i32x4.add(b10, b15);
       a5 = rotate7(v128.xor(a5, a10));
       b5 = rotate7(v128.xor(b5, b10));
 
       word = load<u16>(row, 20);
-      a1 = add3(a1, v128.load(word, WORDS_A), a6);
-      b1 = add3(b1, v128.load(word, WORDS_B), b6);
-      a12 = i8x16.swizzle(v128.xor(a12, a1), by16);
-      b12 = i8x16.swizzle(v128.xor(b12, b1), by16);
+      a1 = add3(a1, v128.load(word, WORDS), a6);
+      b1 = add3(b1, v128.load(word, WORDS + SET_B), b6);
+      a12 = rotate16(v128.xor(a12, a1), by16);
+      b12 = rotate16(v128.xor(b12, b1), by16);
       a11 = i32x4.add(a11, a12);
       b11 = i32x4.add(b11, b12);
       a6 = rotate12(v128.xor(a6, a11));
       b6 = rotate12(v128.xor(b6, b11));
       word = load<u16>(row, 22);
-      a1 = add3(a1, v128.load(word, WORDS_A), a6);
-      b1 = add3(b1, v128.load(word, WORDS_B), b6);
-      a12 = i8x16.swizzle(v128.xor(a12, a1), by8);
-      b12 = i8x16.swizzle(v128.xor(b12, b1), by8);
+      a1 = add3(a1, v128.load(word, WORDS), a6);
+      b1 = add3(b1, v128.load(word, WORDS + SET_B), b6);
+      a12 = rotate8(v128.xor(a12, a1), by8);
+      b12 = rotate8(v128.xor(b12, b1), by8);
       a11 = i32x4.add(a11, a12);
       b11 = i32x4.add(b11, b12);
       a6 = rotate7(v128.xor(a6, a11));
       b6 = rotate7(v128.xor(b6, b11));
 
       word = load<u16>(row, 24);
-      a2 = add3(a2, v128.load(word, WORDS_A), a7);
-      b2 = add3(b2, v128.load(word, WORDS_B), b7);
-      a13 = i8x16.swizzle(v128.xor(a13, a2), by16);
-      b13 = i8x16.swizzle(v128.xor(b13, b2), by16);
+      a2 = add3(a2, v128.load(word, WORDS), a7);
+      b2 = add3(b2, v128.load(word, WORDS + SET_B), b7);
+      a13 = rotate16(v128.xor(a13, a2), by16);
+      b13 = rotate16(v128.xor(b13, b2), by16);
       a8 = i32x4.add(a8, a13);
       b8 = i32x4.add(b8, b13);
       a7 = rotate12(v128.xor(a7, a8));
       b7 = rotate12(v128.xor(b7, b8));
       word = load<u16>(row, 26);
-      a2 = add3(a2, v128.load(word, WORDS_A), a7);
-      b2 = add3(b2, v128.load(word, WORDS_B), b7);
-      a13 = i8x16.swizzle(v128.xor(a13, a2), by8);
-      b13 = i8x16.swizzle(v128.xor(b13, b2), by8);
+      a2 = add3(a2, v128.load(word, WORDS), a7);
+      b2 = add3(b2, v128.load(word, WORDS + SET_B), b7);
+      a13 = rotate8(v128.xor(a13, a2), by8);
+      b13 = rotate8(v128.xor(b13, b2), by8);
       a8 = i32x4.add(a8, a13);
       b8 = i32x4.add(b8, b13);
       a7 = rotate7(v128.xor(a7, a8));
       b7 = rotate7(v128.xor(b7, b8));
 
       word = load<u16>(row, 28);
-      a3 = add3(a3, v128.load(word, WORDS_A), a4);
-      b3 = add3(b3, v128.load(word, WORDS_B), b4);
-      a14 = i8x16.swizzle(v128.xor(a14, a3), by16);
-      b14 = i8x16.swizzle(v128.xor(b14, b3), by16);
+      a3 = add3(a3, v128.load(word, WORDS), a4);
+      b3 = add3(b3, v128.load(word, WORDS + SET_B), b4);
+      a14 = rotate16(v128.xor(a14, a3), by16);
+      b14 = rotate16(v128.xor(b14, b3), by16);
       a9 = i32x4.add(a9, a14);
       b9 = i32x4.add(b9, b14);
       a4 = rotate12(v128.xor(a4, a9));
       b4 = rotate12(v128.xor(b4, b9));
       word = load<u16>(row, 30);
-      a3 = add3(a3, v128.load(word, WORDS_A), a4);
-      b3 = add3(b3, v128.load(word, WORDS_B), b4);
-      a14 = i8x16.swizzle(v128.xor(a14, a3), by8);
-      b14 = i8x16.swizzle(v128.xor(b14, b3), by8);
+      a3 = add3(a3, v128.load(word, WORDS), a4);
+      b3 = add3(b3, v128.load(word, WORDS + SET_B), b4);
+      a14 = rotate8(v128.xor(a14, a3), by8);
+      b14 = rotate8(v128.xor(b14, b3), by8);
       a9 = i32x4.add(a9, a14);
       b9 = i32x4.add(b9, b14);
       a4 = rotate7(v128.xor(a4, a9));
@@ -313,16 +319,42 @@ export function hash8(
     ha7 = v128.xor(a7, a15);
     hb7 = v128.xor(b7, b15);
   }
-  storeTransposed(ha0, ha1, ha2, ha3, target, CV);
-  storeTransposed(ha4, ha5, ha6, ha7, target + 16, CV);
-  storeTransposed(hb0, hb1, hb2, hb3, target + 4 * CV, CV);
-  storeTransposed(hb4, hb5, hb6, hb7, target + 4 * CV + 16, CV);
+  v128.store(VALUES, ha0);
+  v128.store(VALUES, hb0, SET_B);
+  v128.store(VALUES, ha1, 32);
+  v128.store(VALUES, hb1, 32 + SET_B);
+  v128.store(VALUES, ha2, 64);
+  v128.store(VALUES, hb2, 64 + SET_B);
+  v128.store(VALUES, ha3, 96);
+  v128.store(VALUES, hb3, 96 + SET_B);
+  v128.store(VALUES, ha4, 128);
+  v128.store(VALUES, hb4, 128 + SET_B);
+  v128.store(VALUES, ha5, 160);
+  v128.store(VALUES, hb5, 160 + SET_B);
+  v128.store(VALUES, ha6, 192);
+  v128.store(VALUES, hb6, 192 + SET_B);
+  v128.store(VALUES, ha7, 224);
+  v128.store(VALUES, hb7, 224 + SET_B);
+  storeValues(VALUES, target);
+  storeValues(VALUES + SET_B, target + 4 * CV);
 }
 
 @inline
 function add3(x: v128, word: v128, y: v128): v128 {
   // In this order the load can start before the slower y is there.
   return i32x4.add(i32x4.add(x, word), y);
+}
+
+@inline
+function rotate16(x: v128, mask: v128): v128 {
+  if (WIDE) return v128.or(i32x4.shr_u(x, 16), i32x4.shl(x, 16));
+  return i8x16.swizzle(x, mask);
+}
+
+@inline
+function rotate8(x: v128, mask: v128): v128 {
+  if (WIDE) return v128.or(i32x4.shr_u(x, 8), i32x4.shl(x, 24));
+  return i8x16.swizzle(x, mask);
 }
 
 @inline
@@ -335,20 +367,53 @@ function rotate7(x: v128): v128 {
   return v128.or(i32x4.shr_u(x, 7), i32x4.shl(x, 25));
 }
 
-/** Four blocks, `stride` bytes apart, to 16 vectors of one message word each. */
+/** Eight blocks, `stride` bytes apart, to WORDS. */
 @inline
-function transposeBlock(source: usize, stride: usize, target: usize): void {
-  transposeQuarter(source, stride, target);
-  transposeQuarter(source + 16, stride, target + 64);
-  transposeQuarter(source + 32, stride, target + 128);
-  transposeQuarter(source + 48, stride, target + 192);
+function transposeBlocks(source: usize, stride: usize): void {
+  transposeQuarter(source, stride, WORDS);
+  transposeQuarter(source + 16, stride, WORDS + 128);
+  transposeQuarter(source + 32, stride, WORDS + 256);
+  transposeQuarter(source + 48, stride, WORDS + 384);
 }
 
+/** Four words of each of eight blocks. All is loaded before anything is stored: else they make no wide vectors. */
 @inline
 function transposeQuarter(source: usize, stride: usize, target: usize): void {
+  const sourceB = source + 4 * stride;
+  const a0 = v128.load(source);
+  const a1 = v128.load(source + stride);
+  const a2 = v128.load(source + 2 * stride);
+  const a3 = v128.load(source + 3 * stride);
+  const b0 = v128.load(sourceB);
+  const b1 = v128.load(sourceB + stride);
+  const b2 = v128.load(sourceB + 2 * stride);
+  const b3 = v128.load(sourceB + 3 * stride);
+  const lowA01 = v128.shuffle<i32>(a0, a1, 0, 4, 1, 5);
+  const lowB01 = v128.shuffle<i32>(b0, b1, 0, 4, 1, 5);
+  const highA01 = v128.shuffle<i32>(a0, a1, 2, 6, 3, 7);
+  const highB01 = v128.shuffle<i32>(b0, b1, 2, 6, 3, 7);
+  const lowA23 = v128.shuffle<i32>(a2, a3, 0, 4, 1, 5);
+  const lowB23 = v128.shuffle<i32>(b2, b3, 0, 4, 1, 5);
+  const highA23 = v128.shuffle<i32>(a2, a3, 2, 6, 3, 7);
+  const highB23 = v128.shuffle<i32>(b2, b3, 2, 6, 3, 7);
+  v128.store(target, v128.shuffle<i64>(lowA01, lowA23, 0, 2));
+  v128.store(target, v128.shuffle<i64>(lowB01, lowB23, 0, 2), SET_B);
+  v128.store(target, v128.shuffle<i64>(lowA01, lowA23, 1, 3), 32);
+  v128.store(target, v128.shuffle<i64>(lowB01, lowB23, 1, 3), 32 + SET_B);
+  v128.store(target, v128.shuffle<i64>(highA01, highA23, 0, 2), 64);
+  v128.store(target, v128.shuffle<i64>(highB01, highB23, 0, 2), 64 + SET_B);
+  v128.store(target, v128.shuffle<i64>(highA01, highA23, 1, 3), 96);
+  v128.store(target, v128.shuffle<i64>(highB01, highB23, 1, 3), 96 + SET_B);
+}
+
+/** Four chaining values from `source`, one of the sets in VALUES, to `target`. */
+@inline
+function storeValues(source: usize, target: usize): void {
   storeTransposed(
-    v128.load(source), v128.load(source + stride), v128.load(source + 2 * stride), v128.load(source + 3 * stride),
-    target, 16
+    v128.load(source), v128.load(source, 32), v128.load(source, 64), v128.load(source, 96), target, CV
+  );
+  storeTransposed(
+    v128.load(source, 128), v128.load(source, 160), v128.load(source, 192), v128.load(source, 224), target + 16, CV
   );
 }
 
