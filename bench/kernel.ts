@@ -86,6 +86,7 @@ function encodeRun(kernel: Kernel, data: Uint8Array, firstChunk: number): Encode
 const data = someBytes(RUNS * RUN_BYTES)
 const runs = Array.from({ length: RUNS }, (_, i) => data.subarray(i * RUN_BYTES, (i + 1) * RUN_BYTES))
 const wasm = createWasmKernel()
+/** Where this Node.js has not been tried with it, as narrow as the other. */
 const wide = createWasmKernel(compileWide())
 const encoded = runs.map((run, i) => encodeRun(wasm, run, i * RUN_CHUNKS))
 

@@ -2,13 +2,29 @@
 import { setFlagsFromString } from 'node:v8'
 import { isWasmKernelSupported, useModule, wideModuleBytes } from '../bao/kernel/index.ts'
 
-/** Versions of V8 with which it has been tried: that of Node 24. In others it may not be there, or not be done. */
-const TRIED = /^13\.6\./
+/**
+ * Versions of V8 with which it has been tried: those of Node 24 and 26. That of 22 makes no such vectors; another may end the process
+ * over options that have never been set together before.
+ */
+const TRIED = /^(13|14)\.6\./
 
-/** Two vectors of 128 bits become one of 256; and all is compiled by the compiler that does so, now. */
-const SET = ['--experimental-wasm-revectorize', '--no-liftoff', '--no-wasm-lazy-compilation']
+/**
+ * Two vectors of 128 bits become one of 256; and all is compiled by the compiler that does so, now. It inlines by what the other one has
+ * seen, without which it cannot do so in Node 26.
+ */
+const SET = [
+  '--experimental-wasm-revectorize',
+  '--no-liftoff',
+  '--no-wasm-lazy-compilation',
+  '--no-wasm-inlining'
+]
 /** As V8 has it by itself. */
-const UNSET = ['--no-experimental-wasm-revectorize', '--liftoff', '--wasm-lazy-compilation']
+const UNSET = [
+  '--no-experimental-wasm-revectorize',
+  '--liftoff',
+  '--wasm-lazy-compilation',
+  '--wasm-inlining'
+]
 
 /**
  * Has this process hash with vectors of 256 bits where the processor has them (AVX2), half as fast again. To be called once, at the
@@ -18,15 +34,16 @@ const UNSET = ['--no-experimental-wasm-revectorize', '--liftoff', '--wasm-lazy-c
  * it takes to compile the kernel, 5 ms, so that nothing else in the process is compiled in that way; and the kernel is not
  * taken if it hashes wrongly then.
  *
- * @returns whether the kernel was compiled so. Not by versions of V8 with which it has not been tried: those of Node 24 only
+ * @returns whether the kernel was compiled so. Not by versions of V8 with which it has not been tried: those of Node 24 and 26 only
  */
 export function hashWide(): boolean {
-  if (!TRIED.test(process.versions.v8) || !isWasmKernelSupported()) return false
-  return useModule(compileWide())
+  const module = compileWide()
+  return module !== undefined && useModule(module)
 }
 
-/** The kernel, compiled for wide vectors where V8 and the processor have them. */
-export function compileWide(): WebAssembly.Module {
+/** @returns the kernel, compiled for wide vectors where the processor has them; undefined where that has not been tried */
+export function compileWide(): WebAssembly.Module | undefined {
+  if (!TRIED.test(process.versions.v8) || !isWasmKernelSupported()) return undefined
   for (const option of SET) setFlagsFromString(option)
   try {
     return new WebAssembly.Module(wideModuleBytes())
