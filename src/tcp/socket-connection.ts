@@ -102,7 +102,22 @@ export class SocketConnection extends AbstractMultiaddrConnection {
     })
     socket.on('data', this.#onRecord)
     socket.on('drain', this.#onDrain)
+    this.#takePushed(socket)
     if (socket.destroyed) onEnd()
+  }
+
+  /**
+   * A stream of Node's makes a tick for whatever is pushed, to see whether it should read more. TLS pushes 32 thousand records for half a
+   * gigabyte, and those ticks take as long as decrypting them does. So what would go to `data` listeners at once goes there by itself.
+   */
+  #takePushed(socket: Socket): void {
+    const push = socket.push.bind(socket)
+    socket.push = (chunk: unknown, encoding?: BufferEncoding) => {
+      const isForNow = chunk instanceof Uint8Array && socket.readableFlowing && socket.readableLength === 0
+      if (!isForNow) return push(chunk, encoding)
+      this.#onRecord(chunk)
+      return true
+    }
   }
 
   /** Ends it now, also when it was closed already and its socket still has something to send, as to a peer that does not read. */

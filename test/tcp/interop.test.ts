@@ -1,8 +1,9 @@
 /** The transport with itself, and with unmodified js-libp2p nodes, both ways. */
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { ConnectionGater } from '@libp2p/interface'
+import type { ConnectionGater, MessageStream } from '@libp2p/interface'
 import { describe, expect, it } from 'vitest'
 import { WrongPeerError } from '../../src/tcp/index.ts'
+import { SocketConnection } from '../../src/tcp/socket-connection.ts'
 import { randomData } from '../helpers/data.ts'
 import { fetchBlob, type NodeKind, openSockets, startNode, until } from './support.ts'
 
@@ -70,6 +71,32 @@ describe.each(PAIRS)('%s dials %s', (dialler, listener, encryption) => {
     }
     expect(getter.getConnections()).toEqual([])
     await until(() => openSockets() === 0)
+  })
+})
+
+describe('a connection over TLS whose reader pauses', () => {
+  it('hands on all that comes, in order, and takes no more meanwhile', async () => {
+    let pauses = 0
+    let held = 0
+    const pausing = (connection: MessageStream): void => {
+      connection.addEventListener('message', () => {
+        if (!(connection instanceof SocketConnection) || connection.readStatus !== 'readable') return
+        connection.pause()
+        // Long enough for more to come than the socket holds.
+        const ms = pauses++ < 5 ? 100 : 5
+        setTimeout(() => {
+          held = Math.max(held, connection.readBufferLength)
+          connection.resume()
+        }, ms)
+      })
+    }
+    await using provider = await startNode('ours')
+    await using getter = await startNode('ours', { onSecured: pausing })
+    await getter.dial(provider.getMultiaddrs())
+    const data = randomData(10_000_000)
+    expect(Buffer.compare(await fetchBlob(getter, provider, data), data)).toBe(0)
+    expect(held).toBeLessThan(65_536)
+    expect(pauses).toBeGreaterThan(5)
   })
 })
 
