@@ -5,7 +5,7 @@ import { groupCount, isWhole } from '../../bao/geometry.ts'
 import type { ChunkRanges } from '../../bao/ranges.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
 import { BlobDeletedError, SizeMismatchError } from '../errors.ts'
-import { explained, isFull } from '../fs-errors.ts'
+import { explained } from '../fs-errors.ts'
 import { fileStats } from '../stats.ts'
 import { provesSize } from '../status.ts'
 import { type Claim, dropFromClaim, type Identity, isSameIdentity, writeClaim } from './claim.ts'
@@ -236,31 +236,20 @@ export class Partials {
     if (live !== undefined) await this.#abandon(live)
     await explained(`cannot delete blob ${hash} from ${layout.dataFolder}`, async () => {
       // What is set aside was complete, and may be small. Of what is not there, a killed process may have left a record without a file.
-      const isNotThere = found.state === 'absent'
       const mayBeJournaled =
         found.state === 'complete'
           ? groupCount(found.size) === 1
-          : isNotThere || fileStats(layout.setAside(hash)) !== undefined
-      const isNoted = !mayBeJournaled || (await this.#isForgotten(hash))
+          : found.state === 'absent' || fileStats(layout.setAside(hash)) !== undefined
       await this.#removeFiles(hash, found)
-      if (isNoted || isNotThere) return
-      // Now there should be room for it. A journal may just have been retired, and the blob made up from it.
+      if (!mayBeJournaled) return
+      // Not before: as long as the file can be seen, others rely on it, and may have told so. If this process is killed here, the
+      // journal brings the blob back, which nobody has been told is deleted. On a full disk there is room for the note by now.
       await journals.forget(hash)
-      await this.#removeFiles(hash, found)
+      // Made up in between from a journal that was being retired, or added by another process, whose record counts no more.
+      if (fileStats(layout.data(hash)) !== undefined) await rm(layout.data(hash), { force: true })
     })
     if (wasHeld) this.#onChange(hash)
     return wasHeld
-  }
-
-  /** Notes that a small blob is deleted. @returns false when the disk is too full for that */
-  async #isForgotten(hash: Hash): Promise<boolean> {
-    try {
-      await this.#context.journals.forget(hash)
-      return true
-    } catch (error) {
-      if (isFull(error)) return false
-      throw error
-    }
   }
 
   async #removeFiles(hash: Hash, found: Found): Promise<void> {

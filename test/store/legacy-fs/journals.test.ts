@@ -1,7 +1,18 @@
 /** Many small blobs at a time are safe in a journal before their own files are on disk. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync, writeFileSync } from 'node:fs'
+import fs, {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  utimesSync,
+  writeFileSync
+} from 'node:fs'
+import fsPromises from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { join } from 'node:path'
 import { setTimeout } from 'node:timers/promises'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -156,6 +167,51 @@ describe('a journal', () => {
     startAnew(folder)
     rmSync(dataOf(folder, hash!))
     await expectAll(await testStore(folder), [hash!])
+  })
+
+  it('holds what others find complete when who was deleting it was cut off before its file was gone', async () => {
+    const folder = await testFolder()
+    const store = await LegacyFsStore.open(folder)
+    await addMany(store, folder)
+    const [hash] = journaled(folder)
+    const { rm } = fsPromises
+    const cutOff = vi.spyOn(fsPromises, 'rm').mockImplementation(async (path, options) => {
+      if (path === dataOf(folder, hash!)) throw new Error('cut off')
+      await rm(path, options)
+    })
+    syncBuiltinESMExports()
+    onTestFinished(() => {
+      cutOff.mockRestore()
+      syncBuiltinESMExports()
+    })
+    await expect(store.delete(hash!)).rejects.toThrow('cut off')
+    expect((await store.status(hash!)).state).toBe('complete')
+    await store.close()
+    startAnew(folder)
+    rmSync(dataOf(folder, hash!))
+    await expectAll(await testStore(folder), [hash!])
+  })
+
+  it('whose record counts no more leaves no file behind, also of what is added while it is being deleted', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    await addMany(store, folder)
+    const [hash] = journaled(folder)
+    const data = readFileSync(dataOf(folder, hash!))
+    rmSync(dataOf(folder, hash!))
+    const { openSync } = fs
+    const noting = vi.spyOn(fs, 'openSync').mockImplementation((path, ...rest) => {
+      if (String(path).endsWith('.gone')) writeFileSync(dataOf(folder, hash!), data)
+      return openSync(path, ...rest)
+    })
+    syncBuiltinESMExports()
+    onTestFinished(() => {
+      noting.mockRestore()
+      syncBuiltinESMExports()
+    })
+    await store.delete(hash!)
+    expect(noting).toHaveBeenCalledWith(expect.stringMatching(/\.gone$/), expect.anything())
+    expect(existsSync(dataOf(folder, hash!))).toBe(false)
   })
 
   it('does not bring what is deleted when who was adding it was killed before it had a file', async () => {

@@ -9,8 +9,8 @@
  * - When the machine has been started anew in between, what a journal says is held against the files, and what they lack is
  *   made up. A record proves itself by its hash, so this can only make things right.
  * - Who deletes a blob says so beside each journal that there is, so that it does not come back: what is deleted is what stood
- *   in the journal up to then. Added anew after that, it stands further on, or in another journal: also where its file is still
- *   there, as who was deleting it was killed before that was gone.
+ *   in the journal up to then. Added anew after that, it stands further on, or in another journal. It is said when the file is
+ *   gone: a file that can be seen is relied on. Who is killed in between leaves a blob that the journal brings back.
  */
 import { readdirSync, renameSync } from 'node:fs'
 import { open, readFile, rm } from 'node:fs/promises'
@@ -109,7 +109,7 @@ export class Journals {
     }
   }
 
-  /** Says that a blob is being deleted. To be called before its file goes; on disk after `sync`. */
+  /** Says that a blob has been deleted. To be called when its file is gone; on disk after `sync`. */
   async forget(hash: Hash): Promise<void> {
     for (const { path } of this.#found()) {
       const size = fileStats(path)?.size
@@ -121,8 +121,8 @@ export class Journals {
   }
 
   /**
-   * Whether what journals say of a blob may count no more though its file is there, and is not on disk for sure: who was deleting it
-   * has been killed in between.
+   * Whether what journals say of a blob may count no more though its file is there, and is not on disk for sure: it was added while
+   * it was being deleted, and who was deleting it has been killed in between. Older versions said that it is gone before it was.
    */
   mayBeInVain(hash: Hash): boolean {
     const { isSynced, layout } = this.#context
