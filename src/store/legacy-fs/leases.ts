@@ -10,7 +10,8 @@
  *
  * The owner is an open store of some process (`owners.ts`), which touches its files now and then. Who protects a blob notes it
  * first and looks for gates then; who collects puts up a gate first, and looks for notes then. So either the collector sees
- * the note, or the other one waits until the gate is gone and sees what is left.
+ * the note, or the other one waits until the gate is gone and sees what is left. No gate stays for long, as who waits for it may have
+ * asked a peer already, which waits for him: what takes long is read without one, and another batch gets another one.
  *
  * Many leases protect a blob or two, for some milliseconds: to make a file for each and to remove it would take longer than all
  * else that such a lease is about. So a file whose lease has ended is kept for the next one, with what it protected cleared,
@@ -44,7 +45,7 @@ const MOST_IDLE = 4
 /** Milliseconds between two looks whether a gate is gone. */
 const GATE_POLL_MS = 5
 
-/** Milliseconds after which a gate that does not go is an error: blobs are deleted in small batches. */
+/** Milliseconds after which a gate that does not go is an error: it stays for a second or so, see `sweep.ts`. */
 const GATE_PATIENCE_MS = 60_000
 
 /**
@@ -190,19 +191,21 @@ export class FsLeases {
     )
   }
 
-  /** Waits until nobody is deleting what was noted too late for him. */
+  /** Waits until nobody is deleting what was noted too late for him. Who puts up a gate from now on reads what was noted. */
   async whenGatesAreGone(): Promise<void> {
+    this.#lifetime.check()
+    let gates = await this.#alive('gate')
     const giveUpAt = performance.now() + GATE_PATIENCE_MS
-    for (;;) {
-      this.#lifetime.check()
-      const gate = await this.#firstAlive('gate')
-      if (gate === undefined) return
+    while (gates.length > 0) {
       if (performance.now() > giveUpAt) {
         throw new StoreError(
-          `somebody is deleting garbage and does not go on (${gate.path}); see whether that process is stopped`
+          `somebody is deleting garbage and does not go on (${gates[0]!.path}); see whether that process is stopped`
         )
       }
       await pause(GATE_POLL_MS)
+      this.#lifetime.check()
+      const still = new Set((await this.#alive('gate')).map(({ id }) => id))
+      gates = gates.filter(({ id }) => still.has(id))
     }
   }
 
@@ -252,16 +255,16 @@ export class FsLeases {
   }
 
   async #isCollecting(): Promise<boolean> {
-    return (await this.#firstAlive('gc')) !== undefined
+    return (await this.#alive('gc')).length > 0
   }
 
-  async #firstAlive(kind: 'gc' | 'gate'): Promise<Note | undefined> {
+  async #alive(kind: 'gc' | 'gate'): Promise<Note[]> {
     // Each protecting asks this, and there is hardly ever an entry.
     const notes = notesAmong(this.#sweepFolder, readdirSync(this.#sweepFolder)).filter(
       note => note.kind === kind
     )
     const areAlive = await this.areAlive(notes)
-    return notes.find((_, i) => areAlive[i])
+    return notes.filter((_, i) => areAlive[i])
   }
 
   #renew(): void {

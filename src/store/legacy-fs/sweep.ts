@@ -10,6 +10,12 @@ import type { FsTags } from './tags.ts'
 /** Blobs whose files are deleted at the same time. */
 const AT_ONCE = 8
 
+/** Milliseconds after which a gate goes and another one is put up: who waits for it may have a peer that waits for him. */
+const GATE_MS = 1000
+
+/** How often a gate goes because there are new lists of blobs to be read, before that is done behind it: so a collection has an end. */
+const MOST_ROUNDS = 16
+
 export interface FsSweepHome {
   readonly leases: FsLeases
   readonly tags: FsTags
@@ -73,24 +79,31 @@ export class FsSweep implements Sweep {
   ): Promise<readonly Hash[]> {
     return await this.#home.lifetime.run(undefined, signal =>
       explained('cannot collect garbage', async () => {
-        if (this.#isClosed) throw new HandleClosedError('collection of garbage')
-        const { leases } = this.#home
-        const gate = await leases.make(this.#id, 'gate')
-        try {
-          await gate.close()
-          const held = new Set<string>()
-          for (;;) {
-            const fresh = await this.#freshRoots()
-            if (fresh.length === 0) break
-            for (const hex of await hold(fresh)) held.add(hex)
-          }
-          return await this.#deleteAll(
-            hashes.filter(hash => !held.has(hash.toString())),
-            signal
-          )
-        } finally {
-          await leases.remove(this.#id, 'gate')
+        const gone: Hash[] = []
+        let left = [...hashes]
+        const keep = async (fresh: readonly Root[]): Promise<void> => {
+          const held = await hold(fresh)
+          left = left.filter(hash => !held.has(hash.toString()))
         }
+        // What has come by now can be read while nobody has to wait.
+        let fresh = await this.#freshRoots()
+        for (let round = 0; ; round++) {
+          if (this.#isClosed) throw new HandleClosedError('collection of garbage')
+          if (fresh.length > 0) await keep(fresh)
+          if (left.length === 0) break
+          fresh = await this.#whileGated(async gate => {
+            for (;;) {
+              const more = await this.#freshRoots()
+              if (more.length === 0) break
+              if (round < MOST_ROUNDS && more.some(({ format }) => format === 'hash_seq')) return more
+              await keep(more)
+            }
+            await this.#deleteFirst(left, gone, gate, signal)
+            return []
+          })
+        }
+        await this.#home.sync()
+        return gone
       })
     )
   }
@@ -123,18 +136,33 @@ export class FsSweep implements Sweep {
     return fresh
   }
 
-  async #deleteAll(hashes: Hash[], signal: AbortSignal): Promise<Hash[]> {
-    const gone: Hash[] = []
+  /** Each gate has a name of its own, so that who waits can see that it is another one. */
+  async #whileGated<T>(action: (gate: string) => Promise<T>): Promise<T> {
+    const { leases } = this.#home
+    const gate = leases.newId()
+    const file = await leases.make(gate, 'gate')
+    try {
+      await file.close()
+      return await action(gate)
+    } finally {
+      await leases.remove(gate, 'gate')
+    }
+  }
+
+  /** Takes out of `left` what is deleted, or is being written, as much as there is time for. */
+  async #deleteFirst(left: Hash[], gone: Hash[], gate: string, signal: AbortSignal): Promise<void> {
+    const { leases, remove } = this.#home
+    const endsAt = performance.now() + GATE_MS
     const worker = async (): Promise<void> => {
-      for (let hash = hashes.pop(); hash !== undefined; hash = hashes.pop()) {
+      for (let hash = left.pop(); hash !== undefined; hash = left.pop()) {
         signal.throwIfAborted()
-        for (const kind of ['gc', 'gate'] as const) this.#home.leases.checkAwake(this.#id, kind)
-        if (await this.#home.remove(hash)) gone.push(hash)
+        leases.checkAwake(this.#id, 'gc')
+        leases.checkAwake(gate, 'gate')
+        if (await remove(hash)) gone.push(hash)
+        if (performance.now() > endsAt) return
       }
     }
     const ends = await Promise.allSettled(Array.from({ length: AT_ONCE }, worker))
     for (const end of ends) if (end.status === 'rejected') throw end.reason
-    await this.#home.sync()
-    return gone
   }
 }

@@ -33,10 +33,17 @@ const tasks: Record<string, () => Promise<void>> = {
   stand: async () => {
     const sweep = await store.sweep()
     await Array.fromAsync(sweep.roots())
-    // Something has to come meanwhile for it to be told.
-    await store.tags.set('fresh', { hash: POOL[0]!.hash, format: 'raw' })
+    // Something has to come meanwhile for it to be told; and once more, as at first nobody has to wait.
+    const come = () => store.tags.set('fresh', { hash: POOL[0]!.hash, format: 'raw' })
+    await come()
     const hashes = POOL.map(({ hash }) => hash)
+    let isFirst = true
     await sweep.delete(hashes, async () => {
+      if (isFirst) {
+        isFirst = false
+        await come()
+        return new Set()
+      }
       console.log('deleting')
       return await new Promise(() => undefined)
     })

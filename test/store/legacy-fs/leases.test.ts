@@ -1,7 +1,8 @@
 /** Leases as files: what they leave behind, and what they cost. That they protect, the compliance suite tells. */
 import { execFileSync } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { readdir, readlink, rm, utimes, writeFile } from 'node:fs/promises'
+import { mkdtempSync, rmSync, statSync } from 'node:fs'
+import fsPromises, { readdir, readlink, rm, utimes, writeFile } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -198,6 +199,86 @@ describe('a lease of another machine', () => {
     const before = (Date.now() - LEASE_PATIENCE_MS - 5_000) / 1000
     await utimes(gate, before, before)
     await protecting
+  })
+})
+
+describe('while garbage is collected, somebody who protects a blob', () => {
+  it('does not wait until a list of blobs has been read that another one protects', async () => {
+    const store = await testStore(await testFolder())
+    for (const { data } of [one, two]) await store.addBytes(data)
+    await using sweep = await store.sweep()
+    await Array.fromAsync(sweep.roots())
+    await using lease = await store.lease()
+    const list = { hash: sample(3000, 3).hash, format: 'hash_seq' } as const
+    await lease.protect(list)
+    const told: Root[][] = []
+    const gone = await sweep.delete([one.hash, two.hash], async fresh => {
+      told.push([...fresh])
+      // Neither of these could be waited for here.
+      if (told.length === 1) await lease.protect(list)
+      if (told.length === 2) await lease.protect(raw(one))
+      return new Set(told.length === 3 ? [one.hash.toString()] : [])
+    })
+    expect(told).toEqual([[list], [list], [raw(one)]])
+    expect(gone).toEqual([two.hash])
+  })
+
+  it('is heard by the next deletion, when there was nothing left to delete in the one before', async () => {
+    const store = await testStore(await testFolder())
+    for (const { data } of [one, two]) await store.addBytes(data)
+    await using sweep = await store.sweep()
+    await Array.fromAsync(sweep.roots())
+    await using lease = await store.lease()
+    const [first, second] = [3, 4].map(
+      seed => ({ hash: sample(3000, seed).hash, format: 'hash_seq' }) as const
+    )
+    await lease.protect(first!)
+    const told: Root[] = []
+    const gone = await sweep.delete([one.hash], async fresh => {
+      told.push(...fresh)
+      if (told.length === 1) await lease.protect(second!)
+      return new Set([one.hash.toString()])
+    })
+    expect(gone).toEqual([])
+    const keepTwo = async (fresh: readonly Root[]) => {
+      told.push(...fresh)
+      return new Set([two.hash.toString()])
+    }
+    expect(await sweep.delete([two.hash], keepTwo)).toEqual([])
+    expect(told).toEqual([first, second])
+  })
+
+  it('does not wait for the rest of what takes long to delete, and keeps that', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const samples = Array.from({ length: 20 }, (_, i) => sample(100 + i, i))
+    for (const { data } of samples) await store.addBytes(data)
+    await using sweep = await store.sweep()
+    await Array.fromAsync(sweep.roots())
+    await using lease = await store.lease()
+    let protecting: Promise<void> | undefined
+    const now = performance.now.bind(performance)
+    const { rm } = fsPromises
+    onTestFinished(() => {
+      vi.restoreAllMocks()
+      syncBuiltinESMExports()
+    })
+    vi.spyOn(fsPromises, 'rm').mockImplementation(async (path, options) => {
+      await rm(path, options)
+      if (protecting !== undefined || !String(path).endsWith('.data')) return
+      protecting = lease.protect(raw(samples[0]!))
+      const notes = join(folder, 'leases')
+      const isNoted = async () => (await readdir(notes)).some(name => statSync(join(notes, name)).size > 0)
+      while (!(await isNoted())) await new Promise(resolve => setImmediate(resolve))
+      // As if it had taken so long.
+      vi.spyOn(performance, 'now').mockImplementation(() => now() + 5_000)
+    })
+    syncBuiltinESMExports()
+    const hashes = samples.map(({ hash }) => hash)
+    const gone = await sweep.delete(hashes, async () => new Set([hashes[0]!.toString()]))
+    await protecting
+    expect(gone).toHaveLength(19)
+    expect((await store.status(hashes[0]!)).state).toBe('complete')
   })
 })
 
