@@ -49,7 +49,8 @@ export const DIAL_TIMEOUT_MS = 15_000
 
 /**
  * Longest time without a byte from a provider while there are others to ask. Lowering it gives up on peers that only pause;
- * raising it makes the last pieces wait for those that are gone.
+ * raising it makes the last pieces wait for those that are gone. For so long a peer may leave a piece of its response untaken, too, while
+ * others wait for its place: `MAX_STREAMS`.
  */
 export const STALL_TIMEOUT_MS = 10_000
 
@@ -125,8 +126,11 @@ export const REQUESTS_BEFORE_SPARE = 4
 /** How long a stream is held open for the next request: well below `REQUEST_TIMEOUT_MS`, after which providers give it up. */
 export const SPARE_STREAM_MS = 2_000
 
-/** Streams of one peer on which nothing has been asked yet, that do not count as requests. A getter needs one for each connection. */
-export const MAX_SILENT_STREAMS_PER_PEER = 4
+/**
+ * Streams on which the request has not come in full are counted apart, as many as there may be requests, and these more for each peer. A
+ * getter has one for each connection on which nothing has been asked yet.
+ */
+export const MAX_SPARE_STREAMS_PER_PEER = 4
 
 /**
  * Memory in bytes that the responses under way share for data they have read ahead. As long as there are few of them, each

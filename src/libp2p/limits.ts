@@ -11,7 +11,8 @@ export interface BlobsLimits {
    */
   readonly maxStreamsPerPeer: number
   /**
-   * Requests that are answered at the same time in all.
+   * Requests that are answered at the same time in all; and streams on which a request has not come in full. When there is no place left, a
+   * peer that has fewer gets one of a peer that has more, and is waited for.
    *
    * @default 512
    */
@@ -53,7 +54,8 @@ export interface BlobsLimits {
    */
   readonly idleTimeoutMs: number
   /**
-   * Longest time without a byte from a provider while there are others to ask.
+   * Longest time without a byte from a provider while there are others to ask; and for how long a peer may leave a piece of its response
+   * untaken while others wait for its place.
    *
    * @default 10_000
    */

@@ -8,10 +8,10 @@ import { type ReceivedPush, respond } from '../protocol/respond.ts'
 import { encodeStatus } from '../protocol/status.ts'
 import type { BlobStore } from '../store/index.ts'
 import { closeStream } from './close-stream.ts'
-import { MAX_SILENT_STREAMS_PER_PEER, RESPONSE_MEMORY_BYTES } from './constants.ts'
+import { MAX_SPARE_STREAMS_PER_PEER, RESPONSE_MEMORY_BYTES } from './constants.ts'
 import { deadline } from './deadline.ts'
 import type { BlobsLimits } from './limits.ts'
-import { StreamLimits } from './stream-limits.ts'
+import { type Guest, StreamLimits } from './stream-limits.ts'
 import { type StreamReader, streamReader } from './stream-reader.ts'
 import { streamWriter, writePieceBytes } from './stream-writer.ts'
 import { Turns } from './turns.ts'
@@ -52,11 +52,24 @@ export class RequestTimeoutError extends Error {
   readonly code = 'ERR_REQUEST_TIMEOUT'
 }
 
+/** The peer does not take its response while others wait for its place. */
+export class SlowReaderError extends Error {
+  override readonly name = 'SlowReaderError'
+  readonly code = 'ERR_SLOW_READER'
+
+  constructor() {
+    super('the peer did not take the response, and another one needed the place')
+  }
+}
+
+/** An Observe rests most of the time. */
+const RESTING: Guest = { isIdle: () => false, onLost: () => undefined }
+
 export class Provider {
   readonly #init: ProviderInit
+  /** Those whose request has not come in full. They take no place of those who have asked. */
+  readonly #unread: StreamLimits
   readonly #streams: StreamLimits
-  /** Those on which nothing has been asked yet. */
-  readonly #silent: StreamLimits
   readonly #observers: StreamLimits
   readonly #stopping = new AbortController()
   /** One for each request: putting signals together costs more than all else that is done for one. */
@@ -69,8 +82,8 @@ export class Provider {
   constructor(init: ProviderInit) {
     this.#init = init
     const { maxStreamsPerPeer, maxStreams, maxObserversPerPeer, maxObservers } = init.limits
+    this.#unread = new StreamLimits(maxStreamsPerPeer + MAX_SPARE_STREAMS_PER_PEER, maxStreams)
     this.#streams = new StreamLimits(maxStreamsPerPeer, maxStreams)
-    this.#silent = new StreamLimits(MAX_SILENT_STREAMS_PER_PEER, maxStreams)
     this.#observers = new StreamLimits(maxObserversPerPeer, maxObservers)
   }
 
@@ -83,28 +96,22 @@ export class Provider {
     await serving
   }
 
-  /** A stream counts as a request from its first byte on. When many are silent, the others count as such at once. */
+  /** A stream counts as a request when that has come in full. */
   async #handle(stream: Stream, connection: Connection): Promise<void> {
-    const peer = connection.remotePeer.toString()
+    const { limits } = this.#init
     const ending = new AbortController()
     this.#endings.add(ending)
     if (this.#stopping.signal.aborted) ending.abort(this.#stopping.signal.reason)
-    const reader = streamReader(stream, {
-      signal: ending.signal,
-      idleTimeoutMs: this.#init.limits.idleTimeoutMs
-    })
+    const reader = streamReader(stream, { signal: ending.signal, idleTimeoutMs: limits.idleTimeoutMs })
     const isAsked = stream.readBufferLength > 0
-    let leave = isAsked ? undefined : this.#silent.enter(peer)
+    const leave = this.#unread.enter(connection.remotePeer.toString(), {
+      isIdle: () => true,
+      onLost: () => ending.abort(new BusyError(limits.retryAfterMs))
+    })
     try {
-      if (leave !== undefined) {
-        const hasCome = await this.#untilAsked(stream, reader, ending)
-        leave()
-        leave = undefined
-        if (!hasCome) return
-      }
-      leave = this.#streams.enter(peer)
       if (leave === undefined) await this.#refuse(stream)
-      else await this.#serve(stream, connection, reader, ending)
+      else if (isAsked || (await this.#untilAsked(stream, reader, ending)))
+        await this.#serve(stream, connection, reader, ending, leave)
     } finally {
       leave?.()
       await reader.return()
@@ -181,7 +188,8 @@ export class Provider {
     stream: Stream,
     connection: Connection,
     reader: StreamReader,
-    ending: AbortController
+    ending: AbortController,
+    leaveUnread: () => void
   ): Promise<void> {
     const { store, limits, log, acceptPush, authorize, onServed, onPushed } = this.#init
     const peer = connection.remotePeer
@@ -197,9 +205,13 @@ export class Provider {
       pieceBytes: writePieceBytes(connection),
       turns: this.#turns
     })
+    const guest: Guest = {
+      isIdle: () => writer.waitedMs > limits.stallTimeoutMs,
+      onLost: () => ending.abort(new SlowReaderError())
+    }
     let request: Request | undefined
     let failure: unknown
-    let leave: (() => void) | undefined
+    const places: ((() => void) | undefined)[] = []
     try {
       const response = respond(reader, store, {
         signal,
@@ -213,9 +225,11 @@ export class Provider {
         onRequest: received => {
           request = received
           requestHasCome()
-          leave =
-            received.type === 'observe' ? this.#observers.enter(peer.toString()) : this.#enterResponses()
-          if (leave === undefined) throw new BusyError(limits.retryAfterMs)
+          leaveUnread()
+          const isObserve = received.type === 'observe'
+          places.push(this.#streams.enter(peer.toString(), guest))
+          places.push(isObserve ? this.#observers.enter(peer.toString(), RESTING) : this.#enterResponses())
+          if (places.includes(undefined)) throw new BusyError(limits.retryAfterMs)
         },
         onFailure: error => {
           failure = error
@@ -228,9 +242,11 @@ export class Provider {
       await closeStream(stream)
     } catch (error) {
       failure ??= error
-      writer.abort(toError(error))
+      // Who has lost the place before it had asked is told to come again.
+      if (error instanceof BusyError) await this.#refuse(stream)
+      else writer.abort(toError(error))
     } finally {
-      leave?.()
+      for (const leave of places) leave?.()
       stream.removeEventListener('close', onClose)
       requestHasCome()
       streamHasEnded()

@@ -63,6 +63,8 @@ export interface StreamWriterOptions {
 export interface StreamWriter {
   /** Bytes given to the stream so far: sent, or in its write buffer. */
   readonly bytesWritten: number
+  /** For how long the peer has been waited for to take what was given last, in ms; 0 when nobody waits. */
+  readonly waitedMs: number
   /**
    * Resolves when the stream can take more. The bytes must not be modified afterwards: the connection may still refer
    * to them.
@@ -123,6 +125,8 @@ class Writer implements StreamWriter {
   #closeError: Error | undefined
   #busy = false
   #ended = false
+  /** Since when the peer is waited for, if it is, by the clock of `performance`. */
+  #waitsSince: number | undefined
   /** Whether it is told of what it may wait for. */
   #isListening = false
   #wake: (() => void) | undefined
@@ -143,6 +147,10 @@ class Writer implements StreamWriter {
       })
     }
     stream.addEventListener('close', this.#onClose)
+  }
+
+  get waitedMs(): number {
+    return this.#waitsSince === undefined ? 0 : performance.now() - this.#waitsSince
   }
 
   async write(bytes: Uint8Array): Promise<void> {
@@ -200,6 +208,7 @@ class Writer implements StreamWriter {
   async #drained(): Promise<void> {
     this.#listen()
     this.#idle?.begin()
+    this.#waitsSince = performance.now()
     try {
       for (;;) {
         // Also before the first wait: what has happened since the last look, as while others had their turn, wakes nobody any more.
@@ -212,6 +221,7 @@ class Writer implements StreamWriter {
       }
     } finally {
       this.#idle?.end()
+      this.#waitsSince = undefined
       this.#idleError = undefined
       this.#wake = undefined
     }
@@ -231,6 +241,7 @@ class Writer implements StreamWriter {
   async #closeWrite(): Promise<void> {
     if (closesAtOnce(this.#stream)) return await this.#closeNow()
     const timeoutMs = this.#idleTimeoutMs ?? DEFAULT_END_TIMEOUT_MS
+    this.#waitsSince = performance.now()
     const giveUp = new AbortController()
     const timer = setTimeout(
       () => giveUp.abort(new StreamIdleTimeoutError(timeoutMs, 'written', this.bytesWritten)),
@@ -247,6 +258,7 @@ class Writer implements StreamWriter {
       this.#stream.abort(reason instanceof Error ? reason : new Error(String(reason)))
       throw reason
     } finally {
+      this.#waitsSince = undefined
       clearTimeout(timer)
       this.#signal?.removeEventListener('abort', onAbort)
       this.#release()

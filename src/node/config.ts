@@ -29,14 +29,16 @@ export class InvalidConfigError extends Error {
 
 const LIMIT_DESCRIPTIONS: Readonly<Record<keyof BlobsLimits, string>> = {
   maxStreamsPerPeer: 'Requests of one peer that are answered at the same time.',
-  maxStreams: 'Requests that are answered at the same time in all.',
+  maxStreams:
+    'Requests that are answered at the same time in all, and streams on which none has come in full.',
   maxObserversPerPeer: 'Observe requests of one peer among these.',
   maxObservers: 'Observe requests among these in all.',
   maxStreamsPerConnection: 'Streams that one connection may open before further ones are reset.',
   retryAfterMs: 'How long a peer that is turned away is told to wait, in ms.',
   requestTimeoutMs: 'Within this time a request must have come in full, in ms.',
   idleTimeoutMs: 'Longest time during which the peer takes, or sends, no byte, in ms.',
-  stallTimeoutMs: 'Longest time without a byte from a provider while there are others to ask, in ms.',
+  stallTimeoutMs:
+    'Longest time without a byte from a provider while there are others to ask, or without one taken while others wait, in ms.',
   streamTimeoutMs: 'Longest time that one request may take in all, in ms.',
   dialTimeoutMs: 'How long to wait for a connection to a provider, in ms.',
   maxFetches: 'Fetches at a time; further ones wait.',

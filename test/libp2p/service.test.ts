@@ -18,7 +18,8 @@ import {
   type BlobsInit,
   blobs,
   type FetchProgress,
-  type ServedRequest
+  type ServedRequest,
+  SlowReaderError
 } from '../../src/libp2p/index.ts'
 import { streamReader } from '../../src/libp2p/stream-reader.ts'
 import { streamWriter, writeAll } from '../../src/libp2p/stream-writer.ts'
@@ -477,6 +478,54 @@ describe('a hostile peer', () => {
     await until(() => served.length === 2)
     for (const { error } of served) expect(error).toMatchObject({ code: 'ERR_REQUEST_TIMEOUT' })
     await check()
+  })
+
+  /** Asks as an honest peer does. @returns the first byte of the answer, which is the status */
+  async function statusFor(provider: Node, hash: Hash): Promise<number | undefined> {
+    const node = await createTestNode({})
+    running.push(node)
+    const stream = await node.dialProtocol(provider.getMultiaddrs(), BLOBS_PROTOCOL)
+    const reader = streamReader(stream)
+    const writer = streamWriter(stream)
+    await writer.write(request(hash))
+    await writer.end()
+    const { value } = await reader.next()
+    stream.abort(new Error('enough'))
+    return value?.[0]
+  }
+
+  it('that says nothing on as many streams as it can, or never ends a request, takes no place of others', async () => {
+    const limits = { maxStreams: 4, maxStreamsPerPeer: 4, requestTimeoutMs: 600_000 }
+    const { provider, hash, open } = await attacked(limits)
+    const streams: Stream[] = []
+    for (let i = 0; i < 12; i++) {
+      const stream = await open()
+      if (i % 3 > 0) stream.send(request(hash).subarray(0, 20))
+      streams.push(stream)
+    }
+    const answers = streams.map(stream => streamReader(stream).next())
+    // It has all the places there are for those who have not asked yet.
+    const isTurnedAway = await Promise.any(answers)
+    expect(isTurnedAway.value?.[0]).toBe(3)
+    for (let i = 0; i < 3; i++) expect(await statusFor(provider, hash)).toBe(0)
+    await Promise.allSettled(streams.map(stream => stream.abort(new Error('enough'))))
+    await Promise.allSettled(answers)
+  })
+
+  it('that does not take its responses loses a place to who has none', async () => {
+    const limits = { maxStreams: 2, maxStreamsPerPeer: 2, stallTimeoutMs: 50, idleTimeoutMs: 600_000 }
+    const { provider, hash, open } = await attacked(limits)
+    const served: ServedRequest[] = []
+    provider.services.blobs.addEventListener('request', event => served.push(event.detail))
+    for (let i = 0; i < 2; i++) {
+      const stream = await open()
+      stream.pause()
+      const writer = streamWriter(stream)
+      await writer.write(request(hash))
+      await writer.end()
+    }
+    await expect.poll(() => statusFor(provider, hash), { timeout: 60_000 }).toBe(0)
+    await until(() => served.some(({ error }) => error instanceof SlowReaderError))
   })
 
   it('that never reads holds little, and is given up', async () => {
