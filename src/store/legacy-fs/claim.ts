@@ -20,6 +20,7 @@ import { chunkCount } from '../../bao/geometry.ts'
 import { hashBytes } from '../../bao/outboard.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import { HASH_BYTES, type Hash } from '../../hash.ts'
+import { StoreError } from '../errors.ts'
 import { isNotFound } from '../fs-errors.ts'
 import type { FsContext } from './context.ts'
 import type { Layout } from './layout.ts'
@@ -27,6 +28,13 @@ import type { Layout } from './layout.ts'
 const MAGIC = new Uint8Array([...new TextEncoder().encode('blobrng'), 1])
 const WORD_BYTES = 8
 const FIELDS = 6
+
+/**
+ * How often a claim is made anew before it is given up. Each time another process has saved something new while ours was waiting for the
+ * disk, which it does once a second, or every few MiB: so this is far more than can come of a slow disk.
+ */
+const MOST_ROUNDS = 100
+
 const HEADER_BYTES = MAGIC.length + HASH_BYTES + FIELDS * WORD_BYTES
 
 /** The two files that a partial blob's bytes are in, by their inode numbers. */
@@ -146,6 +154,7 @@ export async function writeClaim(
  * @param make gets the claim that is on disk, if it can be read; returns undefined to leave that as it is
  * @param isSynced whether to wait until it is on disk
  * @returns undefined when `make` did, and the claim was left as it is
+ * @throws StoreError when others replace it all the time
  */
 export async function updateClaim(
   context: FsContext,
@@ -153,13 +162,16 @@ export async function updateClaim(
   make: (found: Claim | undefined) => Promise<Claim | undefined>,
   isSynced: boolean
 ): Promise<Claim | undefined> {
-  for (;;) {
+  for (let round = 0; round < MOST_ROUNDS; round++) {
     const bytes = await readBytes(context.layout, hash)
     const claim = await make(decodeClaim(hash, bytes))
     if (claim === undefined) return undefined
     const isStill = async () => bytes.equals(await readBytes(context.layout, hash))
     if (await writeAside(context, hash, claim, isSynced, isStill)) return claim
   }
+  throw new StoreError(
+    `${context.layout.ranges(hash)} was replaced ${MOST_ROUNDS} times while it was to be saved; see which other processes write to it`
+  )
 }
 
 /** @returns whether it was put in place, which `mayReplace` decides */

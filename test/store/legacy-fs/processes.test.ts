@@ -132,6 +132,21 @@ describe('two processes with one folder', () => {
     }
   )
 
+  it('give up saving, and say so, when the other one replaces what is saved all the time', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    const writer = await startReceiving(store, blob, groups(0, 10))
+    await using probe = await open(folder)
+    const prototype: FileHandle = Object.getPrototypeOf(probe)
+    let saves = 0
+    // Whenever something is to be on disk, which need not be so here.
+    const spy = vi.spyOn(prototype, 'datasync').mockImplementation(async () => {
+      await writeFile(claimOf(folder), `${saves++}`)
+    })
+    onTestFinished(() => spy.mockRestore())
+    await expect(writer.close()).rejects.toThrow(/ranges was replaced \d+ times while/)
+  })
+
   it.runIf(process.platform === 'linux')(
     'leave alone what one has begun anew while the other was waiting for the disk to save what is gone',
     async () => {
