@@ -120,31 +120,41 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
 
   async fetch(hash: Hash, options: FetchOptions): Promise<FetchResult> {
     checkFormat('fetch', options.format)
+    return await this.#fetch(hash, options)
+  }
+
+  /** @param idleTimeoutMs longest time without a byte from a provider that is alone; default: that of the limits */
+  async #fetch(hash: Hash, options: FetchOptions, idleTimeoutMs?: number): Promise<FetchResult> {
     return await this.#transfers.fetch({
       hash,
       format: options.format ?? 'raw',
       ranges: options.ranges ?? ChunkRanges.all,
       askSizes: options.askSizes ?? false,
       providers: providersOf(options.from),
+      idleTimeoutMs,
       signal: options.signal,
       onProgress: options.onProgress
     })
   }
 
   async fetchMany(hashes: readonly Hash[], options: FetchManyOptions): Promise<FetchManyResult> {
-    const { maxBlobBytes, idleTimeoutMs, stallTimeoutMs } = this.#limits
+    const { maxBlobBytes, stallTimeoutMs } = this.#limits
+    const idleTimeoutMs =
+      options.hasOthers === true
+        ? Math.min(this.#limits.idleTimeoutMs, stallTimeoutMs)
+        : this.#limits.idleTimeoutMs
     const [provider] = providersOf(options.from)
     return fetchMany(this.#getter, this.#init.store, hashes, {
       provider: provider!,
       maxBlobBytes,
-      idleTimeoutMs: options.hasOthers === true ? Math.min(idleTimeoutMs, stallTimeoutMs) : idleTimeoutMs,
+      idleTimeoutMs,
       signal: options.signal,
       onMisbehaved: (peer, hash, error) => {
         this.#misbehaviour.note(peer.toString())
         this.#tellMisbehaved(peer, hash, error)
       },
       onProgress: options.onProgress,
-      fetch: hash => this.fetch(hash, { from: options.from, signal: options.signal })
+      fetch: hash => this.#fetch(hash, { from: options.from, signal: options.signal }, idleTimeoutMs)
     })
   }
 

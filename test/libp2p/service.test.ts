@@ -202,6 +202,30 @@ describe('the service', () => {
     }
   )
 
+  it('gives up soon who sends nothing more of one of many blobs, when there are others', async () => {
+    const [provider, getter] = [
+      await start(),
+      await start({ limits: { stallTimeoutMs: 300, idleTimeoutMs: 600_000 } })
+    ]
+    const { hash } = await provider.store.addBytes(randomData(100_000))
+    await provider.unhandle([BLOBS_PROTOCOL, IROH_PROTOCOL])
+    await provider.handle(IROH_PROTOCOL, async stream => {
+      const request = Buffer.concat(await Array.fromAsync(streamReader(stream)))
+      const writer = streamWriter(stream)
+      // It does not know GetMany.
+      if (request[0] !== 0) await writer.end()
+      else
+        await writer.write(
+          Buffer.concat(await Array.fromAsync(respond([request], provider.store))).subarray(0, 50_000)
+        )
+    })
+    const fetching = getter.services.blobs.fetchMany([hash], {
+      from: provider.getMultiaddrs(),
+      hasOthers: true
+    })
+    await expect(fetching).rejects.toMatchObject({ code: 'ERR_STREAM_IDLE_TIMEOUT' })
+  })
+
   it('fetches so many blobs that the request is sent in several pieces', async () => {
     const [provider, getter] = [await start(), await start()]
     const hashes: Hash[] = []

@@ -39,6 +39,8 @@ export interface TransferJob {
   /** Chunks wanted; of a hash sequence always all. */
   readonly ranges: ChunkRanges
   readonly onProgress: (progress: FetchProgress) => void
+  /** Longest time without a byte from a provider that is alone, in ms. Default: that of the limits. */
+  readonly idleTimeoutMs?: number | undefined
   /** Ranges of chunks to ask for at a time. Default: as many as surely fit a request. */
   readonly rangesPerRequest?: number | undefined
 }
@@ -55,7 +57,14 @@ export class Transfer {
   constructor(context: FetchContext, job: TransferJob) {
     this.#context = context
     this.#job = job
-    this.#scheduler = new Scheduler({ ...context, hash: job.hash, onProgress: () => this.#report() })
+    const { idleTimeoutMs } = job
+    const limits = idleTimeoutMs === undefined ? context.limits : { ...context.limits, idleTimeoutMs }
+    this.#scheduler = new Scheduler({
+      ...context,
+      limits,
+      hash: job.hash,
+      onProgress: () => this.#report()
+    })
   }
 
   addProviders(providers: readonly ProviderAddress[]): void {

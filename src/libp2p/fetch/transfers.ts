@@ -18,6 +18,8 @@ export interface Wish {
   readonly ranges: ChunkRanges
   readonly askSizes: boolean
   readonly providers: readonly ProviderAddress[]
+  /** Longest time without a byte from a provider that is alone, in ms, for who begins the transfer. Default: that of the limits. */
+  readonly idleTimeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly onProgress?: ((progress: FetchProgress) => void) | undefined
 }
@@ -77,12 +79,13 @@ export class Transfers {
     await Promise.all(Array.from(this.#shared, ([key, shared]) => this.#abort(key, shared, reason)))
   }
 
-  #begin(key: string, { hash, format, ranges }: Wish): Shared {
+  #begin(key: string, { hash, format, ranges, idleTimeoutMs }: Wish): Shared {
     const callers = new Set<Caller>()
     const transfer = new Transfer(this.#init, {
       hash,
       format,
       ranges,
+      idleTimeoutMs,
       onProgress: progress => {
         for (const caller of callers) caller.onProgress(progress)
       }
