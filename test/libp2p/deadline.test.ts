@@ -76,4 +76,19 @@ describe('deadline', () => {
     vi.advanceTimersByTime(1)
     expect(due).toEqual(['this one'])
   })
+
+  it.each([
+    { clock: 'is behind', before: 0, after: 5000 },
+    { clock: 'is ahead', before: 1e9, after: 0 }
+  ])('is told also when the timers of a clock that $clock were dropped', ({ before, after }) => {
+    vi.advanceTimersByTime(before)
+    deadline(1000, () => due.push('dropped'))
+    vi.useRealTimers()
+    vi.useFakeTimers()
+    vi.advanceTimersByTime(after)
+    deadline(1000, () => due.push('next'))
+    vi.advanceTimersByTime(1000)
+    expect(due).toEqual(['dropped', 'next'])
+    expect(vi.getTimerCount()).toBe(0)
+  })
 })
