@@ -4,16 +4,19 @@
  *
  * What a killed process has written is in the system's memory as long as the machine runs: so a note, which costs no waiting for
  * the disk, may be believed until the machine is started anew. Then only the claim counts. A note goes beyond the claim of the
- * same files, and says nothing without it.
+ * same files, and says nothing without it. On a full disk it can still be written, over the one before, where a claim cannot.
  */
-import { readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { open, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import { HASH_BYTES, type Hash } from '../../hash.ts'
-import { isNotFound } from '../fs-errors.ts'
+import { isFull, isNotFound } from '../fs-errors.ts'
 import { thisBoot } from './boot.ts'
 import { type Claim, decodeClaim, encodeClaim, isSameIdentity, type Lengths } from './claim.ts'
 import type { FsContext } from './context.ts'
 import type { Layout } from './layout.ts'
+
+/** The unit in which systems tell how much room a file has. */
+const BLOCK_BYTES = 512
 
 /** A note says nothing about how long the files are: what was written to them makes them so long. */
 const NO_LENGTHS: Lengths = { data: 0n, outboard: 0n }
@@ -44,14 +47,28 @@ export async function writeNote(
 ): Promise<void> {
   const boot = thisBoot()
   if (boot === undefined) return
+  const bytes = Buffer.concat([boot, encodeClaim(hash, { ...note, lengths: NO_LENGTHS })])
   const path = temp.newPath()
   try {
-    await writeFile(path, Buffer.concat([boot, encodeClaim(hash, { ...note, lengths: NO_LENGTHS })]), {
-      flag: 'wx'
-    })
+    await writeFile(path, bytes, { flag: 'wx' })
     await rename(path, layout.note(hash))
   } catch (error) {
     await rm(path, { force: true })
+    if (!isFull(error) || !(await isWrittenOver(layout.note(hash), bytes))) throw error
+  }
+}
+
+/** On a full disk a note has the room of the one before. Should this be cut off, its checksum tells. */
+async function isWrittenOver(path: string, bytes: Uint8Array): Promise<boolean> {
+  try {
+    await using file = await open(path, 'r+')
+    const { blocks } = await file.stat()
+    if (bytes.length > blocks * BLOCK_BYTES) return false
+    await file.truncate(bytes.length)
+    await file.write(bytes, 0, bytes.length, 0)
+    return true
+  } catch (error) {
+    if (isNotFound(error)) return false
     throw error
   }
 }

@@ -10,7 +10,7 @@ import type { Verified } from '../../bao/decoder.ts'
 import { bytesWithin, chunkCount, isWhole } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
-import { BlobDeletedError } from '../errors.ts'
+import { BlobDeletedError, StoreFullError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
 import { keepGroups } from '../kept-groups.ts'
 import { allDone } from '../waiting.ts'
@@ -291,10 +291,18 @@ export class PartialBlob {
       this.#hasSaved = true
       this.#held = this.#held.union(claim.ranges)
       if (!held.containsAll(claim.ranges)) this.#home.onChange()
-    }).catch(error => {
+    }).catch(async error => {
       this.#unsavedBytes += unsaved
+      await this.#noteWhenFull(error)
       throw error
     })
+  }
+
+  /** A note, which may be written where there is no room for a claim, has whoever goes on fetch nothing again. */
+  async #noteWhenFull(error: unknown): Promise<void> {
+    if (!(error instanceof StoreFullError) || this.#failure !== undefined) return
+    await this.#noting
+    await this.#note()
   }
 
   /** Another process has completed the blob, or deleted it, or begun it anew. */

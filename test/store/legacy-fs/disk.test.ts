@@ -1,6 +1,6 @@
 /** Disks that are full, or read-only. Needs to mount a file system of its own: root, and Linux. */
 import { execFileSync } from 'node:child_process'
-import { mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, truncateSync, writeFileSync } from 'node:fs'
 import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -15,7 +15,16 @@ import {
   writeRecord
 } from '../../../src/store/legacy-fs/small/journal-format.ts'
 import { endOwner, newOwner } from '../../../src/store/owners.ts'
-import { groups, readClaimed, receive, type SampleBlob, sampleBlob, testFolder } from './support.ts'
+import { bootId } from '../../../src/store/processes.ts'
+import {
+  groups,
+  readClaimed,
+  receive,
+  type SampleBlob,
+  sampleBlob,
+  startReceiving,
+  testFolder
+} from './support.ts'
 
 const MIB = 1024 * 1024
 
@@ -151,6 +160,29 @@ describe.skipIf(!canMount)('a full disk (skipped where tmpfs cannot be mounted)'
     expect(kept.state === 'partial' && kept.ranges.containsAll(groups(0, 64))).toBe(true)
     await readClaimed(again, { hash: large.hash, status: kept as never })
   })
+
+  it.runIf(bootId() !== undefined)(
+    'makes saving fail, but what was written is there when there is room',
+    async () => {
+      const folder = smallDisk()!
+      const store = await LegacyFsStore.open(folder)
+      const written = groups(0, 250)
+      const writer = await startReceiving(store, large, written)
+      const note = join(folder, 'data', `${large.hash}.written`)
+      await expect.poll(() => existsSync(note), { timeout: 60_000 }).toBe(true)
+      const full = fill(folder)
+      // On a slow machine all of it may have been saved before.
+      await writer.close().catch(error => expect(error.code).toBe('ERR_STORE_FULL'))
+      await store.close()
+      rmSync(full)
+      await using again = await LegacyFsStore.open(folder)
+      const status = await again.status(large.hash)
+      expect(status).toMatchObject({ state: 'partial', ranges: written })
+      await readClaimed(again, { hash: large.hash, status: status as never })
+      await receive(again, large, groups(250, 260))
+      expect(await again.status(large.hash)).toMatchObject({ ranges: groups(0, 260) })
+    }
+  )
 
   it('makes a writer fail that has written nothing yet', async () => {
     const folder = smallDisk()!
