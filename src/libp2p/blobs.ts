@@ -185,7 +185,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     if (end === start) return
     const ranges = ChunkRanges.ofBytes(start, Number.isFinite(end) ? end : undefined)
     const leaving = new AbortController()
-    const signal = AbortSignal.any([leaving.signal, ...(options.signal ? [options.signal] : [])])
+    const signal = options.signal ? AbortSignal.any([leaving.signal, options.signal]) : leaving.signal
     const channel = new Channel<Uint8Array>()
     const sink: BlobSink = {
       write: ({ leaves }) => channel.push(copyWithin(leaves, start, end)),
@@ -223,7 +223,7 @@ export class BlobsService extends TypedEventEmitter<BlobsEvents> implements Blob
     isQuiet: boolean
   ): AsyncGenerator<ObserveItem, void, undefined> {
     const leaving = new AbortController()
-    const signal = AbortSignal.any([leaving.signal, ...(options.signal ? [options.signal] : [])])
+    const signal = options.signal ? AbortSignal.any([leaving.signal, options.signal]) : leaving.signal
     const channel = new Channel<ObserveItem>()
     const [provider] = providersOf(options.from)
     const pump = observeAt(this.#getter, provider!, hash, item => channel.push(item), {

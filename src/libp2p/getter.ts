@@ -205,6 +205,8 @@ export class Getter {
     const ended = isFollowed ? this.#spares.follow(connection, stream.protocol) : undefined
     try {
       await sent
+      // It leaves at the end of this turn of the event loop. What is done to receive the response is done while it is on its way.
+      await new Promise<void>(nextTurn)
       const result = await use({
         peer: connection.remotePeer,
         response,
