@@ -19,6 +19,7 @@ import {
   NotAvailableError,
   PermissionDeniedError
 } from './errors.ts'
+import { nextTurn } from './fair-turns.ts'
 import { Links } from './links.ts'
 import { observeItems } from './observe.ts'
 import { openAhead, type WantedBlob } from './open-ahead.ts'
@@ -368,6 +369,7 @@ async function* sizeAndEncoding(
   ranges: ChunkRanges,
   { signal, encode: encodeOptions, onBlob }: RespondOptions
 ): AsyncGenerator<Uint8Array, void, undefined> {
+  await blob.askAhead?.()
   const pieces = encode(blob.hash, blob, ranges, { ...encodeOptions, signal })
   // A blob of which nothing can be sent has no size either: then its end tells more, or the status does.
   const { value: first } = await pieces.next()
@@ -376,6 +378,8 @@ async function* sizeAndEncoding(
   writeSize(header, blob.size)
   yield header
   if (first !== undefined) yield first
+  // Somebody waits for what came first: it leaves before the next piece, which is on its way all the same, is looked at.
+  if (blob.isFar) await new Promise<void>(nextTurn)
   yield* pieces
 }
 

@@ -176,6 +176,11 @@ export interface ExportOptions extends WaitOptions {
  */
 export interface BlobReader extends EncodeSource, AsyncDisposable {
   readonly hash: Hash
+  /**
+   * Has what will be read, as was said to `open`, asked for now, before what is read first is known. A store that is not far away need
+   * not have it. Resolves when the request has left, and never fails: what goes wrong, the read is told that comes for it.
+   */
+  askAhead?(): Promise<void>
   /** Gives up what it holds open. May be called again. */
   close(): Promise<void>
 }

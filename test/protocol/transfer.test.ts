@@ -91,6 +91,8 @@ function cut(sizes: readonly number[]): (response: AsyncIterable<Uint8Array>) =>
 /** Whose blobs come from far away, and all but the first group of them only once `rest` is resolved. */
 class FarStore extends MemoryStore {
   readonly rest = Promise.withResolvers<void>()
+  /** What was done with the blobs, in order. */
+  readonly done: string[] = []
 
   override async open(hash: Hash): Promise<BlobReader | undefined> {
     const reader = await super.open(hash)
@@ -99,7 +101,11 @@ class FarStore extends MemoryStore {
       hash,
       size: reader.size,
       isFar: true,
+      askAhead: async () => {
+        this.done.push('asked ahead')
+      },
       readData: async (offset, target, signal) => {
+        this.done.push('read')
         if (offset + target.length > GROUP_BYTES) await this.rest.promise
         await reader.readData(offset, target, signal)
       },
@@ -204,6 +210,10 @@ describe.each([false, true])('a Get (status: %s)', hasStatus => {
     const response = respond([encodeRequest(get(hash))], store, { hasStatus })
     await Array.fromAsync(receive(get(hash), response, sink, { hasStatus, isAwaited: true }))
     expect(Buffer.compare(Buffer.concat(pieces), data)).toBe(0)
+    expect(store.done.filter((what, i) => i === 0 || what !== store.done[i - 1])).toEqual([
+      'asked ahead',
+      'read'
+    ])
   })
 
   it('fetches some children of a sequence that is held already', async () => {

@@ -96,6 +96,7 @@ export const OUTCOMES: ForEachMethod<Row> = {
     readData:     ['ERR_HANDLE_CLOSED or ERR_STORE_CLOSED', 'read', 'read',             'read',      REASON,      NONE,        'read'],
     readDataInto: ['ERR_HANDLE_CLOSED or ERR_STORE_CLOSED', 'read', 'read',             'read',      REASON,      NONE,        'read'],
     readOutboard: ['ERR_HANDLE_CLOSED or ERR_STORE_CLOSED', 'read', 'read',             'read',      REASON,      NONE,        'read'],
+    askAhead:     ['asked',           'asked',                 'asked',                 'asked',     NONE,        NONE,        'asked'],
     close:        ['closed',          'closed',                'closed',                'closed',    NONE,        NONE,        'closed']
   },
   // Of a blob of which this writer has written two groups.
@@ -239,6 +240,11 @@ const CALLS: { readonly [K in Kind]: Calls<K> } = {
     readOutboard: async (reader, { blob, signal }) => {
       await reader.readOutboard(0, new Uint8Array(blob.size === 0 ? 0 : 64), signal)
       return 'read'
+    },
+    askAhead: async reader => {
+      // Only those have it whose bytes are far away.
+      await reader.askAhead?.()
+      return 'asked'
     },
     close: async reader => {
       await reader.close()

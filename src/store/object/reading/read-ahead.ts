@@ -112,6 +112,13 @@ export class ReadAhead implements BudgetHolder {
     }
   }
 
+  /** Begins to fetch what was planned, as the first read of it would. */
+  begin(): void {
+    if (this.#closing.signal.aborted) return
+    this.#budget.touch(this)
+    this.#fetchAhead()
+  }
+
   /** Ends all GETs; who waits for one gets `reason`. May be called again. */
   async close(reason: unknown): Promise<void> {
     if (!this.#closing.signal.aborted) {

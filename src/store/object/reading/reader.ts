@@ -1,4 +1,5 @@
 /** Reads a complete blob out of object storage. */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { outboardBytes } from '../../../bao/geometry.ts'
 import type { ChunkRanges } from '../../../bao/ranges.ts'
 import type { Hash } from '../../../hash.ts'
@@ -78,6 +79,12 @@ export class ObjectReader implements BlobReader {
     } finally {
       this.#outboardReads.delete(reading)
     }
+  }
+
+  async askAhead(): Promise<void> {
+    this.#data.begin()
+    // A request is handed to its socket at the end of a turn: whatever is done in this one, it would wait for.
+    await nextTurn()
   }
 
   async close(): Promise<void> {

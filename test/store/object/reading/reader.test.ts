@@ -187,6 +187,44 @@ describe('GETs', () => {
     expect(setup.storage.bytes).toBe(size + outboard.length)
   })
 
+  it('are made before anything is read, where that is asked for, and not again', async () => {
+    const setup = new Setup()
+    const data = randomData(5 * MIB)
+    const hash = await setup.add(data)
+    const ranges = ChunkRanges.ofBytes(2 * MIB, 2 * MIB + 64 * KIB)
+    await using reader = setup.reader(hash, data.length, ranges)
+    await reader.askAhead()
+    const asked = [{ key: dataKey(hash), offset: 2 * MIB, length: 64 * KIB }]
+    expect(setup.storage.gets).toEqual(asked)
+    const found = await collect(reader, ranges)
+    expect(Buffer.compare(found, await encodeAll(memorySource(data), ranges))).toBe(0)
+    expect(setup.storage.getsOf(dataKey(hash))).toEqual(asked)
+  })
+
+  it('that were asked for before anything is read may fail: they are made again', async () => {
+    const setup = new Setup()
+    const data = randomData(5 * MIB)
+    const hash = await setup.add(data)
+    const ranges = ChunkRanges.ofBytes(2 * MIB, 2 * MIB + 64 * KIB)
+    setup.storage.onPiece = get => {
+      if (get === 0) throw new StorageUnavailableError('not now')
+    }
+    await using reader = setup.reader(hash, data.length, ranges)
+    await reader.askAhead()
+    await settle()
+    const found = await collect(reader, ranges)
+    expect(Buffer.compare(found, await encodeAll(memorySource(data), ranges))).toBe(0)
+  })
+
+  it('are not made by who has closed', async () => {
+    const setup = new Setup()
+    const hash = await setup.add(randomData(MIB))
+    await using reader = setup.reader(hash, MIB, ChunkRanges.all)
+    await reader.close()
+    await reader.askAhead()
+    expect(setup.storage.gets).toEqual([])
+  })
+
   it('stop when the peer stops', async () => {
     const setup = new Setup()
     const hash = setup.addHuge(8 * GIB, 0, 8 * MIB)
