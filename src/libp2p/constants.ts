@@ -127,6 +127,12 @@ export const REQUESTS_BEFORE_SPARE = 4
 export const SPARE_STREAM_MS = 2_000
 
 /**
+ * How long the consent to a stream waits for the response to a request that came in the same breath, in ms: longer than a server nearby
+ * takes for a small read. So long may somebody else have to wait who offers a stream just then, and asks only when it is agreed on.
+ */
+export const CONSENT_WAIT_MS = 10
+
+/**
  * Streams on which the request has not come in full are counted apart, as many as there may be requests, and these more for each peer. A
  * getter has one for each connection on which nothing has been asked yet.
  */

@@ -8,6 +8,8 @@
 import { type Stream, StreamMessageEvent, type StreamMuxer, type StreamMuxerFactory } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
 import { nextTurn } from '../protocol/fair-turns.ts'
+import { CONSENT_WAIT_MS } from './constants.ts'
+import { deadline } from './deadline.ts'
 import { MULTISTREAM, multistreamLine } from './multistream.ts'
 import { openSilently } from './yamux-options.ts'
 
@@ -57,31 +59,51 @@ interface Sending {
 /**
  * Consents for which nobody has asked anything yet. They leave with what is sent next on the connection, at the latest in the next turn
  * of the event loop: until then, what has come for other streams is dealt with, so that a request to a store far away leaves before.
+ * Where a request has come in the same breath, its response is waited for a little longer: the peer waits for that, and a message of
+ * its own would wake it up before, and take the processor from who answers.
  */
 class Postponed {
   #consents: (() => void)[] = []
   #isScheduled = false
+  /** Whether all of a request has come in this turn of the event loop. */
+  #isAsked = false
+  #endWait: (() => void) | undefined
 
   constructor(muxer: StreamMuxer) {
     if (!isSending(muxer)) return
     const send = muxer.send.bind(muxer)
     muxer.send = data => {
-      this.#sendAll()
+      this.sendAll()
       return send(data)
     }
   }
 
+  /** To be called when the peer has said all that it has to say on a stream. */
+  readonly onAsked = (): void => {
+    if (this.#isAsked) return
+    this.#isAsked = true
+    nextTurn(() => {
+      this.#isAsked = false
+    })
+  }
+
   push(consent: () => void): void {
     this.#consents.push(consent)
+    if (this.#isAsked) {
+      this.#endWait ??= deadline(CONSENT_WAIT_MS, () => this.sendAll())
+      return
+    }
     if (this.#isScheduled) return
     this.#isScheduled = true
     nextTurn(() => {
       this.#isScheduled = false
-      this.#sendAll()
+      this.sendAll()
     })
   }
 
-  #sendAll(): void {
+  sendAll(): void {
+    this.#endWait?.()
+    this.#endWait = undefined
     if (this.#consents.length === 0) return
     const consents = this.#consents
     this.#consents = []
@@ -100,6 +122,7 @@ function agree(stream: Stream, components: ConsentComponents, postponed: Postpon
     tell()
     return
   }
+  stream.addEventListener('remoteCloseWrite', postponed.onAsked)
   let hasCome = false
   const onFirst = ({ data }: StreamMessageEvent): void => {
     hasCome = true
@@ -151,8 +174,22 @@ function answer(
     tellAgreed()
   } else {
     openSilently(stream)
+    // Who asks on it does not wait any longer, whatever else is waited for.
+    let more: Uint8Array | undefined
+    const onMore = ({ data }: StreamMessageEvent): void => {
+      more = data.subarray()
+      postponed.sendAll()
+    }
+    stream.addEventListener('message', onMore)
     postponed.push(() => {
-      if (consent()) nextTurn(tellAgreed)
+      stream.removeEventListener('message', onMore)
+      if (!consent()) return
+      if (more === undefined) {
+        nextTurn(tellAgreed)
+      } else {
+        stream.unshift(more)
+        tellAgreed()
+      }
     })
   }
 }

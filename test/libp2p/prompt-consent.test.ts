@@ -1,7 +1,7 @@
 /** Offers of protocols, and how a node answers them that agrees at once. What it says must be what libp2p says. */
 import { noise } from '@chainsafe/libp2p-noise'
 import { yamux } from '@chainsafe/libp2p-yamux'
-import type { Libp2p, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
@@ -9,7 +9,9 @@ import { promptConsent, YAMUX_OPTIONS } from '../../src/libp2p/index.ts'
 import { MULTISTREAM, multistreamLine } from '../../src/libp2p/multistream.ts'
 import { streamReader } from '../../src/libp2p/stream-reader.ts'
 import { writeAll } from '../../src/libp2p/stream-writer.ts'
+import { openSilently } from '../../src/libp2p/yamux-options.ts'
 import { concat } from '../../src/protocol/concat.ts'
+import { tcp as tcpWithTls } from '../../src/tcp/index.ts'
 import { createTestNode } from '../helpers/libp2p.ts'
 
 const ECHO = '/test/echo/1'
@@ -18,17 +20,17 @@ const NAMED = '\ufeff/test/größer/1'
 const HELLO = new TextEncoder().encode('hello')
 const linesOf = (...names: string[]): Uint8Array => concat(names.map(multistreamLine))
 
-async function startPrompt(): Promise<Libp2p> {
+async function startPrompt(transport: ReturnType<typeof tcpWithTls> = tcp()): Promise<Libp2p> {
   return await createLibp2p({
     addresses: { listen: ['/ip4/127.0.0.1/tcp/0'] },
-    transports: [tcp()],
+    transports: [transport],
     connectionEncrypters: [noise()],
     streamMuxers: [promptConsent(yamux(YAMUX_OPTIONS))]
   })
 }
 
 describe.each([
-  ['that agrees at once', startPrompt],
+  ['that agrees at once', () => startPrompt()],
   ['as libp2p has it', createTestNode]
 ])('a node %s', (_, start) => {
   let node: Libp2p
@@ -169,5 +171,55 @@ describe.each([
       stream.send(bytes)
       await expect.poll(() => stream.status).toBe('reset')
     }
+  })
+})
+
+describe('an offer that comes in the same breath as a request', () => {
+  const HELD = '/test/held/1'
+  let node: Libp2p
+  let peer: Libp2p
+
+  beforeAll(async () => {
+    // What is sent at a time, this transport sends as one.
+    node = await startPrompt(tcpWithTls())
+    peer = await startPrompt(tcpWithTls())
+    // Is never answered, and not even read: so nothing is sent to the peer.
+    await node.handle(HELD, () => undefined)
+    await node.handle(ECHO, async stream => {
+      await writeAll(stream, streamReader(stream))
+    })
+  })
+  afterAll(async () => {
+    await Promise.all([node.stop(), peer.stop()])
+  })
+
+  /** A stream that the other side does not know of yet, and what comes back on it. */
+  function openOn(connection: Connection, protocol: string) {
+    const before = connection.streams.length
+    connection.newStream(protocol).catch(() => undefined)
+    const stream = connection.streams[before]!
+    stream.protocol = protocol
+    openSilently(stream)
+    const came: Uint8Array[] = []
+    stream.addEventListener('message', ({ data }) => came.push(data.subarray()))
+    return { stream, came: () => concat(came) }
+  }
+
+  it.each([
+    ['nothing follows', new Uint8Array(0)],
+    ['something follows as a message of its own', HELLO]
+  ])('is answered while the request is not, where %s', async (_, rest) => {
+    const connection = await peer.dial(node.getMultiaddrs())
+    const request = openOn(connection, HELD)
+    const offered = openOn(connection, ECHO)
+    const offer = linesOf(MULTISTREAM, ECHO)
+    request.stream.send(concat([linesOf(MULTISTREAM, HELD), HELLO]))
+    const closing = request.stream.close()
+    offered.stream.send(offer)
+    if (rest.length > 0) offered.stream.send(rest)
+    await expect.poll(offered.came, { timeout: 60_000 }).toEqual(concat([offer, rest]))
+    await closing
+    expect(request.came()).toEqual(linesOf(MULTISTREAM, HELD))
+    for (const { stream } of [request, offered]) stream.abort(new Error('seen enough'))
   })
 })
