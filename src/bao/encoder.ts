@@ -32,8 +32,11 @@ export interface EncodeOptions {
    * @default false
    */
   readonly reuseBuffers?: boolean | undefined
-  /** Waited for when a piece has been read, before it is checked and handed out: for who shares a processor with many others. */
-  readonly turn?: (() => Promise<void>) | undefined
+  /**
+   * Waited for before the first piece is read, and when a piece has been read, before it is checked and handed out: for who shares a
+   * processor with many others.
+   */
+  readonly turn?: (() => Promise<void> | undefined) | undefined
   readonly kernel?: Kernel | undefined
 }
 
@@ -191,6 +194,8 @@ async function* readBatches(
   }
 
   const isFar = source.isFar === true
+  // To make room for what is read takes as long as to check it.
+  await options.turn?.()
   let reading = readNext(isFar)
   try {
     // What comes first from far away is waited for: it leaves before the next piece is planned, whose bytes are on their way all the same.

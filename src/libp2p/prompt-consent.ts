@@ -4,6 +4,8 @@
  * libp2p reads an offer line by line, and answers each, by a dozen promises. Most offers are a single message, and known word for
  * word: so their answer leaves at once. What comes for streams that are open has been dealt with when a stream is new on which nothing
  * is asked yet. On the wire nothing changes: it is the answer of multistream-select.
+ *
+ * When hundreds of peers offer something within one turn of the event loop, a few streams begin in each of the next ones.
  */
 import { type Stream, StreamMessageEvent, type StreamMuxer, type StreamMuxerFactory } from '@libp2p/interface'
 import type { Registrar } from '@libp2p/interface-internal'
@@ -11,6 +13,7 @@ import { nextTurn } from '../protocol/fair-turns.ts'
 import { CONSENT_WAIT_MS } from './constants.ts'
 import { deadline } from './deadline.ts'
 import { MULTISTREAM, multistreamLine } from './multistream.ts'
+import { Turns } from './turns.ts'
 import { openSilently } from './yamux-options.ts'
 
 const HEADER = multistreamLine(MULTISTREAM)
@@ -35,17 +38,18 @@ export function promptConsent<C extends ConsentComponents>(
   return components => {
     const factory = create(components)
     const createMuxer = factory.createStreamMuxer.bind(factory)
-    factory.createStreamMuxer = connection => prompt(createMuxer(connection), components)
+    const turns = new Turns()
+    factory.createStreamMuxer = connection => prompt(createMuxer(connection), components, turns)
     return factory
   }
 }
 
-function prompt(muxer: StreamMuxer, components: ConsentComponents): StreamMuxer {
+function prompt(muxer: StreamMuxer, components: ConsentComponents, turns: Turns): StreamMuxer {
   const dispatch = muxer.safeDispatchEvent.bind(muxer)
   const postponed = new Postponed(muxer)
   muxer.safeDispatchEvent = (type, init: CustomEventInit = {}) => {
     if (type !== 'stream') return dispatch(type, init)
-    agree(init.detail, components, postponed, () => dispatch(type, init))
+    agree(init.detail, components, postponed, turns, () => dispatch(type, init))
     return true
   }
   return muxer
@@ -116,7 +120,13 @@ function isSending(muxer: object): muxer is StreamMuxer & Sending {
 }
 
 /** @param tell has libp2p look after the stream */
-function agree(stream: Stream, components: ConsentComponents, postponed: Postponed, tell: () => void): void {
+function agree(
+  stream: Stream,
+  components: ConsentComponents,
+  postponed: Postponed,
+  turns: Turns,
+  tell: () => void
+): void {
   // Muxers that do without multistream-select have a protocol from the start.
   if (stream.protocol !== '') {
     tell()
@@ -127,7 +137,7 @@ function agree(stream: Stream, components: ConsentComponents, postponed: Postpon
   const onFirst = ({ data }: StreamMessageEvent): void => {
     hasCome = true
     stream.removeEventListener('message', onFirst)
-    answer(stream, data.subarray(), components, postponed, tell)
+    answer(stream, data.subarray(), components, postponed, turns, tell)
   }
   stream.addEventListener('message', onFirst)
   // What comes in the same breath has come by then.
@@ -143,6 +153,7 @@ function answer(
   bytes: Uint8Array,
   { registrar }: ConsentComponents,
   postponed: Postponed,
+  turns: Turns,
   tell: () => void
 ): void {
   const protocol = offeredBy(bytes)
@@ -168,10 +179,23 @@ function answer(
     stream.protocol = protocol
     tell()
   }
+  const tellInTurn = (): void => {
+    const turn = turns.enter()
+    if (turn === undefined) tellAgreed()
+    else void turn.then(tellAgreed)
+  }
   if (bytes.length > end || stream.remoteWriteStatus === 'closed') {
-    if (!consent()) return
     if (bytes.length > end) stream.unshift(bytes.subarray(end))
-    tellAgreed()
+    const begin = (): void => {
+      if (consent()) tellAgreed()
+    }
+    const turn = turns.enter()
+    if (turn === undefined) {
+      begin()
+    } else {
+      openSilently(stream)
+      void turn.then(begin)
+    }
   } else {
     openSilently(stream)
     // Who asks on it does not wait any longer, whatever else is waited for.
@@ -185,10 +209,10 @@ function answer(
       stream.removeEventListener('message', onMore)
       if (!consent()) return
       if (more === undefined) {
-        nextTurn(tellAgreed)
+        nextTurn(tellInTurn)
       } else {
         stream.unshift(more)
-        tellAgreed()
+        tellInTurn()
       }
     })
   }

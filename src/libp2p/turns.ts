@@ -1,5 +1,5 @@
 /**
- * Lets a few in in each turn of the event loop, of all who hash and write.
+ * Lets a few in in each turn of the event loop, of all who begin, or hash and write.
  *
  * When many connections can take more at the same time, or what was read for them is there, Node tells all of them within one turn, and
  * hardly anything happens between one and the next. Each then hashes a piece and encrypts it: with 200 of them everything else waits for
@@ -17,13 +17,13 @@ export class Turns {
   #count = 0
   readonly #waiting: (() => void)[] = []
 
-  /** Resolves at once for the first who come in a turn, and for the others in one of the next, in the order of the calls. */
-  async enter(): Promise<void> {
+  /** @returns undefined for the first who come in a turn; for the others what resolves in one of the next, in the order of the calls */
+  enter(): Promise<void> | undefined {
     if (this.#count < MOST_IN_A_TURN) {
       if (this.#count++ === 0) nextTurn(this.#begin)
-      return
+      return undefined
     }
-    await new Promise<void>(resolve => this.#waiting.push(resolve))
+    return new Promise<void>(resolve => this.#waiting.push(resolve))
   }
 
   readonly #begin = (): void => {

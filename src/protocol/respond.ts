@@ -73,7 +73,10 @@ export interface RespondOptions {
   readonly onBlob?: ((blob: RespondedBlob) => void) | undefined
   /** Told why a response ended early, or with a status that is not ok. */
   readonly onFailure?: ((error: unknown) => void) | undefined
-  /** With `reuseBuffers`, what is yielded may be overwritten once three more large pieces have been. */
+  /**
+   * With `reuseBuffers`, what is yielded may be overwritten once three more large pieces have been. `turn` is also waited for before the
+   * store is asked.
+   */
   readonly encode?: Pick<EncodeOptions, 'batchBytes' | 'kernel' | 'reuseBuffers' | 'turn'> | undefined
 }
 
@@ -185,6 +188,8 @@ async function* answer(
   try {
     const { request, rest } = await collectRequest(pieces)
     options.onRequest?.(request)
+    // Many requests may have come at the same time.
+    await options.encode?.turn?.()
     yield* answerRequest(request, pieces, rest, store, options)
   } finally {
     await pieces.return(undefined)

@@ -12,8 +12,12 @@ import type { Uint8ArrayList } from 'uint8arraylist'
 import { GATHERED_BYTES, GATHERED_PIECES } from './constants.ts'
 import { UnsupportedLibp2pError } from './errors.ts'
 import type { ReusedReads } from './reused-reads.ts'
+import { SharedTurns } from './shared-turns.ts'
 
 const NOTHING = new Uint8Array(0)
+
+/** Of the process: all its connections share one event loop. */
+const sharedTurns = new SharedTurns()
 
 /**
  * Takes the place of the connection that @libp2p/tcp has made of its socket. That one goes on looking after the socket's life,
@@ -209,10 +213,12 @@ export class SocketConnection extends AbstractMultiaddrConnection {
   #dispatchSoon(): void {
     if (this.#dispatchScheduled) return
     this.#dispatchScheduled = true
-    setImmediate(() => {
-      this.#dispatchScheduled = false
-      this.dispatchReadBuffer()
-    })
+    sharedTurns.soon(this.#dispatchNow)
+  }
+
+  readonly #dispatchNow = (): void => {
+    this.#dispatchScheduled = false
+    this.dispatchReadBuffer()
   }
 
   readonly #onDrain = (): void => {

@@ -209,7 +209,7 @@ describe('encode', () => {
     expect(new Set(small.map(({ buffer }) => buffer)).size).toBe(5)
   })
 
-  it('waits for its turn before it hands out a piece', async () => {
+  it('waits for its turn before it reads anything, and before it hands out a piece', async () => {
     const source = memorySource(randomData(5 * RUN_BYTES))
     let turns = 0
     const turn = async (): Promise<void> => {
@@ -217,9 +217,14 @@ describe('encode', () => {
       turns++
     }
     let pieces = 0
+    const readData = source.readData
+    source.readData = async (...args) => {
+      expect(turns).toBeGreaterThan(0)
+      await readData(...args)
+    }
     for await (const _ of encode(source.hash, source, ChunkRanges.all, { turn })) {
       pieces++
-      expect(turns).toBe(pieces)
+      expect(turns).toBe(pieces + 1)
     }
     expect(pieces).toBeGreaterThan(5)
   })

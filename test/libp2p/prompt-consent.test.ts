@@ -5,10 +5,12 @@ import type { Connection, Libp2p, Stream } from '@libp2p/interface'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { openEarly } from '../../src/libp2p/early-stream.ts'
 import { promptConsent, YAMUX_OPTIONS } from '../../src/libp2p/index.ts'
 import { MULTISTREAM, multistreamLine } from '../../src/libp2p/multistream.ts'
 import { streamReader } from '../../src/libp2p/stream-reader.ts'
 import { writeAll } from '../../src/libp2p/stream-writer.ts'
+import { MOST_IN_A_TURN } from '../../src/libp2p/turns.ts'
 import { openSilently } from '../../src/libp2p/yamux-options.ts'
 import { concat } from '../../src/protocol/concat.ts'
 import { tcp as tcpWithTls } from '../../src/tcp/index.ts'
@@ -221,5 +223,51 @@ describe('an offer that comes in the same breath as a request', () => {
     await closing
     expect(request.came()).toEqual(linesOf(MULTISTREAM, HELD))
     for (const { stream } of [request, offered]) stream.abort(new Error('seen enough'))
+  })
+})
+
+describe.each([
+  ['with a request', HELLO],
+  ['without one', new Uint8Array(0)]
+])('many streams that are offered at once %s', (_, request) => {
+  it('begin a few in each turn of the event loop', async () => {
+    const many = 8 * MOST_IN_A_TURN
+    const [node, peer] = [await startPrompt(), await createTestNode()]
+    try {
+      /** How many began in each turn. */
+      let turns = [0]
+      let isOver = false
+      const nextTurn = (): void => {
+        turns.push(0)
+        if (!isOver) setImmediate(nextTurn)
+      }
+      await node.handle(
+        ECHO,
+        async stream => {
+          turns[turns.length - 1]!++
+          await writeAll(stream, streamReader(stream))
+        },
+        { maxInboundStreams: many }
+      )
+      const connection = await peer.dial(node.getMultiaddrs())
+      const ask = async (): Promise<Uint8Array> => {
+        const { stream, offer } = openEarly(connection, ECHO, { maxOutboundStreams: many })
+        const reader = streamReader(stream!)
+        stream!.send(concat([offer, request]))
+        await stream!.close()
+        return concat(await Array.fromAsync(reader))
+      }
+      // libp2p takes no more than ten before it is done with the connection.
+      await ask()
+      turns = [0]
+      nextTurn()
+      const came = await Promise.all(Array.from({ length: many }, ask))
+      isOver = true
+      for (const bytes of came) expect(bytes).toEqual(concat([linesOf(MULTISTREAM, ECHO), request]))
+      expect(turns.reduce((sum, each) => sum + each)).toBe(many)
+      expect(Math.max(...turns)).toBeLessThanOrEqual(2 * MOST_IN_A_TURN)
+    } finally {
+      await Promise.all([node.stop(), peer.stop()])
+    }
   })
 })

@@ -23,6 +23,7 @@ import {
 } from '../../src/libp2p/index.ts'
 import { streamReader } from '../../src/libp2p/stream-reader.ts'
 import { streamWriter, writeAll } from '../../src/libp2p/stream-writer.ts'
+import { MOST_IN_A_TURN } from '../../src/libp2p/turns.ts'
 import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../../src/protocol/constants.ts'
 import { NotAvailableError, RefusedError } from '../../src/protocol/errors.ts'
 import { HashSequence } from '../../src/protocol/hash-sequence.ts'
@@ -250,6 +251,42 @@ describe('the service', () => {
     )
     expect(received.length).toBe(24)
     for (const bytes of received) expect(Buffer.compare(bytes, data)).toBe(0)
+  })
+
+  it('begins with a few of those who ask at the same time in each turn of the event loop', async () => {
+    const many = 8 * MOST_IN_A_TURN
+    const [provider, getter] = [await start(), await start()]
+    const { hash } = await provider.store.addBytes(randomData(100))
+    const connection = await getter.dial(provider.getMultiaddrs())
+    const open = async () => await connection.newStream(BLOBS_PROTOCOL, { maxOutboundStreams: many })
+    // libp2p takes no more than ten before it is done with the connection.
+    const streams = [await open()]
+    while (streams.length < many) streams.push(...(await Promise.all(Array.from({ length: 7 }, open))))
+    const turns = [0]
+    let isOver = false
+    const nextTurn = (): void => {
+      turns.push(0)
+      if (!isOver) setImmediate(nextTurn)
+    }
+    const openBlob = provider.store.open.bind(provider.store)
+    provider.store.open = async (...args) => {
+      turns[turns.length - 1]!++
+      return await openBlob(...args)
+    }
+    nextTurn()
+    const request = encodeRequest({ type: 'get', hash, ranges: RangesSeq.blob(ChunkRanges.all) })
+    await Promise.all(
+      streams.map(async stream => {
+        const reader = streamReader(stream)
+        await writeAll(stream, [request])
+        expect((await Array.fromAsync(reader)).reduce((sum, { length }) => sum + length, 0)).toBeGreaterThan(
+          100
+        )
+      })
+    )
+    isOver = true
+    expect(turns.reduce((sum, each) => sum + each)).toBe(streams.length)
+    expect(Math.max(...turns)).toBeLessThanOrEqual(2 * MOST_IN_A_TURN)
   })
 
   it('asks the next provider for the rest when one is killed or lies, and names each failure', async () => {
