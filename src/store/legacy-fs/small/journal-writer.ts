@@ -1,8 +1,18 @@
 /** Appends small blobs to journals. Synchronous: for a thread of its own. */
-import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs'
+import {
+  closeSync,
+  fdatasyncSync,
+  fstatSync,
+  ftruncateSync,
+  openSync,
+  rmSync,
+  statfsSync,
+  statSync
+} from 'node:fs'
 import { sep } from 'node:path'
 import { Gone } from './gone.ts'
 import { encodeHeader, gonePath, HEADER_BYTES, type JournalRecord } from './journal-format.ts'
+import { mostJournalBytes } from './journal-limit.ts'
 import type { JournalPlace } from './messages.ts'
 import { writeAll } from './place-file.ts'
 import { type Retiring, retireJournal } from './retire.ts'
@@ -13,9 +23,6 @@ const FULL_BYTES = 8 * 1024 * 1024
 
 /** Nothing is added to a journal that was begun so many ms ago. Well below the age at which they are retired. */
 const OLD_MS = 20_000
-
-/** Bytes of journals after which the oldest is retired at once, though its blobs' files have to be waited for. */
-const MOST_BYTES = 256 * 1024 * 1024
 
 interface Journal {
   readonly path: string
@@ -53,6 +60,8 @@ export class JournalWriter {
   readonly #journals: Journal[] = []
   #count = 0
   #open: OpenJournal | undefined
+  /** Bytes of journals after which the oldest is retired at once. */
+  #most = 0
 
   /**
    * @param room bytes of zeros that are written ahead, for records that are added one by one: to write over what is there takes a disk
@@ -145,6 +154,8 @@ export class JournalWriter {
   #begin(room: number): OpenJournal {
     const { folder, prefix, boot } = this.#place
     const path = `${folder}${sep}${prefix}.${this.#count++}.journal`
+    const { bavail, bsize } = statfsSync(folder)
+    this.#most = mostJournalBytes(bavail * bsize)
     const file = openSync(path, 'wx')
     const journal = { path, bytes: HEADER_BYTES, isDoubtful: false }
     const open = { journal, file, room, end: HEADER_BYTES, begun: performance.now() }
@@ -175,7 +186,7 @@ export class JournalWriter {
 
   #makeRoom(): void {
     let bytes = this.bytes
-    while (bytes > MOST_BYTES) {
+    while (bytes > this.#most) {
       const oldest = this.#journals[0]!
       bytes -= oldest.bytes
       this.end(oldest.path)
