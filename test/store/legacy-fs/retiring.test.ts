@@ -30,8 +30,10 @@ import {
   recordsIn,
   writeRecord
 } from '../../../src/store/legacy-fs/small/journal-format.ts'
+import { JournalWriter } from '../../../src/store/legacy-fs/small/journal-writer.ts'
 import { endOwner, newOwner } from '../../../src/store/owners.ts'
 import { versionOf } from '../../../src/store/stats.ts'
+import { TempFolder } from '../../../src/store/temp.ts'
 import { randomData } from '../../helpers/data.ts'
 import { testFolder, testStore } from './support.ts'
 
@@ -64,8 +66,8 @@ async function testWriter() {
   return { writer, pathOf, names, folder, tempFolder, dataFolder, journal: join(folder, 'a-1-0.0.journal') }
 }
 
-function retire(writer: FileWriter, journal: string, isDoubtful = false): void {
-  for (const _ of writer.retire(journal, isDoubtful));
+async function retire(writer: FileWriter, journal: string, isDoubtful = false): Promise<void> {
+  await writer.retire(journal, isDoubtful)
 }
 
 /** A folder with a journal from before the machine was started anew, but without the files. */
@@ -89,7 +91,7 @@ describe('retiring a journal', () => {
     rmSync(pathOf(missing!))
     noteGone(journal, hashBytes(deleted!).hash, statSync(journal).size)
     rmSync(pathOf(deleted!))
-    retire(writer, journal)
+    await retire(writer, journal)
     for (const data of [good!, empty!, other!, missing!])
       expect(readFileSync(pathOf(data))).toEqual(Buffer.from(data))
     expect(existsSync(pathOf(deleted!))).toBe(false)
@@ -103,7 +105,7 @@ describe('retiring a journal', () => {
     writer.write(recordsOf([data!]))
     rmSync(pathOf(data!))
     rmSync(tempFolder, { recursive: true })
-    expect(() => retire(writer, journal)).toThrow('ENOENT')
+    await expect(retire(writer, journal)).rejects.toThrow('ENOENT')
     expect(names()).toEqual(['a-1-0.0.journal'])
   })
 
@@ -112,7 +114,7 @@ describe('retiring a journal', () => {
     const [data] = blobs(1)
     writer.write(recordsOf([data!]))
     const { ino } = statSync(pathOf(data!))
-    retire(writer, journal, true)
+    await retire(writer, journal, true)
     expect(statSync(pathOf(data!)).ino).not.toBe(ino)
   })
 
@@ -121,7 +123,7 @@ describe('retiring a journal', () => {
     const [data] = blobs(1)
     writer.write(recordsOf([data!]))
     truncateSync(pathOf(data!), 0)
-    retire(new FileWriter({ dataFolder, tempFolder, journals: undefined }), journal)
+    await retire(new FileWriter({ dataFolder, tempFolder, journals: undefined }), journal)
     expect(readFileSync(pathOf(data!))).toEqual(Buffer.from(data!))
     expect(names()).toEqual([])
   })
@@ -174,6 +176,44 @@ describe('a blob whose process stood still between its record and its file', () 
   })
 })
 
+describe('journals of which there are too many bytes', () => {
+  it('are retired, the oldest first, until there is room', async () => {
+    const { folder, names, dataFolder, tempFolder, pathOf } = await testWriter()
+    const all = blobs(5)
+    const most = 2 * (HEADER_BYTES + recordBytes(all[0]!)) + 10
+    const place = { folder, prefix: 'a-1-0', boot: OTHER_BOOT }
+    const writer = new JournalWriter(place, { dataFolder, temp: new TempFolder(tempFolder) }, 0, free => {
+      expect(free).toBeGreaterThan(0)
+      return most
+    })
+    for (const data of all) {
+      writer.append(recordsOf([data]))
+      writer.close()
+    }
+    expect(names().length).toBe(5)
+    // Two at a time are no more than one.
+    await Promise.all([writer.makeRoom(), writer.makeRoom()])
+    expect(names().sort()).toEqual(['a-1-0.3.journal', 'a-1-0.4.journal'])
+    expect(writer.bytes).toBeLessThanOrEqual(most)
+    for (const [i, data] of all.entries()) expect(existsSync(pathOf(data))).toBe(i < 3)
+  })
+
+  it('stay when their files cannot be put on disk, and are retired by the next call that can', async () => {
+    const { folder, names, dataFolder, tempFolder, pathOf } = await testWriter()
+    const [data] = blobs(1)
+    const place = { folder, prefix: 'a-1-0', boot: OTHER_BOOT }
+    const writer = new JournalWriter(place, { dataFolder, temp: new TempFolder(tempFolder) }, 0, () => 0)
+    writer.append(recordsOf([data!]))
+    rmSync(tempFolder, { recursive: true })
+    await expect(writer.makeRoom()).rejects.toThrow('ENOENT')
+    expect(names()).toEqual(['a-1-0.0.journal'])
+    mkdirSync(tempFolder)
+    await writer.makeRoom()
+    expect(names()).toEqual([])
+    expect(readFileSync(pathOf(data!))).toEqual(Buffer.from(data!))
+  })
+})
+
 describe('a journal', () => {
   it('that another store has removed is begun anew', async () => {
     const { writer, names, journal, folder } = await testWriter()
@@ -207,7 +247,7 @@ describe('a journal', () => {
       rmSync(pathOf(data))
     }
     expect(statSync(gonePath(journal)).size).toBe(2 * GONE_BYTES)
-    retire(writer, journal)
+    await retire(writer, journal)
     for (const data of [first!, second!]) expect(existsSync(pathOf(data))).toBe(false)
   })
 })

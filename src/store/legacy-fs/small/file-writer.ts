@@ -1,5 +1,5 @@
 /**
- * Gives small blobs their files, many at a time. Synchronous: for a thread of its own, or for one blob on a quick disk.
+ * Gives small blobs their files, many at a time. Writes synchronously: for a thread of its own, or for one blob on a quick disk.
  *
  * Waiting until each file is on disk is most of what such a file costs. So all of them are put into a journal first, which is
  * one file to wait for; should the power fail, it is made up from there what their own files lack then.
@@ -49,6 +49,11 @@ export class FileWriter {
     return this.#journal?.bytes ?? 0
   }
 
+  /** Retires the oldest journals when there are too many bytes in all of them. To be called after writing. */
+  async makeRoom(): Promise<void> {
+    await this.#journal?.makeRoom()
+  }
+
   /** Adds nothing more to a journal. */
   end(journal: string): void {
     this.#journal?.end(journal)
@@ -65,9 +70,9 @@ export class FileWriter {
   }
 
   /** Whoever's journal it is. @param isDoubtful whether to make all files anew */
-  *retire(journal: string, isDoubtful: boolean): Generator<void, void, undefined> {
+  async retire(journal: string, isDoubtful: boolean): Promise<void> {
     this.end(journal)
-    yield* retireJournal(journal, { dataFolder: this.#dataFolder, temp: this.#temp, isDoubtful })
+    await retireJournal(journal, { dataFolder: this.#dataFolder, temp: this.#temp, isDoubtful })
     this.forget(journal)
   }
 

@@ -1,4 +1,4 @@
-/** Appends small blobs to journals. Synchronous: for a thread of its own. */
+/** Appends small blobs to journals. Writes synchronously: for a thread of its own. */
 import {
   closeSync,
   fdatasyncSync,
@@ -57,20 +57,24 @@ export class JournalWriter {
   readonly #place: JournalPlace
   readonly #retiring: Retiring
   readonly #room: number
+  readonly #mostBytes: (free: number) => number
   readonly #journals: Journal[] = []
   #count = 0
   #open: OpenJournal | undefined
   /** Bytes of journals after which the oldest is retired at once. */
   #most = 0
+  #makingRoom: Promise<void> | undefined
 
   /**
    * @param room bytes of zeros that are written ahead, for records that are added one by one: to write over what is there takes a disk
    *   half as long as to make a file longer
+   * @param mostBytes of journals, by the bytes that are free on the disk
    */
-  constructor(place: JournalPlace, retiring: Retiring, room = 0) {
+  constructor(place: JournalPlace, retiring: Retiring, room = 0, mostBytes = mostJournalBytes) {
     this.#place = place
     this.#retiring = retiring
     this.#room = room
+    this.#mostBytes = mostBytes
   }
 
   /** Adds records. When it returns they are on disk; when it throws, they do not count. */
@@ -103,7 +107,6 @@ export class JournalWriter {
       this.forget(journal.path)
       return this.append(records)
     }
-    this.#makeRoom()
     return { path, at, goneBytes: before, since: performance.now() }
   }
 
@@ -117,6 +120,18 @@ export class JournalWriter {
     if (goneBytes(path) === before && isThere(path)) return []
     const gone = new Gone(path)
     return records.filter(record => !gone.counts({ ...record, at: at + record.at }))
+  }
+
+  /**
+   * Retires the oldest journals when there are too many bytes in all of them.
+   *
+   * @throws what kept a file from being put on disk: its journal stays, and is retired by the next call
+   */
+  async makeRoom(): Promise<void> {
+    this.#makingRoom ??= this.#retireOldest().finally(() => {
+      this.#makingRoom = undefined
+    })
+    await this.#makingRoom
   }
 
   /** Bytes of journals that have not been retired. */
@@ -155,7 +170,7 @@ export class JournalWriter {
     const { folder, prefix, boot } = this.#place
     const path = `${folder}${sep}${prefix}.${this.#count++}.journal`
     const { bavail, bsize } = statfsSync(folder)
-    this.#most = mostJournalBytes(bavail * bsize)
+    this.#most = this.#mostBytes(bavail * bsize)
     const file = openSync(path, 'wx')
     const journal = { path, bytes: HEADER_BYTES, isDoubtful: false }
     const open = { journal, file, room, end: HEADER_BYTES, begun: performance.now() }
@@ -184,15 +199,13 @@ export class JournalWriter {
     rmSync(gonePath(path), { force: true })
   }
 
-  #makeRoom(): void {
-    let bytes = this.bytes
-    while (bytes > this.#most) {
+  async #retireOldest(): Promise<void> {
+    while (this.bytes > this.#most) {
       const oldest = this.#journals[0]!
-      bytes -= oldest.bytes
       this.end(oldest.path)
       const { path, isDoubtful } = oldest
       oldest.isDoubtful = true
-      for (const _ of retireJournal(path, { ...this.#retiring, isDoubtful }));
+      await retireJournal(path, { ...this.#retiring, isDoubtful })
       this.forget(path)
     }
   }

@@ -1,5 +1,5 @@
-/** Removes a journal when the blobs' own files hold what it says, and are on disk. Synchronous: for a thread of its own. */
-import { closeSync, constants, fdatasyncSync, fstatSync, openSync, readFileSync, rmSync } from 'node:fs'
+/** Removes a journal when the blobs' own files hold what it says, and are on disk. Mostly synchronous: for a thread of its own. */
+import { closeSync, constants, fdatasync, fstatSync, openSync, readFileSync, rmSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { hashBytes } from '../../../bao/outboard.ts'
 import { isNotFound } from '../../fs-errors.ts'
@@ -12,8 +12,12 @@ import { gonePath, HEADER_BYTES, type JournalRecord, recordsIn } from './journal
 import { placeFile } from './place-file.ts'
 import { syncFolder } from './sync-folder.ts'
 
-/** Files that are put on disk without giving others their turn. */
-const FILES_PER_TURN = 64
+/**
+ * Files that are waited for at the same time. Each by itself has to wait for the disk, or for the file system's own journal, although
+ * it is there; side by side they wait for the same. Half of Node's threads for files, of which it has four where nobody says otherwise:
+ * others need them too.
+ */
+const FILES_AT_ONCE = Math.min(8, Math.max(1, Math.floor((Number(process.env.UV_THREADPOOL_SIZE) || 4) / 2)))
 
 /** Windows waits only for what may be written to. */
 const FOR_SYNC = process.platform === 'win32' ? constants.O_RDWR : FOR_READING
@@ -30,16 +34,19 @@ export interface Retiring {
  *
  * @throws what kept a file from being put on disk; the journal stays then
  */
-export function* retireJournal(path: string, retiring: Retiring): Generator<void, void, undefined> {
+export async function retireJournal(path: string, retiring: Retiring): Promise<void> {
   const before = versionAt(path)
   const journal = readIfThere(path)
   if (journal === undefined) return
   const gone = new Gone(path)
-  let count = 0
-  for (const record of recordsIn(journal, HEADER_BYTES)) {
-    putOnDisk(record, gone, retiring)
-    if (++count % FILES_PER_TURN === 0) yield
+  const records = recordsIn(journal, HEADER_BYTES)
+  const putNext = async (): Promise<void> => {
+    // They share the records: who fails ends them for all.
+    for (const record of records) await putOnDisk(record, gone, retiring)
   }
+  // Nothing is to be under way when this ends.
+  for (const ending of await Promise.allSettled(Array.from({ length: FILES_AT_ONCE }, putNext)))
+    if (ending.status === 'rejected') throw ending.reason
   syncFolder(retiring.dataFolder)
   // The clocks of machines that share a folder may differ: it was not as old as it seemed.
   if (versionAt(path) !== before) return
@@ -48,21 +55,26 @@ export function* retireJournal(path: string, retiring: Retiring): Generator<void
   syncFolder(dirname(path))
 }
 
-function putOnDisk(record: JournalRecord, gone: Gone, { dataFolder, temp, isDoubtful }: Retiring): void {
+async function putOnDisk(
+  record: JournalRecord,
+  gone: Gone,
+  { dataFolder, temp, isDoubtful }: Retiring
+): Promise<void> {
   const path = dataPath(dataFolder, record.hash.toString('hex'))
-  if (isDoubtful !== true && isOnDisk(path, record.data)) return
+  if (isDoubtful !== true && (await isOnDisk(path, record.data))) return
   // It may be half a record, that never counted.
   if (!hashBytes(record.data).hash.bytes.every((byte, i) => byte === record.hash[i])) return
   if (!gone.counts(record)) return
   // Asked once more at the last moment: what is deleted in between would come back.
   placeFile(temp.newPath(), path, record.data, true, () => gone.counts(record))
+  await new Promise(setImmediate)
 }
 
 /**
  * Waits until a file is on disk, if it holds what it should. That it cannot be put there is told only once by the system,
  * which takes it for written after that: so a new one has to be made then.
  */
-function isOnDisk(path: string, data: Buffer): boolean {
+async function isOnDisk(path: string, data: Buffer): Promise<boolean> {
   let file: number
   try {
     file = openSync(path, FOR_SYNC)
@@ -73,20 +85,15 @@ function isOnDisk(path: string, data: Buffer): boolean {
   try {
     const stats = fstatSync(file)
     if (!stats.isFile() || stats.size !== data.length || !readFileSync(file).equals(data)) return false
-    return isSynced(file)
+    return await isSynced(file)
   } finally {
     closeSync(file)
   }
 }
 
-function isSynced(file: number): boolean {
-  try {
-    fdatasyncSync(file)
-    return true
-  } catch {
-    // Writing the file anew fails for the same reason, or helps.
-    return false
-  }
+/** When it fails, writing the file anew fails for the same reason, or helps. */
+async function isSynced(file: number): Promise<boolean> {
+  return await new Promise(resolve => fdatasync(file, error => resolve(error === null)))
 }
 
 /** Undefined when another store has retired it meanwhile. */

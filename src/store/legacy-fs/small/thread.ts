@@ -10,13 +10,20 @@ if (port === null) throw new Error('thread.ts is started by small-files.ts')
 const reader = new FileReader()
 const writer = new FileWriter(workerData as ThreadData)
 
-/** Goes on with something long between messages. */
-function inTurns(steps: Generator<void, void, undefined>, onEnd: (failure?: unknown) => void): void {
+/** Who writes is told when there is room for more. */
+async function write(records: Uint8Array): Promise<Answer> {
+  const results = writer.write(records)
+  // Should it fail, nothing is lost: what cannot be put on disk stays in its journal, and is tried again after the next ones.
+  await writer.makeRoom().catch(() => undefined)
+  return { results }
+}
+
+async function retire(journal: string, isDoubtful: boolean): Promise<Answer> {
   try {
-    if (steps.next().done) onEnd()
-    else setImmediate(inTurns, steps, onEnd)
+    await writer.retire(journal, isDoubtful)
+    return { results: [] }
   } catch (error) {
-    onEnd(error)
+    return { results: [], failure: toFailure(error) }
   }
 }
 
@@ -27,10 +34,8 @@ port.on('message', ({ id, request }: { id: number; request: Request }) => {
     case 'read':
       return answer(reader.read(request.paths, request.most))
     case 'write':
-      return answer({ results: writer.write(request.records) })
+      return void write(request.records).then(answer)
     case 'retire':
-      return inTurns(writer.retire(request.journal, request.isDoubtful), error =>
-        answer({ results: [], ...(error !== undefined && { failure: toFailure(error) }) })
-      )
+      return void retire(request.journal, request.isDoubtful).then(answer)
   }
 })
