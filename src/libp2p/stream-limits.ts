@@ -5,7 +5,7 @@
  * say nothing, or read nothing, keep nobody out; many of them, with a stream each, still do.
  */
 
-/** Who has a place. */
+/** Who has a place, or several. */
 export interface Guest {
   /** Whether it is its peer that is waited for. */
   isIdle(): boolean
@@ -13,11 +13,15 @@ export interface Guest {
   onLost(): void
 }
 
+interface Place {
+  readonly guest: Guest
+}
+
 export class StreamLimits {
   readonly #perPeer: number
   readonly #total: number
-  /** The guests of each peer, the oldest first. */
-  readonly #peers = new Map<string, Set<Guest>>()
+  /** The places of each peer, the oldest first. */
+  readonly #peers = new Map<string, Set<Place>>()
   #count = 0
 
   constructor(perPeer: number, total: number) {
@@ -30,31 +34,32 @@ export class StreamLimits {
     const count = this.#peers.get(peer)?.size ?? 0
     if (count >= this.#perPeer) return undefined
     if (this.#count >= this.#total && !this.#takeFromRicher(count)) return undefined
-    const guests = this.#peers.get(peer) ?? new Set()
-    this.#peers.set(peer, guests.add(guest))
+    const place: Place = { guest }
+    const places = this.#peers.get(peer) ?? new Set()
+    this.#peers.set(peer, places.add(place))
     this.#count++
-    return () => this.#leave(peer, guest)
+    return () => this.#leave(peer, place)
   }
 
   /** Nobody loses a place to a peer that has as many then. */
   #takeFromRicher(count: number): boolean {
-    const richer = [...this.#peers].filter(([, guests]) => guests.size > count + 1)
+    const richer = [...this.#peers].filter(([, places]) => places.size > count + 1)
     richer.sort(([, a], [, b]) => b.size - a.size)
-    for (const [peer, guests] of richer) {
-      for (const guest of guests) {
-        if (!guest.isIdle()) continue
-        this.#leave(peer, guest)
-        guest.onLost()
+    for (const [peer, places] of richer) {
+      for (const place of places) {
+        if (!place.guest.isIdle()) continue
+        this.#leave(peer, place)
+        place.guest.onLost()
         return true
       }
     }
     return false
   }
 
-  #leave(peer: string, guest: Guest): void {
-    const guests = this.#peers.get(peer)
-    if (guests?.delete(guest) !== true) return
-    if (guests.size === 0) this.#peers.delete(peer)
+  #leave(peer: string, place: Place): void {
+    const places = this.#peers.get(peer)
+    if (places?.delete(place) !== true) return
+    if (places.size === 0) this.#peers.delete(peer)
     this.#count--
   }
 }

@@ -25,7 +25,7 @@ import { streamReader } from '../../src/libp2p/stream-reader.ts'
 import { streamWriter, writeAll } from '../../src/libp2p/stream-writer.ts'
 import { MOST_IN_A_TURN } from '../../src/libp2p/turns.ts'
 import { BLOBS_PROTOCOL, IROH_PROTOCOL } from '../../src/protocol/constants.ts'
-import { NotAvailableError, RefusedError } from '../../src/protocol/errors.ts'
+import { BusyError, NotAvailableError, RefusedError } from '../../src/protocol/errors.ts'
 import { HashSequence } from '../../src/protocol/hash-sequence.ts'
 import type { ObserveItem } from '../../src/protocol/observe-item.ts'
 import { RangesSeq } from '../../src/protocol/ranges-seq.ts'
@@ -491,6 +491,37 @@ describe('a hostile peer', () => {
     stop.abort(new Error('enough'))
     const outcomes = await Promise.all(first)
     expect(outcomes.filter(outcome => outcome === 'stopped').length).toBe(2)
+  })
+
+  it('that observes as often as it can has so many, and when it goes all its places are free', async () => {
+    const limits = { maxObserversPerPeer: 2, maxObservers: 4 }
+    const [provider, hostile, honest] = [await start({ limits }), await start(), await start()]
+    const { hash } = await provider.store.addBytes(randomData(1000))
+    const from = provider.getMultiaddrs()
+    let [turnedAway, ended] = [0, 0]
+    provider.services.blobs.addEventListener('request', ({ detail }) => {
+      if (detail.error instanceof BusyError) turnedAway++
+      else ended++
+    })
+    for (let round = 0; round < 3; round++) {
+      const stop = new AbortController()
+      let answered = 0
+      const observing = Array.from({ length: 3 }, async () => {
+        const items = hostile.services.blobs.observe(hash, { from, signal: stop.signal })
+        await items.next()
+        answered++
+        await items.next()
+      })
+      const before = turnedAway
+      await until(() => turnedAway > before)
+      await until(() => answered === 2)
+      // Who has none gets one beside them.
+      expect(await honest.services.blobs.observeOnce(hash, { from })).toBeDefined()
+      stop.abort(new Error('enough'))
+      await Promise.allSettled(observing)
+      expect(answered).toBe(2)
+      await until(() => ended === 3 * (round + 1))
+    }
   })
 
   const request = (hash: Hash): Uint8Array =>

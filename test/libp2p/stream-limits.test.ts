@@ -29,6 +29,16 @@ describe('places for streams', () => {
     expect(enter('B2')).toBeUndefined()
   })
 
+  it('are counted one by one where the same guest has several', () => {
+    const limits = new StreamLimits(2, 3)
+    const guest = { isIdle: () => false, onLost: () => undefined }
+    for (let round = 0; round < 3; round++) {
+      const leaves = ['A', 'A', 'A', 'B', 'C'].map(peer => limits.enter(peer, guest))
+      expect(leaves.map(leave => leave !== undefined)).toEqual([true, true, false, true, false])
+      for (const leave of leaves) leave?.()
+    }
+  })
+
   it('go over from who has most, and is waited for, to who has fewer, the oldest first, until they have as many', () => {
     const { enterAll, lost } = places(8, 8)
     enterAll('B1', 'b2', 'b3', 'A1', 'a2', 'a3', 'a4', 'A5')
