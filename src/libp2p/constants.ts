@@ -49,8 +49,8 @@ export const DIAL_TIMEOUT_MS = 15_000
 
 /**
  * Longest time without a byte from a provider while there are others to ask. Lowering it gives up on peers that only pause;
- * raising it makes the last pieces wait for those that are gone. For so long a peer may leave a piece of its response untaken, too, while
- * others wait for its place: `MAX_STREAMS`.
+ * raising it makes the last pieces wait for those that are gone. For so long a peer may leave a piece of its response untaken, too, or
+ * send nothing of a push, while others wait for its place: `MAX_STREAMS`.
  */
 export const STALL_TIMEOUT_MS = 10_000
 

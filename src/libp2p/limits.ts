@@ -55,7 +55,7 @@ export interface BlobsLimits {
   readonly idleTimeoutMs: number
   /**
    * Longest time without a byte from a provider while there are others to ask; and for how long a peer may leave a piece of its response
-   * untaken while others wait for its place.
+   * untaken, or send nothing of a push, while others wait for its place.
    *
    * @default 10_000
    */

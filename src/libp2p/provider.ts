@@ -52,13 +52,13 @@ export class RequestTimeoutError extends Error {
   readonly code = 'ERR_REQUEST_TIMEOUT'
 }
 
-/** The peer does not take its response while others wait for its place. */
-export class SlowReaderError extends Error {
-  override readonly name = 'SlowReaderError'
-  readonly code = 'ERR_SLOW_READER'
+/** The peer does not take its response, or does not send what it pushes, while others wait for its place. */
+export class SlowPeerError extends Error {
+  override readonly name = 'SlowPeerError'
+  readonly code = 'ERR_SLOW_PEER'
 
   constructor() {
-    super('the peer did not take the response, and another one needed the place')
+    super('the peer did not take its response, or not send what it pushes, and another one needed the place')
   }
 }
 
@@ -206,8 +206,8 @@ export class Provider {
       turns: this.#turns
     })
     const guest: Guest = {
-      isIdle: () => writer.waitedMs > limits.stallTimeoutMs,
-      onLost: () => ending.abort(new SlowReaderError())
+      isIdle: () => Math.max(writer.waitedMs, reader.waitedMs) > limits.stallTimeoutMs,
+      onLost: () => ending.abort(new SlowPeerError())
     }
     let request: Request | undefined
     let failure: unknown

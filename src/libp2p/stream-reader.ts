@@ -56,6 +56,8 @@ export interface StreamReader extends AsyncIterableIterator<Uint8Array, undefine
   readonly bytesRead: number
   /** Bytes waiting in the reader's own queue. The stream holds more in `readBufferLength`. */
   readonly bufferedBytes: number
+  /** For how long the consumer has been waiting for the next byte, in ms; 0 when it does not wait. */
+  readonly waitedMs: number
   /** Whether all that must come first has. */
   readonly isAsExpected: boolean
   next(): Promise<IteratorResult<Uint8Array, undefined>>
@@ -126,7 +128,7 @@ class Reader implements StreamReader {
   /** What every `next()` throws from now on. */
   #failure: { readonly error: unknown } | undefined
   #stopped = false
-  #waiting: { readonly promise: Promise<void>; readonly wake: () => void } | undefined
+  #waiting: { readonly since: number; readonly promise: Promise<void>; readonly wake: () => void } | undefined
 
   constructor(stream: Stream, options: StreamReaderOptions) {
     this.#stream = stream
@@ -155,6 +157,10 @@ class Reader implements StreamReader {
     stream.addEventListener('end', this.#onEnd)
     stream.addEventListener('close', this.#onClose)
     this.#signal?.addEventListener('abort', this.#onAbort)
+  }
+
+  get waitedMs(): number {
+    return this.#waiting === undefined ? 0 : performance.now() - this.#waiting.since
   }
 
   get isAsExpected(): boolean {
@@ -232,7 +238,7 @@ class Reader implements StreamReader {
           resolve()
         }
       })
-      this.#waiting = { promise, wake }
+      this.#waiting = { since: performance.now(), promise, wake }
     }
     return this.#waiting.promise
   }

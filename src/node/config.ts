@@ -38,7 +38,7 @@ const LIMIT_DESCRIPTIONS: Readonly<Record<keyof BlobsLimits, string>> = {
   requestTimeoutMs: 'Within this time a request must have come in full, in ms.',
   idleTimeoutMs: 'Longest time during which the peer takes, or sends, no byte, in ms.',
   stallTimeoutMs:
-    'Longest time without a byte from a provider while there are others to ask, or without one taken while others wait, in ms.',
+    'Longest time without a byte from a provider while there are others to ask, or without one taken or pushed while others wait, in ms.',
   streamTimeoutMs: 'Longest time that one request may take in all, in ms.',
   dialTimeoutMs: 'How long to wait for a connection to a provider, in ms.',
   maxFetches: 'Fetches at a time; further ones wait.',

@@ -19,7 +19,7 @@ import {
   blobs,
   type FetchProgress,
   type ServedRequest,
-  SlowReaderError
+  SlowPeerError
 } from '../../src/libp2p/index.ts'
 import { streamReader } from '../../src/libp2p/stream-reader.ts'
 import { streamWriter, writeAll } from '../../src/libp2p/stream-writer.ts'
@@ -528,14 +528,17 @@ describe('a hostile peer', () => {
     encodeRequest({ type: 'get', hash, ranges: RangesSeq.blob(ChunkRanges.all) })
 
   /** A provider that other peers are still served by, whatever the hostile one does. */
-  async function attacked(limits: BlobsInit['limits'] = {}): Promise<{
+  async function attacked(
+    limits: BlobsInit['limits'] = {},
+    acceptPush?: BlobsInit['acceptPush']
+  ): Promise<{
     provider: Node
     attacker: Libp2p
     hash: Hash
     open(protocol?: string): Promise<Stream>
     check(): Promise<void>
   }> {
-    const provider = await start({ limits })
+    const provider = await start({ limits, ...(acceptPush && { acceptPush }) })
     const attacker = await createTestNode({})
     running.push(attacker)
     const honest = await start()
@@ -617,7 +620,19 @@ describe('a hostile peer', () => {
       await writer.end()
     }
     await expect.poll(() => statusFor(provider, hash), { timeout: 60_000 }).toBe(0)
-    await until(() => served.some(({ error }) => error instanceof SlowReaderError))
+    await until(() => served.some(({ error }) => error instanceof SlowPeerError))
+  })
+
+  it('that does not go on with what it pushes loses a place to who has none', async () => {
+    const limits = { maxStreams: 2, maxStreamsPerPeer: 2, stallTimeoutMs: 50, idleTimeoutMs: 600_000 }
+    const { provider, hash, open } = await attacked(limits, () => true)
+    const served: ServedRequest[] = []
+    provider.services.blobs.addEventListener('request', event => served.push(event.detail))
+    const other = hashBytes(randomData(1000)).hash
+    const push = encodeRequest({ type: 'push', hash: other, ranges: RangesSeq.blob(ChunkRanges.all) })
+    for (let i = 0; i < 2; i++) (await open()).send(push)
+    await expect.poll(() => statusFor(provider, hash), { timeout: 60_000 }).toBe(0)
+    await until(() => served.some(({ error }) => error instanceof SlowPeerError))
   })
 
   it('that never reads holds little, and is given up', async () => {
