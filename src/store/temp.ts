@@ -1,11 +1,12 @@
 /**
  * Files that are being written, and what killed processes left of them.
  *
- * A name tells whose it is: `<machine>-<pid>-<random>.tmp`. At open, files of processes of this machine that no longer run
- * are removed, and any file that nobody has touched for a day: pids of another machine, or of another container that shares
- * the folder, tell us nothing.
+ * A name tells whose it is: `<machine>-<pid>-<random>.tmp`, or `<machine>-<pid>-<random>.<hash>.tmp` for what others may want
+ * to keep from becoming a blob. At open, files of processes of this machine that no longer run are removed, and any file that
+ * nobody has touched for a day: pids of another machine, or of another container that shares the folder, tell us nothing.
  */
 import { randomFillSync } from 'node:crypto'
+import { readdirSync, rmSync } from 'node:fs'
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { isRunning, machine } from './processes.ts'
@@ -17,7 +18,7 @@ const ABANDONED_MS = 24 * 60 * 60 * 1000
 /** Clocks of files and of processes may differ by this many milliseconds. */
 const CLOCK_SLACK_MS = 2000
 
-const NAME = /^([0-9a-f]{8})-(\d+)-[0-9a-f]{16}\.tmp$/
+const NAME = /^([0-9a-f]{8})-(\d+)-[0-9a-f]{16}(?:\.[0-9a-f]{64})?\.tmp$/
 
 /** Random bytes in a name, and of how many names they are made at a time: one by one costs as much as making a file. */
 const RANDOM_BYTES = 8
@@ -34,7 +35,27 @@ export class TempFolder {
 
   /** A path that nobody else uses. The file is not made. */
   newPath(): string {
-    return join(this.#folder, `${machine()}-${process.pid}-${this.#nextRandom()}.tmp`)
+    return this.#newPath('.tmp')
+  }
+
+  /**
+   * The same for a file that {@link removeFor} takes away until it has its final name.
+   *
+   * @param hex the hash of the blob that it is to become
+   */
+  newPathFor(hex: string): string {
+    return this.#newPath(endFor(hex))
+  }
+
+  /** Takes away what is about to become a blob. Synchronous: there is little in the folder. */
+  removeFor(hex: string): void {
+    const end = endFor(hex)
+    for (const name of readdirSync(this.#folder))
+      if (name.endsWith(end)) rmSync(join(this.#folder, name), { force: true })
+  }
+
+  #newPath(end: string): string {
+    return join(this.#folder, `${machine()}-${process.pid}-${this.#nextRandom()}${end}`)
   }
 
   #nextRandom(): string {
@@ -54,6 +75,10 @@ export class TempFolder {
       if (await isAbandoned(path, name)) await rm(path, { force: true })
     }
   }
+}
+
+function endFor(hex: string): string {
+  return `.${hex}.tmp`
 }
 
 async function isAbandoned(path: string, name: string): Promise<boolean> {

@@ -4,7 +4,7 @@ import { rm, truncate } from 'node:fs/promises'
 import { groupCount, isWhole } from '../../bao/geometry.ts'
 import type { ChunkRanges } from '../../bao/ranges.ts'
 import { EMPTY_HASH, type Hash } from '../../hash.ts'
-import { BlobDeletedError, SizeMismatchError } from '../errors.ts'
+import { BlobDeletedError, SizeMismatchError, StoreError } from '../errors.ts'
 import { explained } from '../fs-errors.ts'
 import { fileStats } from '../stats.ts'
 import { provesSize } from '../status.ts'
@@ -27,6 +27,9 @@ import type { Integrity } from './integrity.ts'
 import { readNote } from './note.ts'
 import { PartialBlob } from './partial.ts'
 import { openOrMake, removePartial } from './partial-files.ts'
+
+/** How often a blob is deleted that other processes add again meanwhile, each time within a moment, before that is given up. */
+const MOST_ROUNDS = 16
 
 export class Partials {
   readonly #context: FsContext
@@ -226,6 +229,22 @@ export class Partials {
 
   /** Under the mutex. @returns whether anything was held */
   async #remove(hash: Hash): Promise<boolean> {
+    let wasHeld = false
+    for (let round = 0; round < MOST_ROUNDS; round++) {
+      if (await this.#removeWhatIsThere(hash)) wasHeld = true
+      // Made up in between from a journal that was being retired, or added by another process, whose record may count: so all of it again.
+      if (findComplete(this.#context.layout, hash) === undefined) {
+        if (wasHeld) this.#onChange(hash)
+        return wasHeld
+      }
+    }
+    throw new StoreError(
+      `blob ${hash} was added again ${MOST_ROUNDS} times while it was to be deleted; see which other processes add it`
+    )
+  }
+
+  /** @returns whether anything was held */
+  async #removeWhatIsThere(hash: Hash): Promise<boolean> {
     const { layout, journals } = this.#context
     const live = this.find(hash)
     const found = await find(layout, hash)
@@ -235,20 +254,12 @@ export class Partials {
       (live !== undefined && !live.hasFailed && !live.held.isEmpty)
     if (live !== undefined) await this.#abandon(live)
     await explained(`cannot delete blob ${hash} from ${layout.dataFolder}`, async () => {
-      // What is set aside was complete, and may be small. Of what is not there, a killed process may have left a record without a file.
-      const mayBeJournaled =
-        found.state === 'complete'
-          ? groupCount(found.size) === 1
-          : found.state === 'absent' || fileStats(layout.setAside(hash)) !== undefined
       await this.#removeFiles(hash, found)
-      if (!mayBeJournaled) return
       // Not before: as long as the file can be seen, others rely on it, and may have told so. If this process is killed here, the
-      // journal brings the blob back, which nobody has been told is deleted. On a full disk there is room for the note by now.
-      await journals.forget(hash)
-      // Made up in between from a journal that was being retired, or added by another process, whose record counts no more.
-      if (fileStats(layout.data(hash)) !== undefined) await rm(layout.data(hash), { force: true })
+      // journal brings the blob back, which nobody has been told is deleted. On a full disk there is room for the note by now. Of what
+      // has no file, or is there in part with a wrong size, a killed process may have left a record.
+      if (found.state !== 'complete' || groupCount(found.size) === 1) await journals.forget(hash)
     })
-    if (wasHeld) this.#onChange(hash)
     return wasHeld
   }
 

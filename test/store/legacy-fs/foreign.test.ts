@@ -88,6 +88,7 @@ describe('a folder of iroh-blobs', () => {
         expect((await Array.fromAsync(store.list())).some(({ hash }) => hash.equals(blob.hash))).toBe(false)
         expect(await store.delete(blob.hash)).toBe(false)
         expect(await readdir(join(folder, 'data'))).toContain(`${blob.hash}${marker}`)
+        expect(await readdir(join(folder, 'data'))).toContain(`${blob.hash}.data`)
 
         await receive(store, blob, ChunkRanges.range(0, 160))
         expect((await store.status(blob.hash)).state).toBe('partial')

@@ -18,9 +18,18 @@ import { setTimeout } from 'node:timers/promises'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { hashBytes } from '../../../src/bao/index.ts'
 import { Hash } from '../../../src/hash.ts'
+import { thisBoot } from '../../../src/store/legacy-fs/boot.ts'
 import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
 import { noteGone } from '../../../src/store/legacy-fs/small/gone.ts'
-import { HEADER_BYTES, recordsIn } from '../../../src/store/legacy-fs/small/journal-format.ts'
+import {
+  encodeHeader,
+  HEADER_BYTES,
+  recordBytes,
+  recordsIn,
+  writeRecord
+} from '../../../src/store/legacy-fs/small/journal-format.ts'
+import { endOwner, newOwner } from '../../../src/store/owners.ts'
+import { TempFolder } from '../../../src/store/temp.ts'
 import { randomData } from '../../helpers/data.ts'
 import { testFolder, testStore } from './support.ts'
 
@@ -64,6 +73,30 @@ function startAnew(folder: string): void {
     bytes[HEADER_BYTES - 1]! ^= 1
     writeFileSync(path, bytes)
   }
+}
+
+/** Does something when a deletion has been noted, the first time or each time. */
+function afterNote(action: () => void, isOnce = true): void {
+  const { openSync, closeSync } = fs
+  let note: number | undefined
+  let count = 0
+  vi.spyOn(fs, 'openSync').mockImplementation((path, ...rest) => {
+    const file = openSync(path, ...rest)
+    if (String(path).endsWith('.gone')) note = file
+    return file
+  })
+  vi.spyOn(fs, 'closeSync').mockImplementation(file => {
+    closeSync(file)
+    if (file !== note) return
+    note = undefined
+    if (count++ === 0 || !isOnce) action()
+  })
+  syncBuiltinESMExports()
+  onTestFinished(() => {
+    vi.restoreAllMocks()
+    syncBuiltinESMExports()
+    expect(count).toBeGreaterThan(0)
+  })
 }
 
 /** What a power failure may leave of files that were not on disk. */
@@ -199,19 +232,69 @@ describe('a journal', () => {
     const [hash] = journaled(folder)
     const data = readFileSync(dataOf(folder, hash!))
     rmSync(dataOf(folder, hash!))
-    const { openSync } = fs
-    const noting = vi.spyOn(fs, 'openSync').mockImplementation((path, ...rest) => {
-      if (String(path).endsWith('.gone')) writeFileSync(dataOf(folder, hash!), data)
-      return openSync(path, ...rest)
-    })
-    syncBuiltinESMExports()
-    onTestFinished(() => {
-      noting.mockRestore()
-      syncBuiltinESMExports()
-    })
-    await store.delete(hash!)
-    expect(noting).toHaveBeenCalledWith(expect.stringMatching(/\.gone$/), expect.anything())
+    afterNote(() => writeFileSync(dataOf(folder, hash!), data))
+    expect(await store.delete(hash!)).toBe(true)
     expect(existsSync(dataOf(folder, hash!))).toBe(false)
+  })
+
+  it('that tells of a blob that others add all the time while it is deleted makes that fail in the end', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    await addMany(store, folder)
+    const [hash] = journaled(folder)
+    const data = readFileSync(dataOf(folder, hash!))
+    afterNote(() => writeFileSync(dataOf(folder, hash!), data), false)
+    await expect(store.delete(hash!)).rejects.toThrow(/was added again \d+ times/)
+  })
+
+  it('brings nothing back of what is added, and deleted with what was there, when its deletion has just been noted', async () => {
+    const folder = await testFolder()
+    const store = await LegacyFsStore.open(folder)
+    await addMany(store, folder)
+    const [hash] = journaled(folder)
+    const data = readFileSync(dataOf(folder, hash!))
+    const record = Buffer.alloc(recordBytes(data))
+    writeRecord(record, 0, hash!.bytes, data)
+    const owner = newOwner()
+    afterNote(() => {
+      // By another process, in a journal of its own.
+      const journal = Buffer.concat([encodeHeader(thisBoot()!), record])
+      writeFileSync(join(folder, 'journals', `${owner}-0.0.journal`), journal)
+      writeFileSync(dataOf(folder, hash!), data)
+    })
+    expect(await store.delete(hash!)).toBe(true)
+    await store.close()
+    endOwner(owner)
+    startAnew(folder)
+    expect((await (await testStore(folder)).status(hash!)).state).toBe('absent')
+  })
+
+  it('leaves no part of a large blob that another process has completed while it was noted that there is none', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    await addMany(store, folder)
+    const large = randomData(100_000, 7)
+    const { hash } = await store.addBytes(large)
+    const paths = ['data', 'obao4'].map(end => join(folder, 'data', `${hash}.${end}`))
+    const files = paths.map(path => readFileSync(path))
+    for (const path of paths) rmSync(path)
+    afterNote(() => {
+      for (const [i, path] of paths.entries()) writeFileSync(path, files[i]!)
+    })
+    expect(await store.delete(hash)).toBe(true)
+    for (const path of paths) expect(existsSync(path)).toBe(false)
+  })
+
+  it('does not bring back what is deleted while it is about to be made up, by whomever', async () => {
+    const folder = await testFolder()
+    const store = await testStore(folder)
+    await addMany(store, folder)
+    const [hash, other] = journaled(folder)
+    const temp = new TempFolder(join(folder, 'temp'))
+    const paths = [hash!, other!].map(blob => temp.newPathFor(blob.toString()))
+    for (const path of paths) writeFileSync(path, 'about to be renamed')
+    await store.delete(hash!)
+    expect(paths.map(path => existsSync(path))).toEqual([false, true])
   })
 
   it('does not bring what is deleted when who was adding it was killed before it had a file', async () => {

@@ -70,6 +70,24 @@ async function retire(writer: FileWriter, journal: string, isDoubtful = false): 
   await writer.retire(journal, isDoubtful)
 }
 
+function restoreLater(): void {
+  syncBuiltinESMExports()
+  onTestFinished(() => {
+    vi.restoreAllMocks()
+    syncBuiltinESMExports()
+  })
+}
+
+/** Does something right before a file gets its final name. */
+function whenPlaced(target: string, action: () => void): void {
+  const { renameSync } = fs
+  vi.spyOn(fs, 'renameSync').mockImplementation((from, to) => {
+    if (to === target) action()
+    renameSync(from, to)
+  })
+  restoreLater()
+}
+
 /** A folder with a journal from before the machine was started anew, but without the files. */
 async function leftJournal(all: readonly Uint8Array[]): Promise<{ folder: string; journal: string }> {
   const folder = await testFolder()
@@ -107,6 +125,43 @@ describe('retiring a journal', () => {
     rmSync(tempFolder, { recursive: true })
     await expect(retire(writer, journal)).rejects.toThrow('ENOENT')
     expect(names()).toEqual(['a-1-0.0.journal'])
+  })
+
+  it('brings nothing back that is deleted after it was asked for the last time whether that counts', async () => {
+    const { writer, pathOf, names, journal, tempFolder } = await testWriter()
+    const [first, deleted, last] = blobs(3)
+    writer.write(recordsOf([first!, deleted!, last!]))
+    for (const data of [first!, deleted!, last!]) rmSync(pathOf(data))
+    whenPlaced(pathOf(deleted!), () => {
+      const { hash } = hashBytes(deleted!)
+      noteGone(journal, hash, statSync(journal).size)
+      new TempFolder(tempFolder).removeFor(hash.toString())
+    })
+    await retire(writer, journal)
+    expect([first!, deleted!, last!].map(data => existsSync(pathOf(data)))).toEqual([true, false, true])
+    expect(names()).toEqual([])
+    expect(readdirSync(tempFolder)).toEqual([])
+  })
+
+  it('removes what it says in vain when it is gone from the disk itself', async () => {
+    const { writer, pathOf, journal } = await testWriter()
+    const [first, second] = blobs(2)
+    writer.write(recordsOf([first!, second!]))
+    noteGone(journal, hashBytes(first!).hash, statSync(journal).size)
+    rmSync(pathOf(first!))
+    const { rmSync: remove, fsyncSync } = fs
+    const done: string[] = []
+    vi.spyOn(fs, 'rmSync').mockImplementation((path, options) => {
+      remove(path, options)
+      if (path === journal || path === gonePath(journal)) done.push(String(path))
+    })
+    vi.spyOn(fs, 'fsyncSync').mockImplementation(file => {
+      fsyncSync(file)
+      if (done.length > 0) done.push('on disk')
+    })
+    restoreLater()
+    await retire(writer, journal)
+    expect(done).toEqual([journal, 'on disk', gonePath(journal)])
   })
 
   it('trusts no file when it has failed before', async () => {
@@ -264,6 +319,21 @@ describe('opening a store', () => {
       expect((await store.status(hashBytes(data).hash)).state).toBe(i === 7 ? 'absent' : 'complete')
     expect(readdirSync(join(folder, 'journals'))).toEqual([])
     expect(readdirSync(join(folder, 'temp'))).toEqual([])
+  })
+})
+
+describe('opening a store while another process deletes', () => {
+  it('brings nothing back that is deleted after it was asked for the last time whether that counts', async () => {
+    const [first, deleted] = blobs(2)
+    const { folder, journal } = await leftJournal([first!, deleted!])
+    const { hash } = hashBytes(deleted!)
+    whenPlaced(dataPath(join(folder, 'data'), hash.toString()), () => {
+      noteGone(journal, hash, statSync(journal).size)
+      new TempFolder(join(folder, 'temp')).removeFor(hash.toString())
+    })
+    const store = await testStore(folder)
+    expect((await store.status(hash)).state).toBe('absent')
+    expect((await store.status(hashBytes(first!).hash)).state).toBe('complete')
   })
 })
 

@@ -111,13 +111,17 @@ export class Journals {
 
   /** Says that a blob has been deleted. To be called when its file is gone; on disk after `sync`. */
   async forget(hash: Hash): Promise<void> {
+    let isNoted = false
     for (const { path } of this.#found()) {
       const size = fileStats(path)?.size
       // One that holds nothing says nothing of it.
       if (size === undefined || size <= HEADER_BYTES) continue
       noteGone(path, hash, Number(size))
       this.#unsynced.add(gonePath(path))
+      isNoted = true
     }
+    // Who has asked before whether a record counts, and is about to give it its file, finds that gone; or has done so by now.
+    if (isNoted) this.#context.temp.removeFor(hash.toString())
   }
 
   /**
@@ -242,12 +246,15 @@ export class Journals {
     const stats = fileStats(target)
     if (Number(stats?.size) === data.length && (await readIfThere(target))?.equals(data)) return
     if (!gone.counts(record)) return
-    const made = temp.newPath()
+    const made = temp.newPathFor(record.hash.toString('hex'))
     // Whatever this store waits for: the journal, which is removed, was to last.
     await writeSmallFile(made, data, true)
     try {
       // Another process may have opened the store meanwhile, made up all, and deleted it.
       if (gone.counts(record)) renameSync(made, target)
+    } catch (error) {
+      // It has done so since: see `forget`.
+      if (!isNotFound(error) || gone.counts(record)) throw error
     } finally {
       await rm(made, { force: true })
     }
@@ -267,8 +274,9 @@ async function isUntouchedFor(path: string, ms: number): Promise<boolean> {
 
 async function remove(path: string): Promise<void> {
   await rm(path, { force: true })
-  await rm(gonePath(path), { force: true })
+  // A journal that comes back in a power failure must not come without what it says in vain.
   await syncFolder(dirname(path))
+  await rm(gonePath(path), { force: true })
 }
 
 async function syncIfThere(path: string): Promise<void> {

@@ -51,8 +51,9 @@ export async function retireJournal(path: string, retiring: Retiring): Promise<v
   // The clocks of machines that share a folder may differ: it was not as old as it seemed.
   if (versionAt(path) !== before) return
   rmSync(path, { force: true })
-  rmSync(gonePath(path), { force: true })
+  // A journal that comes back in a power failure must not come without what it says in vain.
   syncFolder(dirname(path))
+  rmSync(gonePath(path), { force: true })
 }
 
 async function putOnDisk(
@@ -65,8 +66,15 @@ async function putOnDisk(
   // It may be half a record, that never counted.
   if (!hashBytes(record.data).hash.bytes.every((byte, i) => byte === record.hash[i])) return
   if (!gone.counts(record)) return
-  // Asked once more at the last moment: what is deleted in between would come back.
-  placeFile(temp.newPath(), path, record.data, true, () => gone.counts(record))
+  try {
+    // Asked once more at the last moment: what is deleted in between would come back.
+    placeFile(temp.newPathFor(record.hash.toString('hex')), path, record.data, true, () =>
+      gone.counts(record)
+    )
+  } catch (error) {
+    // Deleted after that moment: who did so has taken away what was to be its file.
+    if (!isNotFound(error) || gone.counts(record)) throw error
+  }
   await new Promise(setImmediate)
 }
 
