@@ -103,6 +103,16 @@ describe('hashWide', () => {
     expect(wide).toEqual({ stdout: expect.stringMatching(/^[0-9a-f]{128}\n$/), stderr: '' })
   })
 
+  it('does nothing where there is no memory for it', () => {
+    const before = `
+    import { setFlagsFromString } from 'node:v8'
+    setFlagsFromString('--wasm-max-mem-pages=10')
+    console.log(hashWide())`
+    const { stdout, stderr } = run(hashing(before))
+    expect(stdout).toMatch(/^false\n[0-9a-f]{64}\n$/)
+    expect(stderr).toBe('')
+  })
+
   it('does nothing in a version of V8 with which it has not been tried', () => {
     const other = "Object.defineProperty(process.versions, 'v8', { value: '99.1.2' });"
     const { stdout, stderr } = run(hashing(`${other}console.log(hashWide())`), '--trace-wasm-revectorize')

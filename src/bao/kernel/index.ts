@@ -23,22 +23,26 @@ export let kernelModule: WebAssembly.Module | undefined
  * Has `kernel` hash with what the module was compiled to from now on.
  *
  * @param module compiled of what {@link wideModuleBytes} gives
- * @returns whether it does: not if that gives wrong hashes
+ * @returns whether it does: not if that gives wrong hashes, or there is no memory for it
  */
 export function useModule(module: WebAssembly.Module): boolean {
-  const candidate = createWasmKernel(module)
-  if (!isRight(candidate)) return false
+  const candidate = attempt(module)
+  if (candidate === undefined || !isRight(candidate)) return false
   kernel = candidate
   kernelModule = module
   return true
 }
 
 function choose(): Kernel {
-  if (!isWasmKernelSupported()) return createJsKernel()
+  return (isWasmKernelSupported() ? attempt() : undefined) ?? createJsKernel()
+}
+
+/** @returns undefined where there is no memory for it, and in some browsers: see {@link createWasmKernel} */
+function attempt(module?: WebAssembly.Module): Kernel | undefined {
   try {
-    return createWasmKernel()
+    return createWasmKernel(module)
   } catch (error) {
-    if (error instanceof RangeError) return createJsKernel()
+    if (error instanceof RangeError) return undefined
     throw error
   }
 }
