@@ -9,26 +9,25 @@ import { isWasmKernelSupported, useModule, wideModuleBytes } from '../bao/kernel
 const TRIED = /^(13|14)\.6\./
 
 /**
- * Two vectors of 128 bits become one of 256; and all is compiled by the compiler that does so, now. It inlines by what the other one has
- * seen, without which it cannot do so in Node 26.
+ * The compiler that makes wide vectors inlines by what the other one has seen, without which it cannot do so in Node 26. That of Node 24
+ * can; there this stays as it is: a thread that calls a function of WebAssembly for the first time meanwhile ends the process.
  */
-const SET = [
-  '--experimental-wasm-revectorize',
-  '--no-liftoff',
-  '--no-wasm-lazy-compilation',
-  '--no-wasm-inlining'
-]
+const INLINES_BLINDLY = process.versions.v8.startsWith('13.')
+
+/** Two vectors of 128 bits become one of 256; and all is compiled by the compiler that does so, now. */
+const SET = ['--experimental-wasm-revectorize', '--no-liftoff', '--no-wasm-lazy-compilation']
 /** As V8 has it by itself. */
-const UNSET = [
-  '--no-experimental-wasm-revectorize',
-  '--liftoff',
-  '--wasm-lazy-compilation',
-  '--wasm-inlining'
-]
+const UNSET = ['--no-experimental-wasm-revectorize', '--liftoff', '--wasm-lazy-compilation']
+
+if (!INLINES_BLINDLY) {
+  SET.push('--no-wasm-inlining')
+  UNSET.push('--wasm-inlining')
+}
 
 /**
  * Has this process hash with vectors of 256 bits where the processor has them (AVX2), half as fast again. To be called once, at the
- * start. Threads that hash, and are started later, do so too.
+ * start: in Node 26, V8 may end the process when another thread runs WebAssembly meanwhile. Threads that hash, and are started later,
+ * do so too.
  *
  * V8 makes them of what WebAssembly has, 128 bits, if it is told so by an option that it calls experimental. It is told for as long as
  * it takes to compile the kernel, 5 ms, so that nothing else in the process is compiled in that way; and the kernel is not

@@ -103,6 +103,36 @@ describe('hashWide', () => {
     expect(wide).toEqual({ stdout: expect.stringMatching(/^[0-9a-f]{128}\n$/), stderr: '' })
   })
 
+  it.runIf(process.versions.v8.startsWith('13.'))('may be called while other threads begin to hash', () => {
+    const other = join(dir, 'other.mjs')
+    // Each time another module, which the engine has not compiled yet.
+    writeFileSync(
+      other,
+      `
+    import { parentPort } from 'node:worker_threads'
+    import { createWasmKernel, wideModuleBytes } from '${SRC}bao/kernel/index.ts'
+    for (;;) {
+      const section = [0, 10, 1, 97, ...Array.from({ length: 8 }, () => Math.random() * 256)]
+      const module = new WebAssembly.Module(Uint8Array.from([...wideModuleBytes(), ...section]))
+      createWasmKernel(module).subtree(new Uint8Array(300_000), 0, true, new Uint8Array(32))
+      parentPort.postMessage('hashed')
+    }`
+    )
+    const { stdout, stderr } = run(`
+    import { setTimeout } from 'node:timers/promises'
+    import { Worker } from 'node:worker_threads'
+    import { hashWide } from '${SRC}node/hash-wide.ts'
+    const start = () => new Promise(resolve => new Worker('${other}').on('message', resolve))
+    await Promise.all([start(), start()])
+    for (let i = 0; i < 80; i++) {
+      if (!hashWide()) console.log('not wide')
+      await setTimeout(1)
+    }
+    console.log('end')
+    process.exit()`)
+    expect({ stdout, stderr }).toEqual({ stdout: 'end\n', stderr: '' })
+  })
+
   it('does nothing where there is no memory for it', () => {
     const before = `
     import { setFlagsFromString } from 'node:v8'
