@@ -97,6 +97,7 @@ export const EXIT_OF_CODE: Readonly<Record<string, ExitCode>> = {
   ERR_REQUEST_TIMEOUT: unreachable,
   ERR_REQUEST_TOO_LONG: failed,
   ERR_SIZE_MISMATCH: badData,
+  ERR_SLOW_PEER: unreachable,
   ERR_STORAGE: failed,
   ERR_STORAGE_ACCESS: refused,
   ERR_STORAGE_UNAVAILABLE: unreachable,
