@@ -29,6 +29,30 @@ describe('shared turns', () => {
     expect(new Set(called.map(({ turn }) => turn)).size).toBe(5)
   })
 
+  it('let each in, however many come later', async () => {
+    const turns = new SharedTurns()
+    const most = 30
+    let others = 0
+    const busy = (): void => {
+      const start = performance.now()
+      while (performance.now() - start < LONG_MS);
+    }
+    // So that one is left over in each turn.
+    const other = (): void => {
+      if (++others < most) setTimeout(() => turns.soon(other), 0)
+      busy()
+    }
+    for (let i = 0; i < 3; i++) turns.soon(other)
+    await new Promise<void>(resolve => {
+      turns.soon(() => {
+        // While it is let in, more has come for it: before it is known that there is one left over.
+        turns.soon(resolve)
+        busy()
+      })
+    })
+    expect(others).toBeLessThan(most)
+  })
+
   it('begin anew after a pause', async () => {
     const turns = new SharedTurns()
     for (let i = 0; i < 3; i++) {
