@@ -23,6 +23,8 @@ import { LegacyFsStore } from '../../../src/store/legacy-fs/index.ts'
 import { noteGone } from '../../../src/store/legacy-fs/small/gone.ts'
 import {
   encodeHeader,
+  GONE_BYTES,
+  gonePath,
   HEADER_BYTES,
   recordBytes,
   recordsIn,
@@ -121,6 +123,29 @@ async function expectAll(store: LegacyFsStore, hashes: readonly Hash[]): Promise
   expect(store.notices).toEqual([])
 }
 
+describe('many blobs that are deleted at the same time', () => {
+  it('are noted one by one, in turns of the event loop', async () => {
+    const folder = await testFolder()
+    await using store = await LegacyFsStore.open(folder)
+    const hashes = await addMany(store, folder)
+    const [journal] = journalsOf(folder)
+    const noted = (): number => statSync(gonePath(journal!), { throwIfNoEntry: false })?.size ?? 0
+    let most = 0
+    let before = 0
+    let isOver = false
+    const look = (): void => {
+      most = Math.max(most, noted() - before)
+      before = noted()
+      if (!isOver) setImmediate(look)
+    }
+    look()
+    await Promise.all(hashes.slice(0, 40).map(hash => store.delete(hash)))
+    isOver = true
+    expect(noted()).toBe(40 * GONE_BYTES)
+    expect(most).toBe(GONE_BYTES)
+  })
+})
+
 describe('a journal', () => {
   it('makes up what a power failure has taken', async () => {
     const folder = await testFolder()
@@ -133,6 +158,16 @@ describe('a journal', () => {
     await expectAll(await testStore(folder), hashes)
     expect(readdirSync(join(folder, 'journals'))).toEqual([])
     expect(readdirSync(join(folder, 'temp'))).toEqual([])
+  })
+
+  it('is not read by who opens the store, unless there may be something to make up', async () => {
+    const folder = await testFolder()
+    const store = await LegacyFsStore.open(folder)
+    const hashes = await addMany(store, folder)
+    await store.close()
+    // Nobody could read as much at once.
+    for (const path of journalsOf(folder)) truncateSync(path, 5 * 1024 ** 3)
+    await expectAll(await testStore(folder), hashes)
   })
 
   it('that was cut off anywhere makes up what it holds, and nothing wrong', async () => {

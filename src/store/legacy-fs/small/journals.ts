@@ -15,6 +15,7 @@
 import { readdirSync, renameSync } from 'node:fs'
 import { open, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { hashBytes } from '../../../bao/outboard.ts'
 import { Hash } from '../../../hash.ts'
 import { syncFolder } from '../../folders.ts'
@@ -65,6 +66,7 @@ export class Journals {
   readonly #doubtful = new Set<string>()
   #keeper: JournalsKeeper | undefined
   #looking: NodeJS.Timeout | undefined
+  readonly #forgetting = new Limiter(1)
   #isRetiring = false
   #places = 0
 
@@ -76,8 +78,11 @@ export class Journals {
   async replay(): Promise<void> {
     const { journalFolder, root } = this.#context.layout
     for (const { path, owner } of this.#found()) {
+      // There may be a GiB of them, and mostly there is nothing to be made up.
+      const header = await readIfThere(path, HEADER_BYTES)
+      if (header === undefined || !isOfOtherBoot(header) || fateOf(owner) === 'open') continue
       const journal = await readIfThere(path)
-      if (journal === undefined || !isOfOtherBoot(journal) || fateOf(owner) === 'open') continue
+      if (journal === undefined) continue
       try {
         await this.#makeUp(path, journal)
       } catch (error) {
@@ -111,17 +116,11 @@ export class Journals {
 
   /** Says that a blob has been deleted. To be called when its file is gone; on disk after `sync`. */
   async forget(hash: Hash): Promise<void> {
-    let isNoted = false
-    for (const { path } of this.#found()) {
-      const size = fileStats(path)?.size
-      // One that holds nothing says nothing of it.
-      if (size === undefined || size <= HEADER_BYTES) continue
-      noteGone(path, hash, Number(size))
-      this.#unsynced.add(gonePath(path))
-      isNoted = true
-    }
-    // Who has asked before whether a record counts, and is about to give it its file, finds that gone; or has done so by now.
-    if (isNoted) this.#context.temp.removeFor(hash.toString())
+    // With a hundred journals it takes milliseconds, and hundreds may be deleted at the same time: each has a turn of its own.
+    await this.#forgetting.run(async () => {
+      await nextTurn()
+      this.#noteGone(hash)
+    })
   }
 
   /**
@@ -148,6 +147,20 @@ export class Journals {
     } finally {
       if (this.#syncing === syncing) this.#syncing = undefined
     }
+  }
+
+  #noteGone(hash: Hash): void {
+    let isNoted = false
+    for (const { path } of this.#found()) {
+      const size = fileStats(path)?.size
+      // One that holds nothing says nothing of it.
+      if (size === undefined || size <= HEADER_BYTES) continue
+      noteGone(path, hash, Number(size))
+      this.#unsynced.add(gonePath(path))
+      isNoted = true
+    }
+    // Who has asked before whether a record counts, and is about to give it its file, finds that gone; or has done so by now.
+    if (isNoted) this.#context.temp.removeFor(hash.toString())
   }
 
   async #sync(): Promise<void> {
@@ -289,9 +302,13 @@ async function syncIfThere(path: string): Promise<void> {
   }
 }
 
-async function readIfThere(path: string): Promise<Buffer | undefined> {
+/** @param most bytes to read; without it, all of it is read */
+async function readIfThere(path: string, most?: number): Promise<Buffer | undefined> {
   try {
-    return await readFile(path)
+    if (most === undefined) return await readFile(path)
+    await using file = await open(path)
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(most), 0, most, 0)
+    return buffer.subarray(0, bytesRead)
   } catch (error) {
     if (isNotFound(error)) return undefined
     throw error
