@@ -269,7 +269,53 @@ describe('journals of which there are too many bytes', () => {
   })
 })
 
+describe('journals that are retired at the same time', () => {
+  it('wait for no more files together than one of them: others need the threads, too', async () => {
+    const fdatasync = fs.fdatasync
+    let underWay = 0
+    let most = 0
+    const spy = vi.spyOn(fs, 'fdatasync').mockImplementation((file, done) => {
+      most = Math.max(most, ++underWay)
+      fdatasync(file, error => {
+        underWay--
+        done(error)
+      })
+    })
+    syncBuiltinESMExports()
+    onTestFinished(() => {
+      spy.mockRestore()
+      syncBuiltinESMExports()
+    })
+    const retireSome = async (count: number): Promise<number> => {
+      const writers = await Promise.all(Array.from({ length: count }, testWriter))
+      for (const { writer } of writers) writer.write(recordsOf(blobs(20)))
+      most = 0
+      await Promise.all(writers.map(({ writer, journal }) => retire(writer, journal)))
+      for (const { names } of writers) expect(names()).toEqual([])
+      return most
+    }
+    const ofOne = await retireSome(1)
+    expect(ofOne).toBeGreaterThan(0)
+    expect(await retireSome(3)).toBe(ofOne)
+  })
+})
+
 describe('a journal', () => {
+  it('is made also where the file system does not tell how much is free', async () => {
+    const { writer, names } = await testWriter()
+    const spy = vi.spyOn(fs, 'statfsSync').mockImplementation(() => {
+      throw Object.assign(new Error('ENOSYS: function not implemented, statfs'), { code: 'ENOSYS' })
+    })
+    syncBuiltinESMExports()
+    onTestFinished(() => {
+      spy.mockRestore()
+      syncBuiltinESMExports()
+    })
+    writer.write(recordsOf(blobs(1)))
+    expect(spy).toHaveBeenCalled()
+    expect(names()).toEqual(['a-1-0.0.journal'])
+  })
+
   it('that another store has removed is begun anew', async () => {
     const { writer, names, journal, folder } = await testWriter()
     const [first, second] = blobs(2)

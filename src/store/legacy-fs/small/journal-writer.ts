@@ -169,8 +169,7 @@ export class JournalWriter {
   #begin(room: number): OpenJournal {
     const { folder, prefix, boot } = this.#place
     const path = `${folder}${sep}${prefix}.${this.#count++}.journal`
-    const { bavail, bsize } = statfsSync(folder)
-    this.#most = this.#mostBytes(bavail * bsize)
+    this.#most = this.#mostBytes(freeBytes(folder))
     const file = openSync(path, 'wx')
     const journal = { path, bytes: HEADER_BYTES, isDoubtful: false }
     const open = { journal, file, room, end: HEADER_BYTES, begun: performance.now() }
@@ -223,6 +222,16 @@ function widen(open: OpenJournal, end: number): void {
     // The disk is nearly full: what is added may have its place all the same.
     ftruncateSync(file, journal.bytes)
     open.end = end
+  }
+}
+
+/** Nothing where the file system does not tell: a journal is made all the same. */
+function freeBytes(folder: string): number {
+  try {
+    const { bavail, bsize } = statfsSync(folder)
+    return bavail * bsize
+  } catch {
+    return 0
   }
 }
 

@@ -3,6 +3,7 @@ import { closeSync, constants, fdatasync, fstatSync, openSync, readFileSync, rmS
 import { dirname } from 'node:path'
 import { hashBytes } from '../../../bao/outboard.ts'
 import { isNotFound } from '../../fs-errors.ts'
+import { Limiter } from '../../limiter.ts'
 import { FOR_READING } from '../../small-file.ts'
 import { fileStats, versionOf } from '../../stats.ts'
 import type { TempFolder } from '../../temp.ts'
@@ -18,6 +19,9 @@ import { syncFolder } from './sync-folder.ts'
  * others need them too.
  */
 const FILES_AT_ONCE = Math.min(8, Math.max(1, Math.floor((Number(process.env.UV_THREADPOOL_SIZE) || 4) / 2)))
+
+/** Of all journals that are retired at the same time: the oldest for its age, and others to make room. */
+const limiter = new Limiter(FILES_AT_ONCE)
 
 /** Windows waits only for what may be written to. */
 const FOR_SYNC = process.platform === 'win32' ? constants.O_RDWR : FOR_READING
@@ -42,7 +46,7 @@ export async function retireJournal(path: string, retiring: Retiring): Promise<v
   const records = recordsIn(journal, HEADER_BYTES)
   const putNext = async (): Promise<void> => {
     // They share the records: who fails ends them for all.
-    for (const record of records) await putOnDisk(record, gone, retiring)
+    for (const record of records) await limiter.run(() => putOnDisk(record, gone, retiring))
   }
   // Nothing is to be under way when this ends.
   for (const ending of await Promise.allSettled(Array.from({ length: FILES_AT_ONCE }, putNext)))
