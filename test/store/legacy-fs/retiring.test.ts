@@ -237,10 +237,7 @@ describe('journals of which there are too many bytes', () => {
     const all = blobs(5)
     const most = 2 * (HEADER_BYTES + recordBytes(all[0]!)) + 10
     const place = { folder, prefix: 'a-1-0', boot: OTHER_BOOT }
-    const writer = new JournalWriter(place, { dataFolder, temp: new TempFolder(tempFolder) }, 0, free => {
-      expect(free).toBeGreaterThan(0)
-      return most
-    })
+    const writer = new JournalWriter(place, { dataFolder, temp: new TempFolder(tempFolder) }, 0, most)
     for (const data of all) {
       writer.append(recordsOf([data]))
       writer.close()
@@ -257,7 +254,7 @@ describe('journals of which there are too many bytes', () => {
     const { folder, names, dataFolder, tempFolder, pathOf } = await testWriter()
     const [data] = blobs(1)
     const place = { folder, prefix: 'a-1-0', boot: OTHER_BOOT }
-    const writer = new JournalWriter(place, { dataFolder, temp: new TempFolder(tempFolder) }, 0, () => 0)
+    const writer = new JournalWriter(place, { dataFolder, temp: new TempFolder(tempFolder) }, 0, 0)
     writer.append(recordsOf([data!]))
     rmSync(tempFolder, { recursive: true })
     await expect(writer.makeRoom()).rejects.toThrow('ENOENT')
@@ -301,21 +298,6 @@ describe('journals that are retired at the same time', () => {
 })
 
 describe('a journal', () => {
-  it('is made also where the file system does not tell how much is free', async () => {
-    const { writer, names } = await testWriter()
-    const spy = vi.spyOn(fs, 'statfsSync').mockImplementation(() => {
-      throw Object.assign(new Error('ENOSYS: function not implemented, statfs'), { code: 'ENOSYS' })
-    })
-    syncBuiltinESMExports()
-    onTestFinished(() => {
-      spy.mockRestore()
-      syncBuiltinESMExports()
-    })
-    writer.write(recordsOf(blobs(1)))
-    expect(spy).toHaveBeenCalled()
-    expect(names()).toEqual(['a-1-0.0.journal'])
-  })
-
   it('that another store has removed is begun anew', async () => {
     const { writer, names, journal, folder } = await testWriter()
     const [first, second] = blobs(2)

@@ -1,18 +1,8 @@
 /** Appends small blobs to journals. Writes synchronously: for a thread of its own. */
-import {
-  closeSync,
-  fdatasyncSync,
-  fstatSync,
-  ftruncateSync,
-  openSync,
-  rmSync,
-  statfsSync,
-  statSync
-} from 'node:fs'
+import { closeSync, fdatasyncSync, fstatSync, ftruncateSync, openSync, rmSync, statSync } from 'node:fs'
 import { sep } from 'node:path'
 import { Gone } from './gone.ts'
 import { encodeHeader, gonePath, HEADER_BYTES, type JournalRecord } from './journal-format.ts'
-import { mostJournalBytes } from './journal-limit.ts'
 import type { JournalPlace } from './messages.ts'
 import { writeAll } from './place-file.ts'
 import { type Retiring, retireJournal } from './retire.ts'
@@ -20,6 +10,12 @@ import { syncFolder } from './sync-folder.ts'
 
 /** A journal is full at so many bytes: it has to be read as a whole. */
 const FULL_BYTES = 8 * 1024 * 1024
+
+/**
+ * Of all journals of a store. Whose files have not been written by the system yet, has to be waited for; but who deletes a blob says so
+ * beside each journal, and waits for all of them: with a GiB, half a second for the first.
+ */
+const MOST_BYTES = 256 * 1024 * 1024
 
 /** Nothing is added to a journal that was begun so many ms ago. Well below the age at which they are retired. */
 const OLD_MS = 20_000
@@ -57,20 +53,18 @@ export class JournalWriter {
   readonly #place: JournalPlace
   readonly #retiring: Retiring
   readonly #room: number
-  readonly #mostBytes: (free: number) => number
+  readonly #mostBytes: number
   readonly #journals: Journal[] = []
   #count = 0
   #open: OpenJournal | undefined
-  /** Bytes of journals after which the oldest is retired at once. */
-  #most = 0
   #makingRoom: Promise<void> | undefined
 
   /**
    * @param room bytes of zeros that are written ahead, for records that are added one by one: to write over what is there takes a disk
    *   half as long as to make a file longer
-   * @param mostBytes of journals, by the bytes that are free on the disk
+   * @param mostBytes of journals, after which the oldest is retired at once
    */
-  constructor(place: JournalPlace, retiring: Retiring, room = 0, mostBytes = mostJournalBytes) {
+  constructor(place: JournalPlace, retiring: Retiring, room = 0, mostBytes = MOST_BYTES) {
     this.#place = place
     this.#retiring = retiring
     this.#room = room
@@ -169,7 +163,6 @@ export class JournalWriter {
   #begin(room: number): OpenJournal {
     const { folder, prefix, boot } = this.#place
     const path = `${folder}${sep}${prefix}.${this.#count++}.journal`
-    this.#most = this.#mostBytes(freeBytes(folder))
     const file = openSync(path, 'wx')
     const journal = { path, bytes: HEADER_BYTES, isDoubtful: false }
     const open = { journal, file, room, end: HEADER_BYTES, begun: performance.now() }
@@ -199,7 +192,7 @@ export class JournalWriter {
   }
 
   async #retireOldest(): Promise<void> {
-    while (this.bytes > this.#most) {
+    while (this.bytes > this.#mostBytes) {
       const oldest = this.#journals[0]!
       this.end(oldest.path)
       const { path, isDoubtful } = oldest
@@ -222,16 +215,6 @@ function widen(open: OpenJournal, end: number): void {
     // The disk is nearly full: what is added may have its place all the same.
     ftruncateSync(file, journal.bytes)
     open.end = end
-  }
-}
-
-/** Nothing where the file system does not tell: a journal is made all the same. */
-function freeBytes(folder: string): number {
-  try {
-    const { bavail, bsize } = statfsSync(folder)
-    return bavail * bsize
-  } catch {
-    return 0
   }
 }
 
