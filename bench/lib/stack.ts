@@ -37,8 +37,8 @@ export async function startNode<S extends ServiceMap>(
     transports: [transport()],
     connectionEncrypters: [encrypter()],
     streamMuxers: [stack === 'plain' ? yamux(YAMUX_OPTIONS) : promptConsent(yamux(YAMUX_OPTIONS))],
-    // As our own node has it: among hundreds of streams a ping waits too long.
-    connectionMonitor: { abortConnectionOnPingFailure: false },
+    // As our own node has it: it pings hundreds of peers in one turn.
+    connectionMonitor: { enabled: false },
     ...options
   })
 }
