@@ -24,7 +24,7 @@ import { hasOutboard } from './layout.ts'
 import { LivePart } from './live-part.ts'
 import { isServable, listStored } from './lookup.ts'
 import { MemoryPlace } from './memory-place.ts'
-import { type GroupSpan, PART_BYTES, type Parts } from './parts.ts'
+import { type GroupSpan, type NodeRange, PART_BYTES, type Parts } from './parts.ts'
 import type { Place, PlaceOwner } from './place.ts'
 import { ObjectNotFoundError } from './storage/errors.ts'
 
@@ -59,7 +59,7 @@ export class Arrival {
   readonly #live = new Map<number, LivePart>()
   /** Nodes above the parts, by their index. */
   readonly #top = new Map<number, Uint8Array>()
-  readonly #savedNodes = new Map<number, Uint8Array>()
+  readonly #savedNodes = new Map<number, readonly Uint8Array[]>()
   readonly #puts = new Limiter(MOST_PUTS)
   readonly #writing = new Set<Promise<void>>()
   /** Aborts when nothing more is to be kept. */
@@ -190,8 +190,8 @@ export class Arrival {
     return this.#live.get(part)?.node(index)
   }
 
-  /** Nodes of a saved part's fragment, if they are still at hand. */
-  savedNodes(part: number): Uint8Array | undefined {
+  /** Nodes of a saved part's fragment, in pieces, if they are still at hand. */
+  savedNodes(part: number): readonly Uint8Array[] | undefined {
     return this.#savedNodes.get(part)
   }
 
@@ -288,13 +288,9 @@ export class Arrival {
     part.pin()
     try {
       if (!(await this.#place.keep(part, groups.from, pieces, signal))) return
-      for (let group = groups.from; group < groups.to; group++) {
-        if (part.has(group)) continue
-        const span = { from: group, to: group + 1 }
-        part.markKept([span])
-        this.#unsavedBytes += this.parts.bytesOf(span)
-        part.unsavedSince ??= Date.now()
-      }
+      const bytes = part.markNew(groups)
+      this.#unsavedBytes += bytes
+      if (bytes > 0) part.unsavedSince ??= Date.now()
     } finally {
       this.#unpin(part)
     }
@@ -457,7 +453,7 @@ export class Arrival {
     if (!isWholePart(fragment)) this.fragments.add(fragment)
     else {
       this.fragments.replace(fragment)
-      this.#keepSavedNodes(part, nodes)
+      this.#keepSavedNodes(part, nodes, layout.nodeBytes)
       this.#place.onWhole(part.number)
     }
     part.markSaved(fragment.spans)
@@ -468,44 +464,50 @@ export class Arrival {
       await this.#context.storage.delete(fragments.map(fragment => this.fragments.keyOf(fragment)))
   }
 
-  #keepSavedNodes(part: LivePart, nodes: Uint8Array): void {
-    if (this.#savedNodeBytes + nodes.length > KEPT_NODE_BYTES) return
-    this.#savedNodeBytes += nodes.length
+  /** @param bytes of all pieces: they are where the part has them, which is not written to any more */
+  #keepSavedNodes(part: LivePart, nodes: readonly Uint8Array[], bytes: number): void {
+    if (this.#savedNodeBytes + bytes > KEPT_NODE_BYTES) return
+    this.#savedNodeBytes += bytes
     this.#savedNodes.set(part.number, nodes)
   }
 
-  /** @throws StoreError when one is missing */
-  async #gatherNodes(part: LivePart, layout: FragmentLayout): Promise<Uint8Array> {
-    const nodes = new Uint8Array(layout.nodes.length * PAIR_BYTES)
-    if (this.#copyNodes(part, layout.nodes, nodes)) return nodes
+  /** In pieces. @throws StoreError when one is missing */
+  async #gatherNodes(part: LivePart, layout: FragmentLayout): Promise<readonly Uint8Array[]> {
+    const known = this.#nodesIn(part, layout.nodes)
+    if (known !== undefined) return known
     // Those of a part that was forgotten are in its fragments.
     for (const fragment of this.fragments.of(part.number)) await this.#bringBackNodes(part, fragment)
-    if (this.#copyNodes(part, layout.nodes, nodes)) return nodes
-    throw new StoreError(`a parent of blob ${this.hash} was not written before its data`)
+    const nodes = this.#nodesIn(part, layout.nodes)
+    if (nodes === undefined)
+      throw new StoreError(`a parent of blob ${this.hash} was not written before its data`)
+    return nodes
   }
 
-  /** @param indexes of nodes in the part and above it, ascending. @returns whether all are known */
-  #copyNodes(part: LivePart, indexes: Float64Array, target: Uint8Array): boolean {
-    for (let i = 0; i < indexes.length; ) {
-      const first = indexes[i]!
-      let end = i + 1
-      while (indexes[end] === first + end - i) end++
-      // Most follow each other, and are copied at once.
-      const bytes = part.nodes(first, end - i) ?? this.#top.get(first)
-      if (bytes === undefined) return false
-      target.set(bytes, i * PAIR_BYTES)
-      i += bytes.length / PAIR_BYTES
+  /** @param wanted nodes in the part and above it. @returns undefined when one is not known */
+  #nodesIn(part: LivePart, wanted: readonly NodeRange[]): Uint8Array[] | undefined {
+    const pieces: Uint8Array[] = []
+    for (const { start, end } of wanted) {
+      for (let index = start; index < end; ) {
+        const bytes = part.nodes(index, end - index) ?? this.#top.get(index)
+        if (bytes === undefined) return undefined
+        pieces.push(bytes)
+        index += bytes.length / PAIR_BYTES
+      }
     }
-    return true
+    return pieces
   }
 
   async #bringBackNodes(part: LivePart, fragment: Fragment): Promise<void> {
     const layout = new FragmentLayout(fragment)
     const nodes = await readNodes(this.#context.storage, this.fragments.keyOf(fragment), layout)
-    for (const [i, index] of layout.nodes.entries()) {
-      const bytes = nodes.subarray(i * PAIR_BYTES, (i + 1) * PAIR_BYTES)
-      if (this.parts.partOfNode(index) === undefined) this.#top.set(index, bytes.slice())
-      else part.keepNodes(index, bytes)
+    let at = 0
+    for (const { start, end } of layout.nodes) {
+      for (let index = start; index < end; index++) {
+        const bytes = nodes.subarray(at, at + PAIR_BYTES)
+        if (this.parts.partOfNode(index) === undefined) this.#top.set(index, bytes.slice())
+        else part.keepNodes(index, bytes)
+        at += PAIR_BYTES
+      }
     }
   }
 

@@ -96,9 +96,9 @@ export class BodyPlace implements Place {
     return true
   }
 
-  async put(_part: LivePart, _fragment: Fragment, key: string, nodes: Uint8Array): Promise<void> {
+  async put(_part: LivePart, _fragment: Fragment, key: string, nodes: readonly Uint8Array[]): Promise<void> {
     this.#isSaved = true
-    await this.#file.save(this.#key, { key, pieces: [nodes] })
+    await this.#file.save(this.#key, { key, pieces: nodes })
     this.#isKnown = true
   }
 

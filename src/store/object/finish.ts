@@ -8,6 +8,7 @@ import { PAIR_BYTES } from '../../bao/constants.ts'
 import { outboardBytes } from '../../bao/geometry.ts'
 import type { Hash } from '../../hash.ts'
 import { StoreError } from '../errors.ts'
+import { dropBytes } from '../write-all.ts'
 import type { Arrival } from './arrival.ts'
 import type { ObjectContext } from './context.ts'
 import { FragmentLayout } from './fragment.ts'
@@ -15,6 +16,9 @@ import { readNodes } from './fragments.ts'
 import { dataKey, hasOutboard, outboardKey, partialPrefix } from './layout.ts'
 import type { LivePart } from './live-part.ts'
 import { putStream } from './storage/put-stream.ts'
+
+/** Bytes up to which an outboard is put in one piece: those of a blob of 2 GiB. */
+const PUT_BYTES = 8 * 1024 * 1024
 
 /** Fragments whose nodes are read at the same time. */
 const NODES_AHEAD = 8
@@ -112,12 +116,10 @@ export async function deleteAll(
 async function putOnlyPart({ storage }: ObjectContext, arrival: Arrival, part: LivePart): Promise<void> {
   const { hash, size } = arrival
   if (hasOutboard(size)) {
-    const nodes = Array.from({ length: part.groups.to - 1 }, (_, index) => {
-      const node = part.node(index)
-      if (node === undefined) throw new StoreError(`blob ${hash} is whole, but its outboard is not`)
-      return node
-    })
-    await storage.put(outboardKey(hash), nodes)
+    const nodes = part.nodes(0, part.groups.to - 1)
+    if (nodes?.length !== outboardBytes(size))
+      throw new StoreError(`blob ${hash} is whole, but its outboard is not`)
+    await storage.put(outboardKey(hash), [nodes])
   }
   await storage.put(dataKey(hash), [part.view(part.groups)])
 }
@@ -128,9 +130,11 @@ async function putParts(
   signal: AbortSignal | undefined
 ): Promise<void> {
   const { hash, size } = arrival
-  await putStream(storage, outboardKey(hash), outboardBytes(size), outboardOf(storage, arrival), {
-    signal
-  })
+  const bytes = outboardBytes(size)
+  const outboard = outboardOf(storage, arrival)
+  // Of all but large blobs the nodes are in memory: they need not be brought together first.
+  if (bytes <= PUT_BYTES) await storage.put(outboardKey(hash), await Array.fromAsync(outboard), { signal })
+  else await putStream(storage, outboardKey(hash), bytes, outboard, { signal })
   await arrival.completeData(signal)
 }
 
@@ -143,15 +147,15 @@ async function* outboardOf(
   arrival: Arrival
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const { parts } = arrival
-  const read = (part: number): Promise<{ layout: FragmentLayout; nodes: Uint8Array }> => {
+  const read = (part: number): Promise<{ layout: FragmentLayout; pieces: readonly Uint8Array[] }> => {
     const fragment = arrival.fragments.wholePart(part)!
     const layout = new FragmentLayout(fragment)
     const known = arrival.savedNodes(part)
-    const nodes =
+    const pieces =
       known === undefined
-        ? readNodes(storage, arrival.fragments.keyOf(fragment), layout)
+        ? readNodes(storage, arrival.fragments.keyOf(fragment), layout).then(nodes => [nodes])
         : Promise.resolve(known)
-    const reading = nodes.then(nodes => ({ layout, nodes }))
+    const reading = pieces.then(pieces => ({ layout, pieces }))
     // Awaited in its turn.
     reading.catch(() => undefined)
     return reading
@@ -161,10 +165,10 @@ async function* outboardOf(
   for (let part = 0; part < parts.count; part++) {
     while (ahead.length < NODES_AHEAD && part + ahead.length < parts.count)
       ahead.push(read(part + ahead.length))
-    const { layout, nodes } = await ahead.shift()!
-    const known = layout.nodes.findIndex(index => index >= next)
-    if (known < 0) continue
-    yield nodes.subarray(known * PAIR_BYTES)
-    next = layout.nodes.at(-1)! + 1
+    const { layout, pieces } = await ahead.shift()!
+    let known = 0
+    for (const { start, end } of layout.nodes) known += Math.min(Math.max(next - start, 0), end - start)
+    yield* dropBytes(pieces, known * PAIR_BYTES)
+    next = layout.nodes.at(-1)!.end
   }
 }

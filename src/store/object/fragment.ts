@@ -8,8 +8,8 @@ import type { EncodeSource } from '../../bao/encoder.ts'
 import { readVerified } from '../../bao/encoder.ts'
 import { INSIDE_GROUP, TreeWalker } from '../../bao/walker.ts'
 import type { Hash } from '../../hash.ts'
-import { chunksOf, dataBytesOf, type Fragment } from './fragment-name.ts'
-import { Parts } from './parts.ts'
+import { chunksOf, dataBytesOf, type Fragment, isWholePart } from './fragment-name.ts'
+import { type NodeRange, Parts } from './parts.ts'
 
 /** Reads bytes of one object. */
 export type ReadObject = (offset: number, target: Uint8Array, signal?: AbortSignal) => Promise<void>
@@ -19,18 +19,21 @@ export class FragmentLayout {
   readonly fragment: Fragment
   /** Bytes of data in the object: the nodes come after them. None when the data is in a body. */
   readonly dataBytes: number
-  /** Indexes in the outboard of the nodes that are in the fragment, ascending. */
-  readonly nodes: Float64Array
+  /** The outboard's nodes that are in the fragment, ascending: most follow each other. */
+  readonly nodes: readonly NodeRange[]
+  /** Bytes of these nodes. */
+  readonly nodeBytes: number
 
   constructor(fragment: Fragment) {
     this.fragment = fragment
     this.dataBytes = fragment.body === undefined ? dataBytesOf(fragment) : 0
     this.nodes = nodesOf(fragment)
+    this.nodeBytes = this.nodes.reduce((sum, { start, end }) => sum + end - start, 0) * PAIR_BYTES
   }
 
   /** Bytes of the whole object. */
   get bytes(): number {
-    return this.dataBytes + this.nodes.length * PAIR_BYTES
+    return this.dataBytes + this.nodeBytes
   }
 
   /**
@@ -55,14 +58,13 @@ export class FragmentLayout {
 
   /** Where a node is in the object; undefined when the fragment does not have it. */
   placeOfNode(node: number): number | undefined {
-    let low = 0
-    let high = this.nodes.length
-    while (low < high) {
-      const middle = (low + high) >>> 1
-      if (this.nodes[middle]! < node) low = middle + 1
-      else high = middle
+    let before = 0
+    for (const { start, end } of this.nodes) {
+      if (node < start) return undefined
+      if (node < end) return this.dataBytes + (before + node - start) * PAIR_BYTES
+      before += end - start
     }
-    return this.nodes[low] === node ? this.dataBytes + low * PAIR_BYTES : undefined
+    return undefined
   }
 }
 
@@ -105,12 +107,23 @@ export async function checkFragment(
   for await (const _piece of readVerified(hash, source, source.held!, { signal }));
 }
 
+/** Of a fragment that is all of its part, as most are, nobody has to look for them. */
+function nodesOf(fragment: Fragment): readonly NodeRange[] {
+  if (!isWholePart(fragment)) return nodesOnTheWay(fragment)
+  const parts = new Parts(fragment.size)
+  const part = parts.of(fragment.spans[0]!.from)
+  return [...parts.nodesAbove(part), parts.nodesOf(part)]
+}
+
 /** Only the nodes of whole groups are walked: the chunks inside a group have no nodes in the outboard. */
-function nodesOf(fragment: Fragment): Float64Array {
-  const nodes: number[] = []
+function nodesOnTheWay(fragment: Fragment): readonly NodeRange[] {
+  const nodes: { start: number; end: number }[] = []
   const walker = new TreeWalker(fragment.size, chunksOf(fragment))
   while (walker.next()) {
-    if (!walker.isLeaf && walker.node !== INSIDE_GROUP) nodes.push(walker.node)
+    if (walker.isLeaf || walker.node === INSIDE_GROUP) continue
+    const last = nodes.at(-1)
+    if (last?.end === walker.node) last.end++
+    else nodes.push({ start: walker.node, end: walker.node + 1 })
   }
-  return Float64Array.from(nodes)
+  return nodes
 }

@@ -1,5 +1,5 @@
 /** The fragments of one blob: which are there, and getting at what is in them. */
-import { GROUP_BYTES, GROUP_CHUNKS, PAIR_BYTES } from '../../bao/constants.ts'
+import { GROUP_BYTES, GROUP_CHUNKS } from '../../bao/constants.ts'
 import { chunkCount } from '../../bao/geometry.ts'
 import { ChunkRanges } from '../../bao/ranges.ts'
 import type { Hash } from '../../hash.ts'
@@ -150,7 +150,7 @@ export async function readNodes(
   layout: FragmentLayout,
   signal?: AbortSignal
 ): Promise<Uint8Array> {
-  const nodes = new Uint8Array(layout.nodes.length * PAIR_BYTES)
+  const nodes = new Uint8Array(layout.nodeBytes)
   await readInto(storage, key, layout.dataBytes, nodes, signal)
   return nodes
 }

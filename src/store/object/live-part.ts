@@ -121,6 +121,17 @@ export class LivePart {
     return this.#data!.subarray(start, start + this.#parts.bytesOf(span))
   }
 
+  /** Marks those groups as kept that are not there yet. @returns how many bytes these have */
+  markNew({ from, to }: GroupSpan): number {
+    let bytes = 0
+    for (let group = from; group < to; group++) {
+      if (this.has(group)) continue
+      this.#flags[group - this.groups.from] = KEPT
+      bytes += this.#parts.bytesOf({ from: group, to: group + 1 })
+    }
+    return bytes
+  }
+
   markSaved(spans: readonly GroupSpan[]): void {
     for (const span of spans) this.#mark(span, SAVED)
   }
@@ -143,10 +154,13 @@ export class LivePart {
 
   /** Nodes that follow each other, from one on, up to `most` of them; undefined when the first is not known. */
   nodes(first: number, most: number): Uint8Array | undefined {
-    const at = first - this.#nodeRange.start
-    let end = at
-    while (end < at + most && this.#hasNode[end] === 1) end++
-    return end === at ? undefined : this.#nodes.subarray(at * PAIR_BYTES, end * PAIR_BYTES)
+    const { start, end } = this.#nodeRange
+    if (first < start || first >= end) return undefined
+    const at = first - start
+    const wanted = this.#hasNode.subarray(at, at + most)
+    const gap = wanted.indexOf(0)
+    const known = gap < 0 ? wanted.length : gap
+    return known === 0 ? undefined : this.#nodes.subarray(at * PAIR_BYTES, (at + known) * PAIR_BYTES)
   }
 
   #mark({ from, to }: GroupSpan, flag: number): void {

@@ -57,8 +57,8 @@ export class MemoryPlace implements Place {
     return true
   }
 
-  async put(part: LivePart, { spans }: Fragment, key: string, nodes: Uint8Array): Promise<void> {
-    await this.#context.storage.put(key, [...spans.map(span => part.view(span)), nodes])
+  async put(part: LivePart, { spans }: Fragment, key: string, nodes: readonly Uint8Array[]): Promise<void> {
+    await this.#context.storage.put(key, [...spans.map(span => part.view(span)), ...nodes])
   }
 
   async gather(part: LivePart, fragments: readonly Fragment[]): Promise<void> {

@@ -72,14 +72,20 @@ export class Parts {
   /** The nodes inside the part's subtree, its root among them. */
   nodesOf(part: number): NodeRange {
     const { from, to } = this.groupsOf(part)
-    let index = 0
-    this.#descend(({ start, end }) => {
-      if (end - start <= PART_GROUPS) return undefined
-      const left = leftLeaves(end - start)
-      index += from < start + left ? 1 : left
-      return from < start + left ? 'left' : 'right'
+    let first = 0
+    this.#descendTo(from, index => {
+      first = index
     })
-    return { start: index, end: index + to - from - 1 }
+    return { start: first, end: first + to - from - 1 }
+  }
+
+  /** The nodes that have the part's subtree below them, ascending: from the root down. */
+  nodesAbove(part: number): NodeRange[] {
+    const nodes: NodeRange[] = []
+    this.#descendTo(this.firstGroup(part), index => nodes.push({ start: index, end: index + 1 }))
+    // The last is where the part's own begin.
+    nodes.pop()
+    return nodes
   }
 
   /** The part a node is in; undefined when it is above the parts. */
@@ -97,6 +103,15 @@ export class Parts {
       return node < index + leftLeaves(end - start) ? 'left' : 'right'
     })
     return found
+  }
+
+  /** Walks down from the root to a part's subtree, and tells the index at which each of these subtrees begins. */
+  #descendTo(group: number, onSubtree: (index: number) => void): void {
+    this.#descend(({ start, end, index }) => {
+      onSubtree(index)
+      if (end - start <= PART_GROUPS) return undefined
+      return group < start + leftLeaves(end - start) ? 'left' : 'right'
+    })
   }
 
   /** Walks down from the root, as long as it is told to which side. */

@@ -21,8 +21,8 @@ export interface Place {
   /** Fills `target` with what is kept of groups of one part. @returns whether it could */
   read(part: LivePart, offset: number, target: Uint8Array): Promise<boolean>
 
-  /** Makes a fragment of what is kept of a part, which is being saved. @param key the fragment's */
-  put(part: LivePart, fragment: Fragment, key: string, nodes: Uint8Array): Promise<void>
+  /** Makes a fragment of what is kept of a part, which is being saved. @param key the fragment's. @param nodes in pieces */
+  put(part: LivePart, fragment: Fragment, key: string, nodes: readonly Uint8Array[]): Promise<void>
 
   /** Brings here what other fragments of a part, which is pinned or being saved, have. */
   gather(part: LivePart, fragments: readonly Fragment[]): Promise<void>

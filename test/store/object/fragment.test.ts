@@ -94,7 +94,9 @@ describe('a fragment', () => {
               expect(Buffer.compare(there, blob.data.subarray(offset, offset + place!.length))).toBe(0)
             }
           }
-          const known = new Set(layout.nodes)
+          const known = new Set(
+            layout.nodes.flatMap(({ start, end }) => Array.from({ length: end - start }, (_, i) => start + i))
+          )
           for (let node = 0; node < groupCount(blob.data.length) - 1; node++) {
             const place = layout.placeOfNode(node)
             expect(place === undefined).toBe(!known.has(node))

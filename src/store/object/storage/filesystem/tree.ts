@@ -8,8 +8,8 @@ import { look, type Paths } from './paths.ts'
 /** How often others may remove a folder before we can put something into it. */
 const MOST_TRIES = 1000
 
-/** Files that are deleted at once: as many as Node has threads for files. */
-const AT_ONCE = 4
+/** Files that are deleted at once: as many as the `blobs` command gives Node threads for files. */
+const AT_ONCE = 16
 
 /** What is said of a name that nothing has: also that what is above it is a file. */
 const NOTHING = new Set(['ENOENT', 'ENOTDIR'])
