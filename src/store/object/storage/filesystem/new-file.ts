@@ -73,11 +73,10 @@ export class NewFile {
     return copied ?? 0
   }
 
-  /** Ends writing: the file has `size` bytes, and they are on disk. */
+  /** Ends writing: the file has `size` bytes, and they are on disk. It is yet to be closed. */
   async finish(size: number): Promise<void> {
     if (this.#end > size) await this.#file.truncate(size)
     await this.sync()
-    await this.close()
   }
 
   /** Waits until what has been written so far is on disk. When it has failed once, it always does. */

@@ -6,6 +6,7 @@ import { syncFolder } from '../../../folders.ts'
 import { isNotFound } from '../../../fs-errors.ts'
 import { makeFolder } from '../../../make-folder.ts'
 import { TempFolder } from '../../../temp.ts'
+import { allDone } from '../../../waiting.ts'
 import { checkCompose, checkInside, checkKey, checkPut, checkSlice, checkUpload } from '../checks.ts'
 import { ObjectNotFoundError, StorageError } from '../errors.ts'
 import type {
@@ -290,7 +291,11 @@ export class FilesystemStorage implements ObjectStorage {
         await file.finish(size)
         await placing
         signal?.throwIfAborted()
-        await this.#tree.place(file.path, key, () => this.#sweptError(key), placing !== undefined)
+        // At the same time: each turn through another thread and back takes some ms while a blob arrives at full speed.
+        await allDone([
+          file.close(),
+          this.#tree.place(file.path, key, () => this.#sweptError(key), placing !== undefined)
+        ])
       } catch (error) {
         await file.discard()
         throw error

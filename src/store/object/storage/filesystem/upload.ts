@@ -66,6 +66,7 @@ export class FilesystemUpload implements Upload {
       signal?.throwIfAborted()
       this.#checkOpen()
       await this.#owner.place(this.#file.path)
+      await this.#file.close()
     })
     this.#end()
   }
