@@ -415,7 +415,7 @@ export class Arrival {
       const isGone = error instanceof ObjectNotFoundError
       if (!isGone || !(await this.#lookAnew(part, whole))) throw error
     }
-    for (const group of unsaved) this.#unsavedBytes -= this.parts.bytesOf({ from: group, to: group + 1 })
+    for (const group of unsaved) this.#unsavedBytes -= this.parts.bytesOfGroup(group)
     if (!becomesWhole || this.#over.signal.aborted) return
     if (this.parts.count > 1) this.#live.delete(part.number)
     // What this leaves behind goes when the blob is complete, or deleted.

@@ -101,8 +101,10 @@ export class LivePart {
 
   /** Groups that are kept, and in no fragment, ascending. */
   get unsaved(): number[] {
+    const first = this.groups.from
+    const flags = this.#flags
     const groups: number[] = []
-    for (const [i, flag] of this.#flags.entries()) if (flag === KEPT) groups.push(this.groups.from + i)
+    for (let i = 0; i < flags.length; i++) if (flags[i] === KEPT) groups.push(first + i)
     return groups
   }
 
@@ -123,11 +125,16 @@ export class LivePart {
 
   /** Marks those groups as kept that are not there yet. @returns how many bytes these have */
   markNew({ from, to }: GroupSpan): number {
+    const first = this.groups.from
+    const flags = this.#flags
     let bytes = 0
-    for (let group = from; group < to; group++) {
-      if (this.has(group)) continue
-      this.#flags[group - this.groups.from] = KEPT
-      bytes += this.#parts.bytesOf({ from: group, to: group + 1 })
+    for (let start = from; start < to; start++) {
+      let end = start
+      while (end < to && flags[end - first] === 0) end++
+      if (end === start) continue
+      flags.fill(KEPT, start - first, end - first)
+      bytes += this.#parts.bytesOf({ from: start, to: end })
+      start = end
     }
     return bytes
   }
@@ -164,6 +171,8 @@ export class LivePart {
   }
 
   #mark({ from, to }: GroupSpan, flag: number): void {
-    for (let group = from; group < to; group++) this.#flags[group - this.groups.from]! |= flag
+    const first = this.groups.from
+    const flags = this.#flags
+    for (let i = from - first; i < to - first; i++) flags[i]! |= flag
   }
 }

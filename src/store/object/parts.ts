@@ -64,6 +64,10 @@ export class Parts {
     return { from: this.firstGroup(part), to: this.endGroup(part) }
   }
 
+  bytesOfGroup(group: number): number {
+    return Math.min((group + 1) * GROUP_BYTES, this.size) - group * GROUP_BYTES
+  }
+
   /** Bytes of groups. */
   bytesOf({ from, to }: GroupSpan): number {
     return Math.min(to * GROUP_BYTES, this.size) - from * GROUP_BYTES

@@ -48,15 +48,18 @@ function checkPart(size: number, part: number): void {
   const { from, to } = parts.groupsOf(part)
   const chunks = ChunkRanges.range(from * GROUP_CHUNKS, Math.min(to * GROUP_CHUNKS, chunkCount(size)))
   const inside: number[] = []
+  const above: number[] = []
   for (const node of walk(size, chunks)) {
     expect(parts.groupsBelow(node.index)).toEqual({ from: node.from, to: node.to })
     const isInside = node.to - node.from <= PART_GROUPS
     expect(parts.partOfNode(node.index)).toBe(isInside ? part : undefined)
     if (isInside) inside.push(node.index)
+    else above.push(node.index)
   }
   const { start, end } = parts.nodesOf(part)
   expect(inside).toEqual(Array.from({ length: end - start }, (_, i) => start + i))
   expect(inside.length).toBe(to - from - 1)
+  expect(parts.nodesAbove(part)).toEqual(above.map(index => ({ start: index, end: index + 1 })))
 }
 
 describe('Parts', () => {
