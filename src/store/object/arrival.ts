@@ -190,6 +190,11 @@ export class Arrival {
     return this.#live.get(part)?.node(index)
   }
 
+  /** Whether the nodes of all parts are still at hand. */
+  get hasAllNodes(): boolean {
+    return this.#savedNodes.size === this.parts.count
+  }
+
   /** Nodes of a saved part's fragment, in pieces, if they are still at hand. */
   savedNodes(part: number): readonly Uint8Array[] | undefined {
     return this.#savedNodes.get(part)

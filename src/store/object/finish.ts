@@ -17,9 +17,6 @@ import { dataKey, hasOutboard, outboardKey, partialPrefix } from './layout.ts'
 import type { LivePart } from './live-part.ts'
 import { putStream } from './storage/put-stream.ts'
 
-/** Bytes up to which an outboard is put in one piece: those of a blob of 2 GiB. */
-const PUT_BYTES = 8 * 1024 * 1024
-
 /** Fragments whose nodes are read at the same time. */
 const NODES_AHEAD = 8
 
@@ -132,9 +129,15 @@ async function putParts(
   const { hash, size } = arrival
   const bytes = outboardBytes(size)
   const outboard = outboardOf(storage, arrival)
-  // Of all but large blobs the nodes are in memory: they need not be brought together first.
-  if (bytes <= PUT_BYTES) await storage.put(outboardKey(hash), await Array.fromAsync(outboard), { signal })
-  else await putStream(storage, outboardKey(hash), bytes, outboard, { signal })
+  if (arrival.hasAllNodes) {
+    // They are in memory, and need not be brought together first.
+    const pieces = await Array.fromAsync(outboard)
+    if (pieces.reduce((sum, piece) => sum + piece.length, 0) !== bytes)
+      throw new StoreError(`blob ${hash} is whole, but its outboard is not`)
+    await storage.put(outboardKey(hash), pieces, { signal })
+  } else {
+    await putStream(storage, outboardKey(hash), bytes, outboard, { signal })
+  }
   await arrival.completeData(signal)
 }
 
