@@ -3,6 +3,7 @@
  * process: the others' memory is not charged for it.
  */
 import { collectGarbageEarly } from '../../../dist/node/collect-garbage-early.js'
+import { loadSparingly } from '../../../dist/node/load-sparingly.js'
 import { optimizeLate } from '../../../dist/node/optimize-late.js'
 import { isInstalled } from '../../peers/load.ts'
 import type { Stack } from '../stack.ts'
@@ -50,7 +51,7 @@ export function raw(stack: Stack): Contestant {
     parts: ['blob'],
     open: async () => {
       likeTheCommand()
-      return (await import('./raw.ts')).openRaw(stack)
+      return (await loadSparingly(() => import('./raw.ts'))).openRaw(stack)
     }
   }
 }
@@ -75,7 +76,7 @@ export function ours(store: StoreName, stack: Stack): Contestant {
     open: async dir => {
       likeTheCommand()
       await hashLikeTheCommand()
-      return (await import('./ours.ts')).openOurs(dir, { store, stack })
+      return (await loadSparingly(() => import('./ours.ts'))).openOurs(dir, { store, stack })
     }
   }
 }
@@ -90,7 +91,11 @@ export function oursAskingSizes(stack: Stack): Contestant {
     open: async dir => {
       likeTheCommand()
       await hashLikeTheCommand()
-      return (await import('./ours.ts')).openOurs(dir, { store: 'legacy-fs', stack, askSizes: true })
+      return (await loadSparingly(() => import('./ours.ts'))).openOurs(dir, {
+        store: 'legacy-fs',
+        stack,
+        askSizes: true
+      })
     }
   }
 }

@@ -1,4 +1,5 @@
 /** How `blobs get` is called. */
+import { loadSparingly } from '../../node/load-sparingly.ts'
 import type { BlobFormat } from '../../store/index.ts'
 import { type Cli, collect, examples } from '../context.ts'
 import { unwrapped } from '../format.ts'
@@ -47,6 +48,6 @@ export function getCommand({ program, run }: Cli): void {
       )
     )
     .action((what: string, flags: GetFlags, self) =>
-      run(self, async context => (await import('../get.ts')).get(context, what, flags))
+      run(self, async context => (await loadSparingly(() => import('../get.ts'))).get(context, what, flags))
     )
 }

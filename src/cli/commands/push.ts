@@ -1,4 +1,5 @@
 /** How `blobs push` is called. */
+import { loadSparingly } from '../../node/load-sparingly.ts'
 import type { BlobFormat } from '../../store/index.ts'
 import { type Cli, examples } from '../context.ts'
 import { unwrapped } from '../format.ts'
@@ -36,6 +37,8 @@ export function pushCommand({ program, run }: Cli): void {
       )
     )
     .action((peer: string, what: string, flags: PushFlags, self) =>
-      run(self, async context => (await import('../push.ts')).push(context, peer, what, flags))
+      run(self, async context =>
+        (await loadSparingly(() => import('../push.ts'))).push(context, peer, what, flags)
+      )
     )
 }

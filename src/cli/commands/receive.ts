@@ -1,4 +1,5 @@
 /** How `blobs receive` is called. */
+import { loadSparingly } from '../../node/load-sparingly.ts'
 import { type Cli, collect, examples } from '../context.ts'
 import { unwrapped } from '../format.ts'
 
@@ -39,6 +40,8 @@ export function receiveCommand({ program, run }: Cli): void {
       )
     )
     .action((ticket: string, flags: ReceiveFlags, command) =>
-      run(command, async context => (await import('../receive.ts')).receive(context, ticket, flags))
+      run(command, async context =>
+        (await loadSparingly(() => import('../receive.ts'))).receive(context, ticket, flags)
+      )
     )
 }

@@ -1,4 +1,5 @@
 /** How `blobs send` is called. */
+import { loadSparingly } from '../../node/load-sparingly.ts'
 import { type Cli, examples } from '../context.ts'
 import { unwrapped } from '../format.ts'
 
@@ -24,6 +25,6 @@ export function sendCommand({ program, run }: Cli): void {
       )
     )
     .action((paths: string[], _, command) =>
-      run(command, async context => (await import('../send.ts')).send(context, paths))
+      run(command, async context => (await loadSparingly(() => import('../send.ts'))).send(context, paths))
     )
 }

@@ -1,4 +1,5 @@
 /** How `blobs serve` is called. */
+import { loadSparingly } from '../../node/load-sparingly.ts'
 import { type Cli, examples } from '../context.ts'
 import { unwrapped } from '../format.ts'
 
@@ -22,5 +23,7 @@ export function serveCommand({ program, run }: Cli): void {
         ['blobs serve --json', 'events for scripts: listening, ticket, pushed']
       )
     )
-    .action((_, command) => run(command, async context => (await import('../serve.ts')).serve(context)))
+    .action((_, command) =>
+      run(command, async context => (await loadSparingly(() => import('../serve.ts'))).serve(context))
+    )
 }
