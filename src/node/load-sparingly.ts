@@ -8,8 +8,8 @@ import { setFlagsFromString } from 'node:v8'
 const GROWTH_PERCENT = 100
 
 /**
- * Has V8 look for garbage more often while `load` runs: it is for a program's `import()`s at its start, not for a library's. It holds for
- * the whole process, so nothing that lasts, or passes many bytes on, should run at the same time.
+ * Has V8 look for garbage more often while `load` runs, which imports what a program needs at its start. It holds for the whole process,
+ * so nothing that lasts, or passes many bytes on, should run at the same time.
  *
  * What is made to load a thousand modules is garbage soon after, but V8 lets a heap as small as that grow to 2.4 times its size before it
  * looks, and what it has once taken it keeps: 3 MiB of a node that serves. It costs two or three looks of a few ms. In a transfer it would
