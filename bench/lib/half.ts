@@ -26,7 +26,8 @@ type Call =
   | { readonly do: 'provide'; readonly key: string }
   | { readonly do: 'connect'; readonly address: string }
   | { readonly do: 'get'; readonly part: Part; readonly keys: readonly string[] }
-  | { readonly do: 'measure' | 'measured' | 'close' }
+  | { readonly do: 'measure'; readonly looksAtThread: boolean }
+  | { readonly do: 'measured' | 'close' }
 
 type Answer = { readonly result: unknown } | { readonly error: string }
 
@@ -67,9 +68,13 @@ export class HalfProcess {
     return await this.#call({ do: 'get', part, keys })
   }
 
-  /** Begins to measure what the process spends, until `measured`. */
-  async measure(): Promise<void> {
-    await this.#call({ do: 'measure' })
+  /**
+   * Begins to measure what the process spends, until `measured`.
+   *
+   * @param looksAtThread whether also for how long its thread runs at a time
+   */
+  async measure(looksAtThread = false): Promise<void> {
+    await this.#call({ do: 'measure', looksAtThread })
   }
 
   async measured(): Promise<Spent> {
@@ -123,7 +128,7 @@ class HalfProgram {
       case 'get':
         return await this.#get(call.part, call.keys)
       case 'measure':
-        this.#meter = new Meter()
+        this.#meter = new Meter(call.looksAtThread)
         return
       case 'measured':
         return this.#meter?.stop()

@@ -8,7 +8,7 @@ export interface Spent {
   readonly cpuSeconds: number
   /** Longest time that the event loop did not come round, in ms. */
   readonly heldMs: number
-  /** The most that its thread ran between two looks, in ms: what is held for longer waits for a processor. */
+  /** The most that its thread ran between two looks, in ms: what is held for longer waits for a processor. 0 if nobody looked. */
   readonly heldCpuMs: number
   /** Largest resident set of the process so far, in MiB. */
   readonly peakRssMib: number
@@ -20,21 +20,27 @@ const LOOK_MS = 2
 /** Begins to measure; `stop` tells. */
 export class Meter {
   readonly #loop = monitorEventLoopDelay({ resolution: LOOK_MS })
-  readonly #looks: NodeJS.Timeout
+  readonly #looks: NodeJS.Timeout | undefined
   #heldCpuMs = 0
   readonly #cpu: NodeJS.CpuUsage
   readonly #start: number
 
-  constructor() {
+  /** @param looksAtThread whether to look for how long its thread runs as well, which takes a hundredth of the thread */
+  constructor(looksAtThread = false) {
     this.#loop.enable()
     this.#cpu = process.cpuUsage()
     this.#start = performance.now()
+    if (looksAtThread) this.#looks = this.#lookAtThread()
+  }
+
+  #lookAtThread(): NodeJS.Timeout {
     let last = threadCpuUsage()
-    this.#looks = setInterval(() => {
-      const { user, system } = threadCpuUsage(last)
-      this.#heldCpuMs = Math.max(this.#heldCpuMs, (user + system) / 1000)
-      last = threadCpuUsage()
-    }, LOOK_MS).unref()
+    const look = (): void => {
+      const now = threadCpuUsage()
+      this.#heldCpuMs = Math.max(this.#heldCpuMs, (now.user + now.system - last.user - last.system) / 1000)
+      last = now
+    }
+    return setInterval(look, LOOK_MS).unref()
   }
 
   stop(): Spent {

@@ -78,7 +78,7 @@ export async function measureSwarm(options: SwarmOptions): Promise<SwarmSample> 
       await ask(child, { do: 'stream', hash, count })
     const alone: number[] = []
     for (let i = 0; i < ALONE; i++) alone.push((await stream(children[0]!, 1)).seconds[0]!)
-    await provider.measure()
+    await provider.measure(true)
     const all = await Promise.all(children.map((child, i) => stream(child, counts[i]!)))
     const spent = await provider.measured()
     const seconds = all.flatMap(({ seconds }) => seconds)
