@@ -1,4 +1,5 @@
 /** Bytes with holes, in memory. */
+import { copyOut } from './copy-out.ts'
 import { PAGE_BYTES, type PagePool } from './page-pool.ts'
 
 /** Room for a number of bytes, of which only the pages that are written to take memory. */
@@ -78,7 +79,7 @@ export class Pages {
       const to = Math.min(end, start + PAGE_BYTES)
       const source = this.#pages.get(page)
       if (source === undefined) target.fill(0, from - offset, to - offset)
-      else target.set(source.subarray(from - start, to - start), from - offset)
+      else copyOut(source, from - start, to - start, target, from - offset)
       from = to
     }
   }
