@@ -8,7 +8,7 @@ export const PAGE_BYTES = RUN_BYTES
  * Pages to have ready for who is going to take more. Together they have to be more than a getter receives in one turn of its event
  * loop (1.5 MiB), as none comes in between.
  */
-const PAGES_AHEAD = 4
+const PAGES_AHEAD = 8
 
 type Page = Uint8Array<ArrayBufferLike>
 
