@@ -146,7 +146,8 @@ const LIBP2P_REASONS: readonly (readonly [error: RegExp, reason: string])[] = [
 ]
 
 /** Explains an error. */
-export function explain(error: unknown): Failure {
+export function explain(thrown: unknown): Failure {
+  const error = reasonOf(thrown)
   if (error instanceof ReceiveInterruptedError) {
     const why = explain(error.cause)
     const hint = `what has arrived is kept in ${quoted(error.partFolder)}: run the same again to go on`
@@ -174,6 +175,18 @@ export function explain(error: unknown): Failure {
   }
   if (code === 'ERR_ALL_PROVIDERS_FAILED') return explainAll(known, exitCode)
   return { code, message: oneLine(EXPLAIN[code]?.(known) ?? message), exitCode, isUnexpected: false }
+}
+
+/** `await using` hides why something failed behind that it could not be closed then either, which is but what came of it. */
+function reasonOf(error: unknown): unknown {
+  let reason = error
+  while (isSuppressing(reason)) reason = reason.suppressed
+  return reason
+}
+
+/** By its name: not every Node that we run on has the class. */
+function isSuppressing(error: unknown): error is Error & { readonly suppressed: unknown } {
+  return error instanceof Error && error.name === 'SuppressedError' && 'suppressed' in error
 }
 
 /** What is better said in other words than the error's own, which does not know what the user did. */

@@ -45,6 +45,16 @@ describe('an error', () => {
     expect(explain(systemError('ENOSPC')).message).toContain('the disk is full')
   })
 
+  it('that has kept something from being closed, too, is told as what it was', async () => {
+    const failing = async (): Promise<void> => {
+      await using _node = { [Symbol.asyncDispose]: () => Promise.reject(new Error('not closed')) }
+      await using _store = { [Symbol.asyncDispose]: () => Promise.reject(new Error('not closed')) }
+      throw systemError('ENOSPC')
+    }
+    const error = await failing().catch((error: unknown) => error)
+    expect(explain(error)).toMatchObject({ code: 'ERR_STORE_FULL', exitCode: EXIT.full, isUnexpected: false })
+  })
+
   it('of the system is explained, without its words for programmers', () => {
     const { message, isUnexpected } = explain(systemError('EACCES'))
     expect(message).toContain('permission denied')
