@@ -106,7 +106,18 @@ class ObjectLease implements Lease {
     if (!this.#lifetime.isOver) await this.#lifetime.run(undefined, this.#end)
   }
 
+  /**
+   * Never fails: what was done under the lease has succeeded all the same, or its own failure is what counts. What cannot be noted now,
+   * as on a full disk, is tried again when the store is closed.
+   */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.release()
+    try {
+      await this.release()
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      this.#context.notice(
+        `blobs are kept in ${this.#context.metadata.path} until the store is closed: ${why}`
+      )
+    }
   }
 }

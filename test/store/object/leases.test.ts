@@ -16,8 +16,8 @@ async function testFolder() {
   const folder = await mkdtemp(join(tmpdir(), 'object-leases-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const dbPath = join(folder, 'blobs.db')
-  const open = () =>
-    ObjectStore.open({ dbPath, storage: { type: 'filesystem', path: join(folder, 'blobs') } })
+  const open = (onNotice?: (message: string) => void) =>
+    ObjectStore.open({ dbPath, storage: { type: 'filesystem', path: join(folder, 'blobs') }, onNotice })
   const owners = () => {
     using metadata = Metadata.open(dbPath)
     return metadata.leases().map(({ owner }) => owner)
@@ -40,6 +40,28 @@ it('a store that is closed leaves no leases, whoever held them', async () => {
   await Promise.all([store.close(), store.close()])
   expect(owners()).toEqual([])
   await lease.release()
+})
+
+it('a lease that cannot be ended does not hide how what was done under it ended, and ends with the store', async () => {
+  const { dbPath, open, owners } = await testFolder()
+  const notices: string[] = []
+  const store = await open(notice => notices.push(notice))
+  const database = new Database(dbPath)
+  onTestFinished(() => void database.close())
+  database.exec("CREATE TRIGGER keeps BEFORE DELETE ON leases BEGIN SELECT RAISE(ABORT, 'no room'); END")
+  const failure = new Error('the disk is full')
+  const failing = async (): Promise<void> => {
+    await using _lease = await store.lease()
+    throw failure
+  }
+  await expect(failing()).rejects.toBe(failure)
+  expect(notices.join()).toContain('no room')
+  const explicit = await store.lease()
+  await expect(explicit.release()).rejects.toThrow('no room')
+  database.exec('DROP TRIGGER keeps')
+  expect(owners()).toHaveLength(2)
+  await store.close()
+  expect(owners()).toEqual([])
 })
 
 it('leases of dead processes go when the store is opened; those of other machines when they are silent', async () => {
