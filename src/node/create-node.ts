@@ -136,7 +136,8 @@ async function startLibp2p(
       dialTimeout: limits.dialTimeoutMs
     },
     // It pings all peers in one turn of the event loop, which takes 25 ms for 200 of them, and only to end connections: on a slow link just
-    // those in use, where a ping waits behind megabytes of blobs. Yamux pings by itself, and streams have idle timeouts of their own.
+    // those in use, where a ping waits behind megabytes of blobs. Streams have idle timeouts of their own, and where nothing is sent or
+    // received for two minutes the transport ends the connection, which those pings kept it from doing.
     connectionMonitor: { enabled: false },
     services: {
       identify: identify(),
