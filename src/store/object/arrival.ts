@@ -509,8 +509,12 @@ export class Arrival {
     for (const { start, end } of layout.nodes) {
       for (let index = start; index < end; index++) {
         const bytes = nodes.subarray(at, at + PAIR_BYTES)
-        if (this.parts.partOfNode(index) === undefined) this.#top.set(index, bytes.slice())
-        else part.keepNodes(index, bytes)
+        // What is known has been proven since this process began; what is in a fragment, before that.
+        if (this.parts.partOfNode(index) !== undefined) {
+          if (part.node(index) === undefined) part.keepNodes(index, bytes)
+        } else if (!this.#top.has(index)) {
+          this.#top.set(index, bytes.slice())
+        }
         at += PAIR_BYTES
       }
     }
