@@ -1,6 +1,6 @@
 /**
  * This project beside others: one large blob, many small ones as a collection, small ones one by one; from one process to
- * another, from disk to disk where there is a disk, verified. All take turns, round by round.
+ * another, from disk to disk where there is a disk, verified. All take turns, round by round, in an order that is drawn by lot for each round.
  *
  *   node bench/compare.ts [--mib 512] [--files 10000] [--runs 5] [--only WORDS] [--parts WORDS] [--no-peers] [--dir FOLDER]
  *                         [--save FILE] [--profile FOLDER]
@@ -86,7 +86,10 @@ interface Trial {
   readonly contestant: Contestant
 }
 
-/** What has not been measured yet, round by round. */
+/**
+ * What has not been measured yet, round by round, in each in an order that is drawn by lot: who always comes after the same one has the
+ * disk and the processor's cache as that one leaves them, and a tenth more or less is nothing rare.
+ */
 function trialsLeft(
   contestants: readonly Contestant[],
   parts: readonly Part[],
@@ -95,11 +98,17 @@ function trialsLeft(
   const rounds = Array.from({ length: Number(values.runs) }, (_, round) => round)
   return rounds.flatMap(round =>
     parts.flatMap(part =>
-      contestants
+      shuffled(contestants)
         .filter(({ name, parts: can }) => can.includes(part) && samples.rounds(name, part) <= round)
         .map(contestant => ({ round, part, contestant }))
     )
   )
+}
+
+/** In any order, each as likely as the others. */
+function shuffled<T>(items: readonly T[]): T[] {
+  const left = [...items]
+  return items.map(() => left.splice(Math.floor(Math.random() * left.length), 1)[0]!)
 }
 
 /** A contestant that fails does not keep the others from going on. */
